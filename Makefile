@@ -1,0 +1,47 @@
+# Gantry. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PREFIX ?= /usr/local
+BUN := scripts/bun
+
+.PHONY: help setup native build demo test check test-unit test-system bench install clean fmt
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (npm packages; Debian packages by apt as root)
+	@scripts/setup
+
+native: setup ## build gantry-init and sys.node
+	@$(MAKE) --no-print-directory -C native
+
+build: native ## build dist/gantry and dist/gantry-oci
+	@scripts/build
+
+demo: build ## bootstrap a base image, build examples/web, run it, fetch its page, clean up
+	@scripts/demo
+
+check: native ## static checks: types, lint, format, unused code
+	@scripts/check
+
+test-unit: native ## unit tests: no root, no network
+	@$(BUN) test src
+
+test-system: build ## tests on the real kernel, with real clients, and with faults (root)
+	@scripts/test-system
+
+test: build ## everything, then the clean-up check
+	@scripts/test
+
+bench: build ## side by side with docker.io, podman and runc; fails when a ratio is missed
+	@scripts/bench
+
+install: build ## install into PREFIX
+	@scripts/install "$(PREFIX)"
+
+fmt: setup ## format the sources
+	@$(BUN) fmt
+
+clean: ## remove what was built
+	@rm -rf build dist bench/out
+	@$(MAKE) --no-print-directory -C native clean

@@ -1,0 +1,150 @@
+/**
+ * A plan: everything that is asked of the kernel for one container, as plain data. native/PROTOCOL.md says what each step
+ * does and how it is encoded; `encode-plan.ts` encodes, `explain-plan.ts` puts it into words, `gantry-init` executes.
+ */
+
+/** Why a step is in the plan, for `gantry explain`: a flag (`--memory 64m`), a field of the config, or a default. */
+export interface StepReason {
+  readonly because?: string;
+  /** A failure of this step is ignored. */
+  readonly optional?: boolean;
+}
+
+export interface NetlinkMessage {
+  readonly message: Uint8Array;
+  /** Byte offset at which the child's pid is written as u32 before sending. */
+  readonly pidOffset?: number;
+  /** In words: "create veth gv12ab34 with its peer in the container". */
+  readonly description: string;
+}
+
+/** Capability sets as bit masks, bit n = capability number n. */
+export interface CapabilityMasks {
+  readonly bounding: bigint;
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+  readonly ambient: bigint;
+}
+
+/** Steps that run on the host side, in the monitor. */
+export type MonitorStep = StepReason &
+  (
+    | { readonly do: "make-dir"; readonly path: string; readonly mode: number; readonly parents: boolean }
+    | { readonly do: "write-file"; readonly path: string; readonly data: string; readonly openFlags?: number }
+    | { readonly do: "join-cgroup"; readonly dir: string }
+    | { readonly do: "clone"; readonly flags: bigint; readonly intoCgroup?: string }
+    | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
+    | { readonly do: "remove-cgroup"; readonly dir: string }
+    | { readonly do: "remove-file"; readonly path: string }
+    | { readonly do: "write-pid-file"; readonly path: string }
+  );
+
+/** Steps that run in the child, on its way to become the container. */
+export type ContainerStep = StepReason &
+  (
+    | { readonly do: "make-dir"; readonly path: string; readonly mode: number; readonly parents: boolean }
+    | { readonly do: "write-file"; readonly path: string; readonly data: string; readonly openFlags?: number }
+    | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
+    | { readonly do: "join-namespaces"; readonly pid: number; readonly startTime: bigint; readonly flags: bigint }
+    | { readonly do: "join-namespace"; readonly path: string; readonly flag: bigint }
+    | { readonly do: "unshare"; readonly flags: bigint }
+    | { readonly do: "wait-parent" }
+    | { readonly do: "mount-propagation"; readonly path: string; readonly flags: bigint }
+    | {
+        readonly do: "overlay";
+        readonly target: string;
+        readonly lowers: readonly string[];
+        readonly upper: string;
+        readonly work: string;
+        readonly options: string;
+      }
+    | { readonly do: "root"; readonly path: string; readonly flags: bigint }
+    | {
+        readonly do: "mount";
+        readonly source: string;
+        readonly inside: string;
+        readonly fstype: string;
+        readonly flags: bigint;
+        readonly data: string;
+        readonly makeTarget: boolean;
+      }
+    | {
+        readonly do: "bind";
+        readonly source: string;
+        readonly inside: string;
+        readonly flags: bigint;
+        readonly attrSet: bigint;
+        readonly attrClear: bigint;
+        readonly recursive: boolean;
+        readonly makeTarget: "no" | "dir" | "file" | "as-source";
+        readonly propagation: bigint;
+      }
+    | {
+        readonly do: "make-node";
+        readonly inside: string;
+        readonly mode: number;
+        readonly major: number;
+        readonly minor: number;
+        readonly uid: number;
+        readonly gid: number;
+      }
+    | { readonly do: "symlink"; readonly target: string; readonly inside: string }
+    | { readonly do: "make-inside-dir"; readonly inside: string; readonly mode: number; readonly uid: number; readonly gid: number }
+    | { readonly do: "pivot-root" }
+    | { readonly do: "mask"; readonly path: string }
+    | { readonly do: "read-only"; readonly path: string }
+    | { readonly do: "remount-root"; readonly flags: bigint }
+    | { readonly do: "hostname"; readonly name: string }
+    | { readonly do: "domainname"; readonly name: string }
+    | { readonly do: "sysctl"; readonly key: string; readonly value: string }
+    | { readonly do: "rlimit"; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
+    | { readonly do: "console"; readonly bindDevConsole: boolean }
+    | { readonly do: "set-session" }
+    | { readonly do: "capabilities"; readonly sets: CapabilityMasks; readonly phase: "bound" | "set" }
+    | {
+        readonly do: "ids";
+        readonly uid: number;
+        readonly gid: number;
+        readonly groups: readonly number[];
+        readonly umask?: number;
+      }
+    | { readonly do: "no-new-privs" }
+    | { readonly do: "seccomp"; readonly program: Uint8Array; readonly flags: number }
+    | { readonly do: "chdir"; readonly path: string; readonly make: boolean }
+    | { readonly do: "parent-death-signal"; readonly signal: number }
+    | { readonly do: "wait-start"; readonly fifo: string }
+    | { readonly do: "exec"; readonly argv: readonly string[]; readonly env: readonly string[]; readonly useInit: boolean }
+    | { readonly do: "keyring"; readonly name: string }
+    | { readonly do: "oom-score"; readonly value: number }
+  );
+
+/** What gantry-init itself needs to know; native/PROTOCOL.md, "Options". */
+export interface MonitorOptions {
+  readonly socketPath?: string;
+  readonly statusPath?: string;
+  readonly log?: { readonly path: string; readonly maxBytes: number; readonly maxFiles: number };
+  readonly terminal?: { readonly rows: number; readonly cols: number };
+  readonly stdin?: { readonly once: boolean };
+  readonly oomPath?: string;
+  /** One entry per attach fd that is handed over, in order. */
+  readonly attach?: readonly AttachStreams[];
+  readonly holdFds?: number;
+  readonly detach?: boolean;
+  readonly consoleSocket?: string;
+  readonly processTitle?: string;
+  readonly preserveFds?: number;
+}
+
+export interface AttachStreams {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/** The three sections that run at the same time or one after the other; see native/PROTOCOL.md. */
+export interface Plan {
+  readonly monitor: readonly MonitorStep[];
+  readonly container: readonly ContainerStep[];
+  readonly teardown: readonly MonitorStep[];
+}
