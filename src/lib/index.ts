@@ -4,3 +4,4 @@ export { type Digest, digestHex, isDigest, parseDigest, sha256 } from "./digest.
 export { type ErrorCode, type ErrorDetails, GantryError, isErrno, messageOf, toGantryError } from "./errors.ts";
 export { newId, shortId } from "./id.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
+export { isCompiled, selfCommand } from "./self.ts";
