@@ -1,0 +1,58 @@
+import { describe, expect, test } from "bun:test";
+import { GantryError } from "../../lib/index.ts";
+import { parseCreate } from "./parse-create.ts";
+
+const wrong = [
+  { name: "no image", body: {}, error: "no image is given" },
+  { name: "image of the wrong type", body: { Image: 7 }, error: "Image must be a string" },
+  { name: "relative working directory", body: { Image: "x", WorkingDir: "a" }, error: "needs to be an absolute path" },
+  { name: "port zero", body: { Image: "x", ExposedPorts: { "0/tcp": {} } }, error: "invalid port specification" },
+  { name: "sctp port", body: { Image: "x", ExposedPorts: { "1/sctp": {} } }, error: "invalid port specification" },
+  { name: "small memory", body: { Image: "x", HostConfig: { Memory: 1024 } }, error: "Minimum memory limit" },
+  { name: "auto-remove with restart", body: { Image: "x", HostConfig: { AutoRemove: true, RestartPolicy: { Name: "always" } } }, error: "AutoRemove" },
+  { name: "unknown restart policy", body: { Image: "x", HostConfig: { RestartPolicy: { Name: "sometimes" } } }, error: "unknown policy" },
+  { name: "volumes-from", body: { Image: "x", HostConfig: { VolumesFrom: ["a"] } }, error: "HostConfig.VolumesFrom is not supported" },
+  { name: "unknown log driver", body: { Image: "x", HostConfig: { LogConfig: { Type: "syslog" } } }, error: "no log driver named" },
+  { name: "empty env name", body: { Image: "x", Env: ["=a"] }, error: "invalid environment variable" },
+] as const;
+
+describe("parseCreate", () => {
+  test.each(wrong)("refuses: $name", ({ body, error }) => {
+    expect(() => parseCreate("", body)).toThrow(error);
+    try {
+      parseCreate("", body);
+    } catch (thrown) {
+      expect(thrown).toBeInstanceOf(GantryError);
+    }
+  });
+
+  test("a bad name is refused as Docker words it", () => {
+    expect(() => parseCreate("a b", { Image: "x" })).toThrow("Invalid container name (a b)");
+  });
+
+  test("what the docker CLI sends for a plain run passes, with defaults filled in", () => {
+    const request = parseCreate("", {
+      Hostname: "", Domainname: "", User: "", AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false,
+      OpenStdin: false, StdinOnce: false, Env: null, Cmd: ["true"], Image: "busybox", Volumes: {}, WorkingDir: "",
+      Entrypoint: null, OnBuild: null, Labels: {},
+      HostConfig: {
+        Binds: null, ContainerIDFile: "", LogConfig: { Type: "", Config: {} }, NetworkMode: "default", PortBindings: {},
+        RestartPolicy: { Name: "no", MaximumRetryCount: 0 }, AutoRemove: true, VolumeDriver: "", VolumesFrom: null,
+        ConsoleSize: [24, 80], CapAdd: null, CapDrop: null, CgroupnsMode: "", Dns: [], DnsOptions: [], DnsSearch: [],
+        ExtraHosts: null, GroupAdd: null, IpcMode: "", Cgroup: "", Links: null, OomScoreAdj: 0, PidMode: "",
+        Privileged: false, PublishAllPorts: false, ReadonlyRootfs: false, SecurityOpt: null, UTSMode: "", UsernsMode: "",
+        ShmSize: 0, Isolation: "", CpuShares: 0, Memory: 0, NanoCpus: 0, CgroupParent: "", BlkioWeight: 0,
+        BlkioWeightDevice: [], CpuPeriod: 0, CpuQuota: 0, Devices: [], DeviceCgroupRules: null, MemorySwappiness: -1,
+        OomKillDisable: false, PidsLimit: 0, Ulimits: [], MaskedPaths: null, ReadonlyPaths: null,
+      },
+      NetworkingConfig: { EndpointsConfig: { default: { IPAMConfig: null, Aliases: null, DNSNames: null } } },
+    });
+    expect(request.config.Cmd).toEqual(["true"]);
+    expect(request.host).toMatchObject({ AutoRemove: true, ShmSize: 67_108_864, IpcMode: "private" });
+  });
+
+  test("ports without a protocol are tcp", () => {
+    const request = parseCreate("", { Image: "x", HostConfig: { PortBindings: { "80": [{ HostPort: "8080" }] } } });
+    expect(request.host.PortBindings).toEqual({ "80/tcp": [{ HostIp: "", HostPort: "8080" }] });
+  });
+});

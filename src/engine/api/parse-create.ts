@@ -1,0 +1,328 @@
+/** POST /containers/create: the body as Docker clients send it, checked and completed with defaults. Pure. */
+import { GantryError } from "../../lib/index.ts";
+import type {
+  ContainerConfig,
+  DeviceRequest,
+  HostConfig,
+  MountRequest,
+  NetworkRequest,
+  PortBinding,
+  RestartPolicyName,
+  Ulimit,
+} from "../container.ts";
+import { defaultHostConfig } from "../create-defaults.ts";
+import { Fields } from "./json-fields.ts";
+
+export interface CreateRequest {
+  /** Empty: the engine picks one. */
+  readonly name: string;
+  readonly config: ContainerConfig;
+  /** True where the request itself names a command or entrypoint (null and [] differ for the image's defaults). */
+  readonly entrypointSet: boolean;
+  readonly host: HostConfig;
+  readonly network: NetworkRequest;
+}
+
+/**
+ * @throws {GantryError} "invalid" with the field's name; "unsupported" for a field that is set and not honoured
+ */
+export function parseCreate(name: string, body: unknown): CreateRequest {
+  const fields = new Fields(body, "");
+  if (name !== "" && !/^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
+    throw new GantryError(
+      "invalid",
+      `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
+  }
+  const host = parseHostConfig(fields.object("HostConfig"));
+  const entrypoint = fields.strings("Entrypoint");
+  const config: ContainerConfig = {
+    ...parseIdentity(fields),
+    AttachStdin: fields.boolean("AttachStdin"),
+    AttachStdout: fields.boolean("AttachStdout"),
+    AttachStderr: fields.boolean("AttachStderr"),
+    Tty: fields.boolean("Tty"),
+    OpenStdin: fields.boolean("OpenStdin"),
+    StdinOnce: fields.boolean("StdinOnce"),
+    ExposedPorts: parsePorts(fields.set("ExposedPorts")),
+    Env: fields.strings("Env").map(checkEnv),
+    Cmd: fields.strings("Cmd"),
+    Entrypoint: entrypoint,
+    Volumes: fields.set("Volumes"),
+    WorkingDir: checkWorkingDir(fields.string("WorkingDir")),
+    StopSignal: fields.string("StopSignal"),
+    ...(fields.has("StopTimeout") ? { StopTimeout: fields.integer("StopTimeout") } : {}),
+  };
+  const network = parseNetworking(fields, host.NetworkMode);
+  fields.string("MacAddress");
+  fields.refuseOthers();
+  return { name: name.replace(/^\//, ""), config, entrypointSet: fields.has("Entrypoint") && entrypoint.length > 0, host, network };
+}
+
+function parseIdentity(fields: Fields): Pick<ContainerConfig, "Hostname" | "Domainname" | "User" | "Image" | "Labels"> {
+  const hostname = fields.string("Hostname");
+  if (hostname.length > 64 || /[^a-zA-Z0-9._-]/.test(hostname)) {
+    throw new GantryError("invalid", `invalid hostname: ${JSON.stringify(hostname)}`);
+  }
+  const image = fields.string("Image");
+  if (image === "") throw new GantryError("invalid", "no image is given: Image is empty");
+  return {
+    Hostname: hostname,
+    Domainname: fields.string("Domainname"),
+    User: fields.string("User"),
+    Image: image,
+    Labels: fields.stringMap("Labels"),
+  };
+}
+
+function checkEnv(entry: string): string {
+  if (entry.startsWith("=") || entry === "" || entry.includes("\0")) {
+    throw new GantryError("invalid", `invalid environment variable: ${JSON.stringify(entry)}`);
+  }
+  return entry;
+}
+
+function checkWorkingDir(path: string): string {
+  if (path !== "" && !path.startsWith("/")) {
+    throw new GantryError("invalid", `the working directory '${path}' is invalid, it needs to be an absolute path`);
+  }
+  return path;
+}
+
+/** "80" means "80/tcp". */
+function parsePorts(ports: Readonly<Record<string, object>>): Readonly<Record<string, object>> {
+  return Object.fromEntries(Object.keys(ports).map((port) => [normalPort(port), {}]));
+}
+
+function normalPort(port: string): string {
+  const match = /^(\d{1,5})(?:\/(tcp|udp))?$/.exec(port);
+  const number = Number(match?.[1]);
+  if (match === null || number < 1 || number > 65535) {
+    throw new GantryError("invalid", `invalid port specification: ${JSON.stringify(port)}`);
+  }
+  return `${number}/${match[2] ?? "tcp"}`;
+}
+
+function parseHostConfig(fields: Fields): HostConfig {
+  const host: HostConfig = {
+    ...parseResources(fields),
+    ...parseSecurity(fields),
+    ...parseStorage(fields),
+    NetworkMode: fields.string("NetworkMode", "default") || "default",
+    PortBindings: parsePortBindings(fields.object("PortBindings")),
+    PublishAllPorts: fields.boolean("PublishAllPorts"),
+    RestartPolicy: parseRestartPolicy(fields.object("RestartPolicy")),
+    AutoRemove: fields.boolean("AutoRemove"),
+    LogConfig: parseLogConfig(fields.object("LogConfig")),
+    Init: fields.boolean("Init"),
+    CgroupParent: fields.string("CgroupParent"),
+    ExtraHosts: fields.strings("ExtraHosts").map(checkExtraHost),
+    Dns: fields.strings("Dns"),
+    DnsSearch: fields.strings("DnsSearch"),
+    DnsOptions: fields.strings("DnsOptions"),
+  };
+  ignorable(fields);
+  fields.refuseOthers();
+  if (host.AutoRemove && host.RestartPolicy.Name !== "no") {
+    throw new GantryError("invalid", "can't create 'AutoRemove' container with restart policy");
+  }
+  return host;
+}
+
+/** Fields without meaning on Linux or for us, which clients send with values that change nothing. */
+function ignorable(fields: Fields): void {
+  for (const key of ["ConsoleSize", "ContainerIDFile", "Isolation", "VolumeDriver", "MemorySwappiness", "CgroupnsMode"]) {
+    fields.raw(key);
+  }
+  const runtime = fields.string("Runtime");
+  if (!["", "gantry", "runc", "io.containerd.runc.v2"].includes(runtime)) {
+    throw new GantryError("invalid", `unknown or invalid runtime name: ${runtime}`);
+  }
+  const userns = fields.string("UsernsMode");
+  if (userns !== "" && userns !== "host") throw new GantryError("unsupported", `UsernsMode ${userns} is not supported`);
+}
+
+function parseResources(fields: Fields): Pick<
+  HostConfig,
+  "Memory" | "MemorySwap" | "MemoryReservation" | "NanoCpus" | "CpuShares" | "CpuPeriod" | "CpuQuota" | "CpusetCpus" | "CpusetMems" | "PidsLimit" | "OomScoreAdj" | "Ulimits" | "ShmSize" | "Devices"
+> {
+  const memory = fields.integer("Memory");
+  if (memory !== 0 && memory < 6 * 1024 * 1024) {
+    throw new GantryError("invalid", "Minimum memory limit allowed is 6MB");
+  }
+  const memorySwap = fields.integer("MemorySwap");
+  if (memorySwap > 0 && memorySwap < memory) {
+    throw new GantryError("invalid", "Minimum memoryswap limit should be larger than memory limit, see usage");
+  }
+  if (memorySwap > 0 && memory === 0) {
+    throw new GantryError("invalid", "You should always set the Memory limit when using Memoryswap limit, see usage");
+  }
+  const nanoCpus = fields.integer("NanoCpus");
+  if (nanoCpus < 0 || nanoCpus > navigator.hardwareConcurrency * 1e9) {
+    throw new GantryError(
+      "invalid",
+      `range of CPUs is from 0.01 to ${navigator.hardwareConcurrency}.00, as there are only ${navigator.hardwareConcurrency} CPUs available`,
+    );
+  }
+  const quota = fields.integer("CpuQuota");
+  if (nanoCpus > 0 && (quota > 0 || fields.integer("CpuPeriod") > 0)) {
+    throw new GantryError("invalid", "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.");
+  }
+  return {
+    Memory: memory,
+    MemorySwap: memorySwap,
+    MemoryReservation: fields.integer("MemoryReservation"),
+    NanoCpus: nanoCpus,
+    CpuShares: fields.integer("CpuShares"),
+    CpuPeriod: fields.integer("CpuPeriod"),
+    CpuQuota: quota,
+    CpusetCpus: fields.string("CpusetCpus"),
+    CpusetMems: fields.string("CpusetMems"),
+    PidsLimit: Math.max(0, fields.integer("PidsLimit")),
+    OomScoreAdj: checkRange(fields.integer("OomScoreAdj"), -1000, 1000, "OomScoreAdj"),
+    Ulimits: fields.list("Ulimits").map(parseUlimit),
+    ShmSize: fields.integer("ShmSize") || defaultHostConfig.ShmSize,
+    Devices: fields.list("Devices").map(parseDevice),
+  };
+}
+
+function checkRange(value: number, low: number, high: number, name: string): number {
+  if (value < low || value > high) {
+    throw new GantryError("invalid", `Invalid value ${value}, range for ${name} is [${low}, ${high}]`);
+  }
+  return value;
+}
+
+function parseUlimit(fields: Fields): Ulimit {
+  const ulimit = { Name: fields.string("Name"), Soft: fields.integer("Soft"), Hard: fields.integer("Hard") };
+  if (ulimit.Hard >= 0 && ulimit.Soft > ulimit.Hard) {
+    throw new GantryError("invalid", `ulimit soft limit must be less than or equal to hard limit: ${ulimit.Soft} > ${ulimit.Hard}`);
+  }
+  return ulimit;
+}
+
+function parseDevice(fields: Fields): DeviceRequest {
+  const host = fields.string("PathOnHost");
+  return {
+    PathOnHost: host,
+    PathInContainer: fields.string("PathInContainer") || host,
+    CgroupPermissions: fields.string("CgroupPermissions") || "rwm",
+  };
+}
+
+function parseSecurity(fields: Fields): Pick<
+  HostConfig,
+  "Privileged" | "CapAdd" | "CapDrop" | "SecurityOpt" | "GroupAdd" | "Sysctls" | "ReadonlyRootfs" | "IpcMode" | "PidMode" | "UTSMode"
+> {
+  for (const option of fields.strings("SecurityOpt")) {
+    const known = /^(no-new-privileges([:=](true|false))?|seccomp[:=].*|label[:=]disable|apparmor[:=]unconfined|systempaths[:=]unconfined)$/s;
+    if (!known.test(option)) throw new GantryError("unsupported", `SecurityOpt ${option} is not supported`);
+  }
+  return {
+    Privileged: fields.boolean("Privileged"),
+    CapAdd: fields.strings("CapAdd"),
+    CapDrop: fields.strings("CapDrop"),
+    SecurityOpt: fields.strings("SecurityOpt"),
+    GroupAdd: fields.strings("GroupAdd"),
+    Sysctls: fields.stringMap("Sysctls"),
+    ReadonlyRootfs: fields.boolean("ReadonlyRootfs"),
+    IpcMode: oneOf(fields.string("IpcMode"), "IpcMode", ["", "private", "shareable", "host", "none"]) || "private",
+    PidMode: oneOf(fields.string("PidMode"), "PidMode", ["", "host"]),
+    UTSMode: oneOf(fields.string("UTSMode"), "UTSMode", ["", "host"]),
+  };
+}
+
+function oneOf(value: string, name: string, allowed: readonly string[]): string {
+  if (!allowed.includes(value)) throw new GantryError("invalid", `invalid ${name}: ${value}`, { hint: `one of: ${allowed.join(" ")}` });
+  return value;
+}
+
+function parseStorage(fields: Fields): Pick<HostConfig, "Binds" | "Mounts" | "Tmpfs"> {
+  return {
+    Binds: fields.strings("Binds"),
+    Mounts: fields.list("Mounts").map(parseMountRequest),
+    Tmpfs: fields.stringMap("Tmpfs"),
+  };
+}
+
+function parseMountRequest(fields: Fields): MountRequest {
+  const type = fields.string("Type");
+  if (type !== "bind" && type !== "volume" && type !== "tmpfs") {
+    throw new GantryError("unsupported", `mount type ${JSON.stringify(type)} is not supported`, { hint: "bind, volume or tmpfs" });
+  }
+  const bind = fields.object("BindOptions");
+  const volume = fields.object("VolumeOptions");
+  const tmpfs = fields.object("TmpfsOptions");
+  return {
+    Type: type,
+    Source: fields.string("Source"),
+    Target: fields.string("Target"),
+    ReadOnly: fields.boolean("ReadOnly"),
+    BindOptions: { Propagation: bind.string("Propagation"), CreateMountpoint: bind.boolean("CreateMountpoint") },
+    VolumeOptions: { NoCopy: volume.boolean("NoCopy") },
+    TmpfsOptions: { SizeBytes: tmpfs.integer("SizeBytes"), Mode: tmpfs.integer("Mode") },
+  };
+}
+
+function parsePortBindings(fields: Fields): Readonly<Record<string, readonly PortBinding[]>> {
+  const bindings: Record<string, readonly PortBinding[]> = {};
+  for (const key of fields.keys()) {
+    bindings[normalPort(key)] = fields.list(key).map((binding) => {
+      const HostPort = binding.string("HostPort");
+      if (HostPort !== "" && !(/^\d{1,5}$/.test(HostPort) && Number(HostPort) <= 65535)) {
+        throw new GantryError("invalid", `invalid port specification: ${JSON.stringify(HostPort)}`);
+      }
+      return { HostIp: binding.string("HostIp"), HostPort };
+    });
+  }
+  return bindings;
+}
+
+function parseRestartPolicy(fields: Fields): HostConfig["RestartPolicy"] {
+  const name = fields.string("Name") || "no";
+  const retries = fields.integer("MaximumRetryCount");
+  if (!isRestartPolicyName(name)) {
+    throw new GantryError("invalid", `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
+  }
+  if (retries > 0 && name !== "on-failure") {
+    throw new GantryError("invalid", "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  }
+  if (retries < 0) throw new GantryError("invalid", "invalid restart policy: maximum retry count cannot be negative");
+  return { Name: name, MaximumRetryCount: retries };
+}
+
+function isRestartPolicyName(name: string): name is RestartPolicyName {
+  return ["no", "always", "unless-stopped", "on-failure"].includes(name);
+}
+
+function parseLogConfig(fields: Fields): HostConfig["LogConfig"] {
+  const Type = fields.string("Type") || "json-file";
+  if (!["json-file", "local", "none"].includes(Type)) {
+    throw new GantryError("unsupported", `logger: no log driver named '${Type}' is registered`, { hint: "json-file, local or none" });
+  }
+  const Config = fields.stringMap("Config");
+  for (const key of Object.keys(Config)) {
+    if (key !== "max-size" && key !== "max-file") throw new GantryError("invalid", `unknown log opt '${key}' for ${Type} log driver`);
+  }
+  return { Type, Config };
+}
+
+function checkExtraHost(entry: string): string {
+  if (!/^[^:=\s]+[:=].+$/.test(entry)) throw new GantryError("invalid", `bad format for add-host: "${entry}"`);
+  return entry;
+}
+
+function parseNetworking(fields: Fields, mode: string): NetworkRequest {
+  const endpoints = fields.object("NetworkingConfig").object("EndpointsConfig");
+  const names = endpoints.keys();
+  if (names.length > 1) {
+    throw new GantryError("unsupported", `a container in several networks at once is not supported: ${names.join(", ")}`);
+  }
+  // Clients name the endpoint as NetworkMode does; `default` means `bridge`.
+  const endpoint = endpoints.object(names[0] ?? mode);
+  return {
+    aliases: endpoint.strings("Aliases"),
+    ip: endpoint.object("IPAMConfig").string("IPv4Address"),
+    mac: endpoint.string("MacAddress") || fields.string("MacAddress"),
+  };
+}

@@ -1,0 +1,180 @@
+/** What the engine records of one container. Names of `config` and `host` fields are the Docker Engine API's. */
+
+/** `Config` of POST /containers/create, completed from the image. */
+export interface ContainerConfig {
+  readonly Hostname: string;
+  readonly Domainname: string;
+  readonly User: string;
+  readonly AttachStdin: boolean;
+  readonly AttachStdout: boolean;
+  readonly AttachStderr: boolean;
+  readonly ExposedPorts: Readonly<Record<string, object>>;
+  readonly Tty: boolean;
+  readonly OpenStdin: boolean;
+  readonly StdinOnce: boolean;
+  readonly Env: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly Entrypoint: readonly string[];
+  /** The reference or id the user gave. */
+  readonly Image: string;
+  readonly Volumes: Readonly<Record<string, object>>;
+  readonly WorkingDir: string;
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly StopSignal: string;
+  /** Seconds until SIGKILL; undefined: 10. */
+  readonly StopTimeout?: number | undefined;
+}
+
+export interface PortBinding {
+  readonly HostIp: string;
+  readonly HostPort: string;
+}
+
+export interface MountRequest {
+  readonly Type: "bind" | "volume" | "tmpfs";
+  readonly Source: string;
+  readonly Target: string;
+  readonly ReadOnly: boolean;
+  readonly BindOptions?: { readonly Propagation?: string; readonly CreateMountpoint?: boolean };
+  readonly VolumeOptions?: { readonly NoCopy?: boolean };
+  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
+}
+
+export interface DeviceRequest {
+  readonly PathOnHost: string;
+  readonly PathInContainer: string;
+  readonly CgroupPermissions: string;
+}
+
+export interface Ulimit {
+  readonly Name: string;
+  readonly Soft: number;
+  readonly Hard: number;
+}
+
+export type RestartPolicyName = "no" | "always" | "unless-stopped" | "on-failure";
+
+/** `HostConfig` of POST /containers/create: the fields that Gantry honours; others are refused when set. */
+export interface HostConfig {
+  readonly Binds: readonly string[];
+  readonly Mounts: readonly MountRequest[];
+  readonly Tmpfs: Readonly<Record<string, string>>;
+  readonly NetworkMode: string;
+  readonly PortBindings: Readonly<Record<string, readonly PortBinding[]>>;
+  readonly PublishAllPorts: boolean;
+  readonly RestartPolicy: { readonly Name: RestartPolicyName; readonly MaximumRetryCount: number };
+  readonly AutoRemove: boolean;
+  readonly LogConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+  readonly Memory: number;
+  /** -1: unlimited, 0: twice the memory. */
+  readonly MemorySwap: number;
+  readonly MemoryReservation: number;
+  readonly NanoCpus: number;
+  readonly CpuShares: number;
+  readonly CpuPeriod: number;
+  readonly CpuQuota: number;
+  readonly CpusetCpus: string;
+  readonly CpusetMems: string;
+  readonly PidsLimit: number;
+  readonly OomScoreAdj: number;
+  readonly Privileged: boolean;
+  readonly CapAdd: readonly string[];
+  readonly CapDrop: readonly string[];
+  readonly SecurityOpt: readonly string[];
+  readonly GroupAdd: readonly string[];
+  readonly Devices: readonly DeviceRequest[];
+  readonly Ulimits: readonly Ulimit[];
+  readonly Sysctls: Readonly<Record<string, string>>;
+  readonly ReadonlyRootfs: boolean;
+  readonly ShmSize: number;
+  readonly Init: boolean;
+  readonly IpcMode: string;
+  readonly PidMode: string;
+  readonly UTSMode: string;
+  readonly CgroupParent: string;
+  readonly ExtraHosts: readonly string[];
+  readonly Dns: readonly string[];
+  readonly DnsSearch: readonly string[];
+  readonly DnsOptions: readonly string[];
+}
+
+/** The one network of a container: what was asked for. */
+export interface NetworkRequest {
+  readonly aliases: readonly string[];
+  readonly ip: string;
+  readonly mac: string;
+}
+
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+
+/** What changes while a container lives; written to the database at every transition. */
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: with it, a pid names one process for ever. Decimal text, for JSON. */
+  readonly startTime: string;
+  readonly monitorPid: number;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+  readonly error: string;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly restartCount: number;
+  /** The user stopped or killed it: `unless-stopped` and `always` leave it until the next start. */
+  readonly stoppedByUser: boolean;
+  /** Log lines that could not be written (disk full). */
+  readonly lostLogLines: number;
+}
+
+export interface ContainerRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAtMs: number;
+  readonly imageId: string;
+  readonly config: ContainerConfig;
+  readonly host: HostConfig;
+  readonly network: NetworkRequest;
+  /** Named and anonymous volumes that this container uses, by target; anonymous ones go with `rm -v` and `--rm`. */
+  readonly volumes: readonly VolumeUse[];
+}
+
+export interface VolumeUse {
+  readonly name: string;
+  readonly target: string;
+  readonly anonymous: boolean;
+}
+
+export const initialState: ContainerState = {
+  status: "created",
+  pid: 0,
+  startTime: "0",
+  monitorPid: 0,
+  exitCode: 0,
+  oomKilled: false,
+  error: "",
+  startedAtMs: 0,
+  finishedAtMs: 0,
+  restartCount: 0,
+  stoppedByUser: false,
+  lostLogLines: 0,
+};
+
+/** The only legal transitions. */
+const next: Readonly<Record<ContainerStatus, readonly ContainerStatus[]>> = {
+  created: ["running", "exited", "removing", "dead"],
+  running: ["paused", "restarting", "exited", "removing", "dead"],
+  paused: ["running", "restarting", "exited", "removing", "dead"],
+  restarting: ["running", "exited", "removing", "dead"],
+  removing: ["dead"],
+  exited: ["running", "restarting", "removing", "dead"],
+  dead: ["removing"],
+};
+
+export function canBecome(from: ContainerStatus, to: ContainerStatus): boolean {
+  return from === to || next[from].includes(to);
+}
+
+/** Running in the sense of the API: it has processes. */
+export function isAlive(status: ContainerStatus): boolean {
+  return status === "running" || status === "paused";
+}
