@@ -1,0 +1,308 @@
+/** The catalogue: every command, its one line for the help, and the one import() that brings it. */
+import type { CommandSpec } from "./command.ts";
+
+export interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandSpec>;
+}
+
+export interface Group {
+  readonly summary: string;
+  readonly members: Readonly<Record<string, Entry>>;
+}
+
+const run: Entry = {
+  summary: "Create and run a new container from an image",
+  load: async () => (await import("./commands/run.ts")).run,
+};
+const create: Entry = {
+  summary: "Create a new container",
+  load: async () => (await import("./commands/run.ts")).create,
+};
+const exec: Entry = {
+  summary: "Execute a command in a running container",
+  load: async () => (await import("./commands/exec.ts")).exec,
+};
+const ps: Entry = { summary: "List containers", load: async () => (await import("./commands/ps.ts")).ps };
+const logs: Entry = {
+  summary: "Fetch the logs of a container",
+  load: async () => (await import("./commands/logs.ts")).logs,
+};
+const attach: Entry = {
+  summary: "Attach local standard input, output, and error streams to a running container",
+  load: async () => (await import("./commands/attach.ts")).attach,
+};
+const start: Entry = {
+  summary: "Start one or more stopped containers",
+  load: async () => (await import("./commands/start.ts")).start,
+};
+const stop: Entry = {
+  summary: "Stop one or more running containers",
+  load: async () => (await import("./commands/lifecycle.ts")).stop,
+};
+const restart: Entry = {
+  summary: "Restart one or more containers",
+  load: async () => (await import("./commands/lifecycle.ts")).restart,
+};
+const kill: Entry = {
+  summary: "Kill one or more running containers",
+  load: async () => (await import("./commands/lifecycle.ts")).kill,
+};
+const wait: Entry = {
+  summary: "Block until one or more containers stop, then print their exit codes",
+  load: async () => (await import("./commands/lifecycle.ts")).wait,
+};
+const rm: Entry = {
+  summary: "Remove one or more containers",
+  load: async () => (await import("./commands/lifecycle.ts")).rm,
+};
+const pause: Entry = {
+  summary: "Pause all processes within one or more containers",
+  load: async () => (await import("./commands/lifecycle.ts")).pause,
+};
+const unpause: Entry = {
+  summary: "Unpause all processes within one or more containers",
+  load: async () => (await import("./commands/lifecycle.ts")).unpause,
+};
+const rename: Entry = {
+  summary: "Rename a container",
+  load: async () => (await import("./commands/lifecycle.ts")).rename,
+};
+const port: Entry = {
+  summary: "List port mappings or a specific mapping for the container",
+  load: async () => (await import("./commands/port.ts")).port,
+};
+const top: Entry = {
+  summary: "Display the running processes of a container",
+  load: async () => (await import("./commands/top.ts")).top,
+};
+const inspect: Entry = {
+  summary: "Return low-level information on Gantry objects",
+  load: async () => (await import("./commands/inspect.ts")).inspect,
+};
+const explain: Entry = {
+  summary: "Print each step asked of the kernel for a container, and why",
+  load: async () => (await import("./commands/explain.ts")).explain,
+};
+const images: Entry = {
+  summary: "List images",
+  load: async () => (await import("./commands/images.ts")).images,
+};
+const history: Entry = {
+  summary: "Show the history of an image",
+  load: async () => (await import("./commands/history.ts")).history,
+};
+const rmi: Entry = {
+  summary: "Remove one or more images",
+  load: async () => (await import("./commands/remove-images.ts")).rmi,
+};
+const tag: Entry = {
+  summary: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+  load: async () => (await import("./commands/tag.ts")).tag,
+};
+const build: Entry = {
+  summary: "Build an image from a Dockerfile",
+  load: async () => (await import("./commands/build.ts")).build,
+};
+const importImage: Entry = {
+  summary: "Import the contents from a tarball to create a filesystem image",
+  load: async () => (await import("./commands/image-archives.ts")).importImage,
+};
+const load: Entry = {
+  summary: "Load an image from a tar archive or STDIN",
+  load: async () => (await import("./commands/image-archives.ts")).load,
+};
+const save: Entry = {
+  summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+  load: async () => (await import("./commands/image-archives.ts")).save,
+};
+const info: Entry = {
+  summary: "Display system-wide information",
+  load: async () => (await import("./commands/info.ts")).info,
+};
+
+/** Commands at the first level, in the order of the help. */
+export const commands: Readonly<Record<string, Entry>> = {
+  run,
+  exec,
+  ps,
+  build,
+  images,
+  logs,
+  explain,
+  version: {
+    summary: "Show the version of client and engine",
+    load: async () => (await import("./commands/version.ts")).version,
+  },
+  info,
+  attach,
+  completion: {
+    summary: "Print the completion script for a shell",
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
+  create,
+  engine: { summary: "Run the engine", load: async () => (await import("./commands/engine.ts")).engine },
+  history,
+  import: importImage,
+  inspect,
+  kill,
+  load,
+  pause,
+  port,
+  rename,
+  restart,
+  rm,
+  rmi,
+  save,
+  start,
+  stop,
+  tag,
+  top,
+  unpause,
+  wait,
+};
+
+/** How many of `commands`, from the first, the help calls common. */
+export const commonCount = 9;
+
+export const groups: Readonly<Record<string, Group>> = {
+  container: {
+    summary: "Manage containers",
+    members: {
+      attach,
+      create,
+      exec,
+      inspect: {
+        summary: "Display detailed information on one or more containers",
+        load: async () => (await import("./commands/inspect.ts")).inspectContainers,
+      },
+      kill,
+      logs,
+      ls: ps,
+      pause,
+      port,
+      prune: {
+        summary: "Remove all stopped containers",
+        load: async () => (await import("./commands/prune.ts")).pruneContainers,
+      },
+      rename,
+      restart,
+      rm,
+      run,
+      start,
+      stop,
+      top,
+      unpause,
+      wait,
+    },
+  },
+  image: {
+    summary: "Manage images",
+    members: {
+      bootstrap: {
+        summary: "Make a base image from packages of this machine's distribution",
+        load: async () => (await import("./commands/bootstrap.ts")).bootstrap,
+      },
+      build,
+      history,
+      import: importImage,
+      inspect: {
+        summary: "Display detailed information on one or more images",
+        load: async () => (await import("./commands/inspect.ts")).inspectImages,
+      },
+      load,
+      ls: images,
+      prune: {
+        summary: "Remove unused images",
+        load: async () => (await import("./commands/prune.ts")).pruneImages,
+      },
+      rm: rmi,
+      save,
+      tag,
+    },
+  },
+  network: {
+    summary: "Manage networks",
+    members: {
+      create: {
+        summary: "Create a network",
+        load: async () => (await import("./commands/networks.ts")).createNetwork,
+      },
+      inspect: {
+        summary: "Display detailed information on one or more networks",
+        load: async () => (await import("./commands/inspect.ts")).inspectNetworks,
+      },
+      ls: {
+        summary: "List networks",
+        load: async () => (await import("./commands/networks.ts")).listNetworks,
+      },
+      rm: {
+        summary: "Remove one or more networks",
+        load: async () => (await import("./commands/networks.ts")).removeNetworks,
+      },
+    },
+  },
+  system: {
+    summary: "Manage Gantry",
+    members: {
+      df: {
+        summary: "Show disk usage",
+        load: async () => (await import("./commands/disk-usage.ts")).diskUsage,
+      },
+      info,
+      prune: {
+        summary: "Remove unused data",
+        load: async () => (await import("./commands/prune.ts")).pruneSystem,
+      },
+    },
+  },
+  volume: {
+    summary: "Manage volumes",
+    members: {
+      create: {
+        summary: "Create a volume",
+        load: async () => (await import("./commands/volumes.ts")).createVolume,
+      },
+      inspect: {
+        summary: "Display detailed information on one or more volumes",
+        load: async () => (await import("./commands/inspect.ts")).inspectVolumes,
+      },
+      ls: { summary: "List volumes", load: async () => (await import("./commands/volumes.ts")).listVolumes },
+      prune: {
+        summary: "Remove unused local volumes",
+        load: async () => (await import("./commands/prune.ts")).pruneVolumes,
+      },
+      rm: {
+        summary: "Remove one or more volumes",
+        load: async () => (await import("./commands/volumes.ts")).removeVolumes,
+      },
+    },
+  },
+};
+
+/** Second names of members of groups. */
+const memberAliases: Readonly<Record<string, string>> = { list: "ls", ps: "ls", remove: "rm" };
+
+export type Found =
+  | { readonly load: Entry["load"]; readonly path: readonly string[]; readonly rest: readonly string[] }
+  | { readonly group: Group; readonly path: readonly string[] }
+  | { readonly unknown: readonly string[]; readonly depth: number };
+
+const own = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined;
+
+/** Finds the command that `words` begin with. */
+export function findCommand(words: readonly string[]): Found {
+  const first = words[0] ?? "";
+  const entry = own(commands, first);
+  if (entry !== undefined) return { load: entry.load, path: [first], rest: words.slice(1) };
+  const group = own(groups, first);
+  if (group === undefined) return { unknown: [first], depth: 0 };
+  const second = words[1];
+  if (second === undefined || second === "--help" || second === "-h") return { group, path: [first] };
+  const member =
+    own(group.members, second) ??
+    own(group.members, second === "ps" && first !== "container" ? "" : (memberAliases[second] ?? ""));
+  if (member === undefined) return { unknown: [first, second], depth: 1 };
+  return { load: member.load, path: [first, second], rest: words.slice(2) };
+}

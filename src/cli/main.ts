@@ -1,0 +1,126 @@
+/** The entry of the command line: global flags, then one command. Loads nothing but what that command needs. */
+import type { CommandSpec, Globals, Invocation } from "./command.ts";
+import { findCommand } from "./commands.ts";
+import { Engine } from "./connection/engine.ts";
+import { BrokenPipeError, CliError, FlagError } from "./errors.ts";
+import { globalFlags } from "./flags/global-flags.ts";
+import { type Parsed, parseFlags } from "./flags/parse-flags.ts";
+import { print, printError } from "./output.ts";
+
+/** The exit code a shell shows for a program that a closed pipe ended. */
+const brokenPipe = 141;
+
+/** Runs the command line `words` (without the program's name) and returns the exit code. */
+export async function main(words: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(words);
+  } catch (error) {
+    if (error instanceof BrokenPipeError) return brokenPipe;
+    if (error instanceof CliError) return fail(error, 1);
+    throw error;
+  }
+}
+
+async function dispatch(words: readonly string[]): Promise<number> {
+  const global = await parseGlobals(words);
+  if (typeof global === "number") return global;
+  if (global.flags.bool("version")) {
+    const { versionLine } = await import("./version.ts");
+    await print(`${versionLine}\n`);
+    return 0;
+  }
+  const globals: Globals = {
+    host: global.flags.text("host", process.env["GANTRY_HOST"] ?? ""),
+    state: global.flags.text("state", "/run/gantry").replace(/(?<=.)\/+$/, ""),
+    root: global.flags.text("root"),
+    autostart: !global.flags.bool("no-autostart"),
+    debug: global.flags.bool("debug"),
+  };
+  if (global.help || global.args.length === 0) return showHelp([]);
+  if (global.args[0] === "help") return showHelp(global.args.slice(1));
+  const found = findCommand(global.args);
+  if ("unknown" in found) return unknownCommand(found.unknown, found.depth);
+  if ("group" in found) return showHelp(found.path);
+  const spec = await found.load();
+  return runCommand(spec, found.path, found.rest, globals);
+}
+
+async function parseGlobals(words: readonly string[]): Promise<Parsed | number> {
+  try {
+    return parseFlags(globalFlags, words, { stopAtArgument: true });
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    await printError(
+      `${error.message}\n\nUsage:  gantry [OPTIONS] COMMAND [ARG...]\n\nRun 'gantry --help' for more information\n`,
+    );
+    return 125;
+  }
+}
+
+async function showHelp(path: readonly string[]): Promise<number> {
+  const { help } = await import("./help.ts");
+  const text = await help(path);
+  if (text === undefined) return unknownCommand(path, path.length);
+  await print(text);
+  return 0;
+}
+
+async function unknownCommand(path: readonly string[], depth: number): Promise<number> {
+  const { explainUnknown } = await import("./unknown-command.ts");
+  await printError(explainUnknown(path, depth));
+  return 1;
+}
+
+async function runCommand(
+  spec: CommandSpec,
+  path: readonly string[],
+  rest: readonly string[],
+  globals: Globals,
+): Promise<number> {
+  const name = `gantry ${path.join(" ")}`;
+  const usage = `Usage:  ${name}${spec.usage === "" ? "" : ` ${spec.usage}`}`;
+  let parsed: Parsed;
+  try {
+    parsed = parseFlags(spec.flags, rest, { stopAtArgument: spec.stopAtArgument === true });
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    await printError(`${error.message}\n\n${usage}\n\nRun '${name} --help' for more information\n`);
+    return 125;
+  }
+  if (parsed.help) return showHelp(path);
+  const wrong = wrongCount(parsed.args.length, spec.args);
+  if (wrong !== undefined) {
+    await printError(`gantry: '${name}' ${wrong}\n\n${usage}\n\nRun '${name} --help' for more information\n`);
+    return 1;
+  }
+  try {
+    const call: Invocation = {
+      flags: parsed.flags,
+      args: parsed.args,
+      engine: new Engine(globals),
+      globals,
+      path,
+    };
+    return await spec.run(call);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    return fail(error, spec.failure ?? 1);
+  }
+}
+
+/** Docker's words for a wrong number of arguments; undefined when it is right. */
+function wrongCount(count: number, [least, most]: readonly [number, number]): string | undefined {
+  if (count >= least && count <= most) return undefined;
+  const plural = (n: number): string => (n === 1 ? "argument" : "arguments");
+  if (most === 0) return "accepts no arguments";
+  if (least === most) return `requires ${least} ${plural(least)}`;
+  if (most === Infinity) return `requires at least ${least} ${plural(least)}`;
+  if (least === 0) return `requires at most ${most} ${plural(most)}`;
+  return `requires at least ${least} and at most ${most} ${plural(most)}`;
+}
+
+async function fail(error: CliError, exitCode: number): Promise<number> {
+  const hint = error.hint === undefined ? "" : `hint: ${error.hint}\n`;
+  if (error.message !== "") await printError(`${error.bare ? "" : "gantry: "}${error.message}\n${hint}`);
+  return error.exitCode ?? exitCode;
+}

@@ -1,0 +1,53 @@
+/** Our own terminal: its size, raw mode, and the way back on every path out of the program. */
+import { isatty, ReadStream, WriteStream } from "node:tty";
+
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export function isTerminal(fd: 0 | 1 | 2): boolean {
+  return isatty(fd);
+}
+
+/** The terminal's size; undefined when stdout is none. */
+export function terminalSize(): Size | undefined {
+  if (!isatty(1)) return undefined;
+  const [columns, rows] = new WriteStream(1).getWindowSize();
+  return { rows, columns };
+}
+
+/** Signals that would end us while the terminal is raw. */
+const deadly = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
+
+/** The keyboard in raw mode. `dispose` gives the terminal back; so does every way the program can end but SIGKILL. */
+export class RawKeyboard implements Disposable {
+  readonly #stream = new ReadStream(0);
+  readonly #restore = (): void => {
+    this.#stream.setRawMode(false);
+  };
+
+  /** @param guardSignals take signals that would end us; false when they are passed to the container */
+  constructor(guardSignals: boolean) {
+    this.#stream.setRawMode(true);
+    process.on("exit", this.#restore);
+    if (!guardSignals) return;
+    for (const [name, number] of Object.entries(deadly)) {
+      process.on(name, () => {
+        this.#restore();
+        process.exit(128 + number);
+      });
+    }
+  }
+
+  /** What is typed, until `dispose`. */
+  keys(): AsyncIterable<Uint8Array> {
+    return this.#stream;
+  }
+
+  [Symbol.dispose](): void {
+    this.#restore();
+    process.off("exit", this.#restore);
+    this.#stream.destroy();
+  }
+}

@@ -1,0 +1,56 @@
+/** What to say about a command that does not exist. Pure. */
+import { commands, groups } from "./commands.ts";
+
+const noRegistry = "images enter with: gantry load, gantry import, gantry build or gantry image bootstrap";
+
+/** Commands of docker that are not here, and what to use instead. */
+const absent: Readonly<Record<string, string>> = {
+  pull: noRegistry,
+  push: "images leave with: gantry save",
+  login: noRegistry,
+  logout: noRegistry,
+  search: noRegistry,
+  compose: "use docker compose with DOCKER_HOST=unix:///run/gantry/engine.sock",
+  buildx: "build with: gantry build",
+};
+
+/** @param depth 0: the first word is unknown; 1: the second of a group */
+export function explainUnknown(path: readonly string[], depth: number): string {
+  const name = path.slice(0, depth + 1).join(" ");
+  const word = path[depth] ?? "";
+  const group = depth > 0 ? groups[path[0] ?? ""] : undefined;
+  const known =
+    group === undefined ? [...Object.keys(commands), ...Object.keys(groups)] : Object.keys(group.members);
+  const advice = absent[word] ?? closest(word, known, group === undefined ? "" : `${path[0] ?? ""} `);
+  const hint = advice === undefined ? "" : `hint: ${advice}\n`;
+  const usage = group === undefined ? "" : `Usage:  gantry ${path[0] ?? ""} COMMAND\n\n`;
+  const where = group === undefined ? "gantry" : `gantry ${path[0] ?? ""}`;
+  return `gantry: unknown command: gantry ${name}\n${hint}\n${usage}Run '${where} --help' for more information\n`;
+}
+
+function closest(word: string, known: readonly string[], prefix: string): string | undefined {
+  const best = known
+    .map((name) => ({
+      name,
+      distance: name.startsWith(word) && word.length > 1 ? 0.5 : distance(word, name),
+    }))
+    .toSorted((a, b) => a.distance - b.distance)[0];
+  return best !== undefined && best.distance <= Math.max(1, word.length / 3)
+    ? `did you mean: gantry ${prefix}${best.name}`
+    : undefined;
+}
+
+/** Edits (insert, delete, replace, swap of neighbours counts two) that lead from `a` to `b`. */
+function distance(a: string, b: string): number {
+  if (a.length > 32) return Infinity;
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? Infinity;
+}
