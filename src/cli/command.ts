@@ -39,6 +39,11 @@ export interface CommandSpec {
   readonly args: readonly [number, number];
   readonly stopAtArgument?: true;
   readonly completes?: Completes;
+  /**
+   * It may read the keyboard: then the program ends itself, for a read of a terminal that is under way can neither be
+   * taken back nor be left to the event loop, which it keeps alive (Bun 1.4.5).
+   */
+  readonly readsKeyboard?: true;
   /** Exit code of an error that brings none itself; 1 unless said otherwise. */
   readonly failure?: number;
   run(call: Invocation): Promise<number>;

@@ -93,16 +93,22 @@ async function runCommand(
     await printError(`gantry: '${name}' ${wrong}\n\n${usage}\n\nRun '${name} --help' for more information\n`);
     return 1;
   }
+  const code = await runSpec(spec, {
+    flags: parsed.flags,
+    args: parsed.args,
+    engine: new Engine(globals),
+    globals,
+    path,
+  });
+  if (spec.readsKeyboard === true) process.exit(code);
+  return code;
+}
+
+async function runSpec(spec: CommandSpec, call: Invocation): Promise<number> {
   try {
-    const call: Invocation = {
-      flags: parsed.flags,
-      args: parsed.args,
-      engine: new Engine(globals),
-      globals,
-      path,
-    };
     return await spec.run(call);
   } catch (error) {
+    if (error instanceof BrokenPipeError) return brokenPipe;
     if (!(error instanceof CliError)) throw error;
     return fail(error, spec.failure ?? 1);
   }

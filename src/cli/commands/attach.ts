@@ -17,6 +17,7 @@ export const attach: CommandSpec = {
   ],
   args: [1, 1],
   completes: "running",
+  readsKeyboard: true,
   run: join,
 };
 

@@ -29,6 +29,7 @@ export const exec: CommandSpec = {
   args: [2, Infinity],
   stopAtArgument: true,
   completes: "running",
+  readsKeyboard: true,
   run: execute,
 };
 

@@ -20,6 +20,7 @@ export const run: CommandSpec = {
   args: [1, Infinity],
   stopAtArgument: true,
   completes: "images",
+  readsKeyboard: true,
   failure: 125,
   run: runContainer,
 };

@@ -26,6 +26,7 @@ export const start: CommandSpec = {
   ],
   args: [1, Infinity],
   completes: "containers",
+  readsKeyboard: true,
   async run(call) {
     if (call.flags.bool("attach") || call.flags.bool("interactive")) return startAttached(call);
     return each(call.args, async (name) => {
