@@ -16,9 +16,19 @@ export async function main(words: readonly string[]): Promise<number> {
     return await dispatch(words);
   } catch (error) {
     if (error instanceof BrokenPipeError) return brokenPipe;
-    if (error instanceof CliError) return fail(error, 1);
-    throw error;
+    return fail(toCliError(error), 1);
   }
+}
+
+/** Anything thrown as something to print; a bug of ours shows where it happened. */
+function toCliError(error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  // Errors of the system have a code: a connection that was reset, a file that cannot be read.
+  if (error instanceof Error && "code" in error) return new CliError(error.message);
+  return new CliError(
+    `internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    { exitCode: 125 },
+  );
 }
 
 async function dispatch(words: readonly string[]): Promise<number> {
@@ -109,15 +119,15 @@ async function runSpec(spec: CommandSpec, call: Invocation): Promise<number> {
     return await spec.run(call);
   } catch (error) {
     if (error instanceof BrokenPipeError) return brokenPipe;
-    if (!(error instanceof CliError)) throw error;
-    return fail(error, spec.failure ?? 1);
+    return fail(toCliError(error), spec.failure ?? 1);
   }
 }
+
+const plural = (n: number): string => (n === 1 ? "argument" : "arguments");
 
 /** Docker's words for a wrong number of arguments; undefined when it is right. */
 function wrongCount(count: number, [least, most]: readonly [number, number]): string | undefined {
   if (count >= least && count <= most) return undefined;
-  const plural = (n: number): string => (n === 1 ? "argument" : "arguments");
   if (most === 0) return "accepts no arguments";
   if (least === most) return `requires ${least} ${plural(least)}`;
   if (most === Infinity) return `requires at least ${least} ${plural(least)}`;

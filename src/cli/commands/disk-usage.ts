@@ -102,19 +102,23 @@ function imageSum(usage: Usage): Sum {
   };
 }
 
+const containerBytes = (list: readonly ContainerSummary[]): number =>
+  list.reduce((sum, container) => sum + (container.SizeRw ?? 0), 0);
+const volumeBytes = (list: readonly Volume[]): number =>
+  list.reduce((sum, volume) => sum + (volume.UsageData?.Size ?? 0), 0);
+const cacheBytes = (list: readonly CacheEntry[]): number => list.reduce((sum, entry) => sum + entry.Size, 0);
+
 function containerSum(containers: readonly ContainerSummary[]): Sum {
   const active = containers.filter((container) =>
     ["running", "paused", "restarting"].includes(container.State),
   );
-  const size = (list: readonly ContainerSummary[]): number =>
-    list.reduce((sum, container) => sum + (container.SizeRw ?? 0), 0);
-  const bytes = size(containers);
+  const bytes = containerBytes(containers);
   return {
     type: "Containers",
     total: containers.length,
     active: active.length,
     bytes,
-    reclaimable: bytes - size(active),
+    reclaimable: bytes - containerBytes(active),
     share: true,
   };
 }
@@ -122,38 +126,34 @@ function containerSum(containers: readonly ContainerSummary[]): Sum {
 function volumeSum(volumes: readonly Volume[]): Sum {
   const known = volumes.filter((volume) => (volume.UsageData?.Size ?? -1) >= 0);
   const used = known.filter((volume) => (volume.UsageData?.RefCount ?? 0) > 0);
-  const size = (list: readonly Volume[]): number =>
-    list.reduce((sum, volume) => sum + (volume.UsageData?.Size ?? 0), 0);
-  const bytes = size(known);
+  const bytes = volumeBytes(known);
   return {
     type: "Local Volumes",
     total: volumes.length,
     active: used.length,
     bytes,
-    reclaimable: bytes - size(used),
+    reclaimable: bytes - volumeBytes(used),
     share: true,
   };
 }
 
 function cacheSum(entries: readonly CacheEntry[]): Sum {
   const own = entries.filter((entry) => !entry.Shared);
-  const size = (list: readonly CacheEntry[]): number => list.reduce((sum, entry) => sum + entry.Size, 0);
   return {
     type: "Build Cache",
     total: entries.length,
     active: entries.filter((entry) => entry.InUse).length,
-    bytes: size(own),
-    reclaimable: size(own.filter((entry) => !entry.InUse)),
+    bytes: cacheBytes(own),
+    reclaimable: cacheBytes(own.filter((entry) => !entry.InUse)),
     share: false,
   };
 }
 
+function table(template: string, headers: Readonly<Record<string, unknown>>, rows: readonly Row[]): string {
+  return formatListing({ format: "", quiet: false, table: template, quietField: "ID", headers, rows });
+}
+
 function verboseText(usage: Usage, now: number): string {
-  const table = (
-    template: string,
-    headers: Readonly<Record<string, unknown>>,
-    rows: readonly Row[],
-  ): string => formatListing({ format: "", quiet: false, table: template, quietField: "ID", headers, rows });
   const images = (usage.Images ?? []).flatMap((image) =>
     imageRows(image, { truncate: true, digests: false, nowMs: now }).slice(0, 1),
   );

@@ -65,18 +65,23 @@ async function firstOf(child: Bun.Subprocess<"ignore", "pipe", number>): Promise
   return outcome;
 }
 
-/** The last complaint in what the engine wrote: the message of its last JSON line of level error, else the last line. */
-function lastError(text: string): string {
+/** The last complaint in what the engine wrote: of a JSON line of level error, of a plain line `error: …`, else the last line. */
+export function lastError(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   for (const line of lines.toReversed()) {
-    try {
-      const entry = JSON.parse(line) as { level?: unknown; message?: unknown; error?: unknown };
-      const message = entry.message ?? entry.error;
-      if (entry.level === "error" && typeof message === "string") return message;
-    } catch {
-      // Plain text, such as a crash of the program itself.
-      return line.trim().slice(0, 400);
-    }
+    const complaint = line.startsWith("{") ? messageOfLine(line) : /^(?:error|gantry): (.*)/.exec(line)?.[1];
+    if (complaint !== undefined) return complaint;
   }
-  return "";
+  return lines.at(-1)?.trim().slice(0, 400) ?? "";
+}
+
+function messageOfLine(line: string): string | undefined {
+  try {
+    const entry = JSON.parse(line) as { level?: unknown; message?: unknown; error?: unknown };
+    const message = entry.message ?? entry.error;
+    return entry.level === "error" && typeof message === "string" ? message : undefined;
+  } catch {
+    // A line that was cut off says nothing.
+    return undefined;
+  }
 }

@@ -60,10 +60,13 @@ function readBool(text: string): string {
 }
 
 function readInt(text: string): string {
-  if (!/^[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)$/.test(text)) {
+  if (!/^[+-]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9](_?[0-9])*)$/.test(text)) {
     throw new FlagError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   }
-  const digits = text.replace(/^[+-]/, "").replace(/^0(?=[0-7]+$)/, "0o");
+  const digits = text
+    .replace(/^[+-]/, "")
+    .replaceAll("_", "")
+    .replace(/^0(?=[0-7]+$)/, "0o");
   const value = Number(digits);
   if (value >= 2 ** 63)
     throw new FlagError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);

@@ -11,6 +11,7 @@ import {
   readSysctl,
 } from "./read-values.ts";
 import { readMount } from "./parse-mount.ts";
+import { readNetwork } from "./parse-networks.ts";
 import { readUlimit } from "./parse-ulimit.ts";
 
 function readWeight(text: string): string {
@@ -97,10 +98,10 @@ export const createFlags: readonly Flag[] = [
     name: "mount",
     kind: "mount",
     read: readMount,
-    help: "Attach a mount (type=bind,source=/a,target=/b,readonly)",
+    help: "Attach a mount (type=bind,src=/a,dst=/b,readonly)",
   },
   { name: "name", kind: "string", help: "Name of the container" },
-  { name: "network", kind: "network", also: ["net"], help: "Connect to a network" },
+  { name: "network", kind: "network", also: ["net"], read: readNetwork, help: "Connect to a network" },
   {
     name: "network-alias",
     kind: "list",

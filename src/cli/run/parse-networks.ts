@@ -1,5 +1,5 @@
 /** `--network` and the flags that belong to it, to NetworkMode and EndpointsConfig. Pure. */
-import { CliError } from "../errors.ts";
+import { CliError, FlagError } from "../errors.ts";
 import { parseCsv } from "../flags/csv.ts";
 import type { FlagValues } from "../flags/parse-flags.ts";
 
@@ -35,9 +35,7 @@ export function parseNetworks(flags: FlagValues): Networking {
   const endpoints: Record<string, object> = {};
   for (const network of wanted) {
     if (Object.hasOwn(endpoints, network.target)) {
-      throw new CliError(
-        `conflicting options: cannot attach to the same network ${JSON.stringify(network.target)} twice`,
-      );
+      throw new CliError(`network ${JSON.stringify(network.target)} is specified multiple times`);
     }
     if (network.aliases.length > 0 && !isUserDefined(network.target)) {
       throw new CliError("network-scoped aliases are only supported for user-defined networks");
@@ -104,15 +102,15 @@ function parseNetwork(text: string): Wanted {
   if (!text.includes("=")) return empty(text);
   const pairs = parseCsv(text).map((field): readonly [string, string] => {
     const at = field.indexOf("=");
-    if (at < 0) throw new CliError(`invalid field ${field}`);
+    if (at < 0) throw new FlagError(`invalid field ${field}`);
     return [field.slice(0, at).trim().toLowerCase(), field.slice(at + 1).trim()];
   });
   const target = pairs.findLast(([key]) => key === "name")?.[1] ?? "";
-  if (target === "") throw new CliError("network name/id is not specified");
+  if (target === "") throw new FlagError("network name/id is not specified");
   const network = empty(target);
   for (const [key, value] of pairs) {
     const set = Object.hasOwn(setters, key) ? setters[key] : undefined;
-    if (set === undefined) throw new CliError(`invalid field key ${key}`);
+    if (set === undefined) throw new FlagError(`invalid field key ${key}`);
     set(network, value);
   }
   return network;
@@ -132,4 +130,10 @@ function endpointOf(network: Wanted): object {
     DriverOpts: Object.keys(network.options).length === 0 ? null : network.options,
     GwPriority: network.priority,
   };
+}
+
+/** Checks the text of the flag and keeps it. */
+export function readNetwork(text: string): string {
+  parseNetwork(text);
+  return text;
 }

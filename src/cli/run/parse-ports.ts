@@ -43,8 +43,7 @@ function parsePublish(text: string): Published[] {
   const host = parts.at(-2) ?? "";
   const rawIp = parts.slice(0, -2).join(":");
   const ip = /^\[.*\]$/.test(rawIp) ? rawIp.slice(1, -1) : rawIp;
-  if (ip !== "" && (!isAddress(ip) || (ip === rawIp && ip.includes(":"))))
-    throw new CliError(`invalid IP address: ${rawIp}`);
+  if (ip !== "" && !isAddress(ip)) throw new CliError(`invalid IP address: ${rawIp}`);
   if (container === "") throw new CliError(`no port specified: ${text}<empty>`);
   const inside = parseRange(container);
   if (inside === undefined) throw new CliError(`invalid containerPort: ${container}`);

@@ -46,13 +46,13 @@ function readProfile(path: string): string {
   }
 }
 
-/** Names in capitals with CAP_ in front, sorted; what is added is not dropped too. */
+/** Names in capitals with CAP_ in front, sorted. What is in both lists is for the engine to settle. */
 export function parseCapabilities(
   add: readonly string[],
   drop: readonly string[],
 ): readonly [add: string[] | null, drop: string[] | null] {
   const adds = normalize(add);
-  const drops = normalize(drop).filter((name) => !adds.includes(name));
+  const drops = normalize(drop);
   return [adds.length === 0 ? null : adds, drops.length === 0 ? null : drops];
 }
 
@@ -70,12 +70,13 @@ export interface Device {
   readonly CgroupPermissions: string;
 }
 
+const isMode = (mode: string): boolean => /^[rwm]{1,3}$/.test(mode) && new Set(mode).size === mode.length;
+
 /** `host[:container][:rwm]`. @throws {CliError} with docker's words */
 export function parseDevice(text: string): Device {
   const parts = text.split(":");
   const [host = "", second, third] = parts;
   if (parts.length > 3) throw new CliError(`bad format for path: ${text}`);
-  const isMode = (mode: string): boolean => /^[rwm]{1,3}$/.test(mode) && new Set(mode).size === mode.length;
   const secondIsMode = second !== undefined && third === undefined && isMode(second);
   if (third !== undefined && !isMode(third)) throw new CliError(`bad mode specified: ${third}`);
   if (host === "" || second === "") throw new CliError(`bad format for path: ${text}`);

@@ -23,8 +23,7 @@ const docker: Readonly<Record<string, TemplateFunction>> = {
   title: (value) => text(value).replaceAll(/(?<![\p{L}\p{N}_'])\p{L}/gu, (letter) => letter.toUpperCase()),
   split: (value, separator) => text(value).split(text(separator)),
   join: (list, separator) => (Array.isArray(list) ? list.map(goText) : []).join(text(separator)),
-  pad: (value, before, after) =>
-    text(value) === "" ? "" : " ".repeat(Number(before)) + text(value) + " ".repeat(Number(after)),
+  pad: (value, left, right) => (text(value) === "" ? "" : spaces(left) + text(value) + spaces(right)),
   truncate: (value, length) => text(value).slice(0, Number(length)),
 };
 
@@ -105,18 +104,32 @@ function printed(args: readonly unknown[]): string {
     .join("");
 }
 
+const verbs = /%(?<flags>[-+ 0#]*)(?<width>\d+)?(?:\.(?<precision>\d+))?(?<verb>[a-zA-Z%])/g;
+
+/** The widest cell that a template may ask for. */
+const widest = 10_000;
+
+const spaces = (count: unknown): string => " ".repeat(Math.min(widest, Math.max(0, Number(count))));
+
 function formatted(format: string, args: readonly unknown[]): string {
+  let output = "";
+  let at = 0;
   let used = 0;
-  return format.replaceAll(
-    /%([-+ 0#]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
-    (_, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
-      if (verb === "%") return "%";
-      if (used >= args.length) return `%!${verb}(MISSING)`;
+  for (const match of format.matchAll(verbs)) {
+    const { flags = "", width = "0", precision, verb = "" } = match.groups ?? {};
+    output += format.slice(at, match.index);
+    at = match.index + match[0].length;
+    if (verb === "%") output += "%";
+    else if (used >= args.length) output += `%!${verb}(MISSING)`;
+    else {
       const body = formatOne(verb, precision, args[used++]);
-      if (flags.includes("-")) return body.padEnd(Number(width ?? 0));
-      return body.padStart(Number(width ?? 0), flags.includes("0") ? "0" : " ");
-    },
-  );
+      const columns = Math.min(widest, Number(width));
+      output += flags.includes("-")
+        ? body.padEnd(columns)
+        : body.padStart(columns, flags.includes("0") ? "0" : " ");
+    }
+  }
+  return output + format.slice(at);
 }
 
 function formatOne(verb: string, precision: string | undefined, value: unknown): string {
@@ -131,7 +144,7 @@ function formatOne(verb: string, precision: string | undefined, value: unknown):
     case "x":
       return typeof value === "string" ? Buffer.from(value).toString("hex") : Number(value).toString(16);
     case "f":
-      return Number(value).toFixed(Number(precision ?? 6));
+      return Number(value).toFixed(Math.min(100, Number(precision ?? 6)));
     case "t":
       return String(value);
     default:

@@ -133,15 +133,11 @@ class Parser {
     const fields = token.is === "field" ? [token.text.slice(1)] : [];
     let at = token.at;
     const chains = ["field", "variable", "dot", "open"].includes(token.is);
-    for (
-      let follower = tokens[next];
-      chains && follower?.is === "field" && !follower.spaced;
-      follower = tokens[next]
-    ) {
+    for (let follower = chains ? tokens[next] : undefined; follower?.is === "field" && !follower.spaced;) {
       // As Go has it, a chain stands where its second part begins.
       if (fields.length === (token.is === "field" ? 1 : 0)) at = follower.at;
       fields.push(follower.text.slice(1));
-      next++;
+      follower = tokens[++next];
     }
     const last = tokens[next - 1] ?? token;
     const place = { ...this.#place(at), source: this.#source.slice(token.at, last.at + last.text.length) };
