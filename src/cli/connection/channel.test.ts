@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ let count = 0;
 afterEach(() => {
   for (const server of servers.splice(0)) server.stop(true);
 });
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Answers the first bytes of a connection with `answer`; later bytes are echoed; ends when the client has ended. */
 function serve(answer: string | readonly string[]): string {
