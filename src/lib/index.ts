@@ -5,3 +5,6 @@ export { type ErrorCode, type ErrorDetails, GantryError, isErrno, messageOf, toG
 export { newId, shortId } from "./id.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";
+export { type TarEntry, type TarEntryInput, type TarEvent, type TarType } from "./tar-entry.ts";
+export { type TarLimits, TarReader } from "./tar-reader.ts";
+export { tarHeader, tarPadding, tarTrailer } from "./tar-writer.ts";
