@@ -36,3 +36,31 @@ export function renderError(thrown: unknown): ErrorAnswer {
     body: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) },
   };
 }
+
+/**
+ * `docker run` and `docker start` read their exit code out of our words (docker/cli, container/run.go, toStatusError):
+ * "executable file not found" and "no such file or directory" mean 127, "permission denied" and "is a directory" 126,
+ * everything else 125. So these words are there exactly when the command itself is meant.
+ */
+const words127 = /executable file not found|no such file or directory/;
+const words126 = /permission denied|is a directory/;
+
+/** The message of a failed create, start or run, in words from which docker's client makes the right exit code. */
+export function startMessage(code: ErrorCode, message: string): string {
+  switch (code) {
+    case "command-not-found":
+      return words127.test(message) ? message : `${message}: executable file not found in $PATH`;
+    case "command-not-executable":
+      return words126.test(message) && !words127.test(message) ? message : `${withoutWords(message)}: permission denied`;
+    default:
+      return withoutWords(message);
+  }
+}
+
+function withoutWords(message: string): string {
+  return message
+    .replaceAll("executable file not found", "executable not found")
+    .replaceAll("no such file or directory", "does not exist")
+    .replaceAll("permission denied", "access denied")
+    .replaceAll("is a directory", "is not a file");
+}
