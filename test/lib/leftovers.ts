@@ -19,7 +19,8 @@ function* processes(): Generator<string> {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     const words = readOr(`/proc/${pid}/cmdline`).split("\0");
     const line = words.join(" ").trim();
-    if (/^gantry-init|(^|\/)gantry(-oci)? |src\/main\.ts (engine|internal)/.test(`${line} `)) yield `process ${pid} ${line.slice(0, 100)}`;
+    if (/^gantry-init|(^|\/)gantry(-oci)? |src\/main\.ts (engine|internal)/.test(`${line} `))
+      yield `process ${pid} ${line.slice(0, 100)}`;
   }
 }
 
@@ -43,14 +44,15 @@ function* tables(): Generator<string> {
 function* cgroups(): Generator<string> {
   for (const hierarchy of ["", ...readdirOr("/sys/fs/cgroup")]) {
     for (const name of readdirOr(`/sys/fs/cgroup/${hierarchy}`)) {
-      if (/^gantry/.test(name)) yield `cgroup /sys/fs/cgroup/${hierarchy}/${name}`;
+      if (name.startsWith("gantry")) yield `cgroup /sys/fs/cgroup/${hierarchy}/${name}`;
     }
   }
 }
 
 function* folders(): Generator<string> {
-  for (const path of ["/run/gantry", "/var/lib/gantry", "/run/gantry-oci"]) if (existsSync(path)) yield `folder ${path}`;
-  for (const name of readdirOr("/tmp")) if (/^gantry/.test(name)) yield `folder /tmp/${name}`;
+  for (const path of ["/run/gantry", "/var/lib/gantry", "/run/gantry-oci"])
+    if (existsSync(path)) yield `folder ${path}`;
+  for (const name of readdirOr("/tmp")) if (name.startsWith("gantry")) yield `folder /tmp/${name}`;
 }
 
 /** The text of a file that may vanish while the machine is looked at. */

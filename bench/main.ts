@@ -1,0 +1,86 @@
+/**
+ * `make bench`: Gantry and its peers side by side in one run. Prints a Markdown table, writes it and a chart to bench/out,
+ * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000).
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type DockerHost, type GantryHost, makeNamespace, startDocker, startGantry } from "./hosts.ts";
+import { measureMany, measureRestart } from "./measures/many.ts";
+import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
+import { measureExec, measureOci, measureRun, measureVersion } from "./measures/start.ts";
+import { markdown, svg } from "./report.ts";
+import { holds, type Result } from "./result.ts";
+import { makeArchive, makeRootfs } from "./rootfs.ts";
+import { output } from "./run-command.ts";
+
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "25" }, total: { type: "string", default: "1000" } },
+});
+const rounds = Number(values.rounds);
+const total = Number(values.total);
+
+const dir = mkdtempSync("/tmp/gantry-bench-");
+const ourNamespace = "gantry-bench-a";
+const theirNamespace = "gantry-bench-b";
+
+async function measure(): Promise<Result[]> {
+  using _ours = makeNamespace(ourNamespace);
+  using _theirs = makeNamespace(theirNamespace);
+  const rootfs = makeRootfs(join(dir, "rootfs"));
+  const archive = makeArchive(rootfs, join(dir, "busybox.tar"));
+  const start = (): Promise<GantryHost> => startGantry(join(dir, "g"), ourNamespace);
+  let gantry = await start();
+  const docker: DockerHost = await startDocker(join(dir, "d"), theirNamespace);
+  try {
+    const podman = [
+      "podman",
+      "--root",
+      join(dir, "p"),
+      "--runroot",
+      join(dir, "pr"),
+      "--cgroup-manager",
+      "cgroupfs",
+    ];
+    for (const client of [gantry.client, docker.client, podman])
+      output(...client, "import", archive, "busybox");
+    const sides = { gantry, docker, podman, dir, rounds };
+    const results = [
+      measureRun(sides),
+      measureExec(sides),
+      measureOci(sides, rootfs),
+      measureVersion(sides),
+      measureMonitor(gantry, docker),
+      await measureIdleEngine(gantry, docker),
+    ];
+    results.push(...(await measureMany(gantry, total)));
+    const [restarted, host] = await measureRestart(gantry, total, start);
+    gantry = host;
+    return [...results, restarted];
+  } finally {
+    await Promise.all([gantry.stop(), docker.stop()]);
+  }
+}
+
+async function main(): Promise<number> {
+  try {
+    const results = await measure();
+    const machine = `${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"}), Linux ${release()}`;
+    const table = markdown(results, machine);
+    const out = join(import.meta.dir, "out");
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, "results.md"), table);
+    writeFileSync(join(out, "results.svg"), svg(results));
+    process.stdout.write(`${table}\nwritten to ${join(out, "results.md")} and ${join(out, "results.svg")}\n`);
+    return results.every(holds) ? 0 : 1;
+  } finally {
+    Bun.spawnSync(["podman", "--root", join(dir, "p"), "--runroot", join(dir, "pr"), "rmi", "-af"], {
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();
