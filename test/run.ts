@@ -16,7 +16,10 @@ const bun = `${root}scripts/bun`;
 /** A system test file that takes longer than this has hung. */
 const fileDeadlineMs = 8 * 60_000;
 
-async function run(command: readonly string[], timeoutMs: number): Promise<{ readonly code: number; readonly output: string }> {
+async function run(
+  command: readonly string[],
+  timeoutMs: number,
+): Promise<{ readonly code: number; readonly output: string }> {
   const child = Bun.spawn([...command], {
     cwd: root,
     stdin: "ignore",
@@ -41,7 +44,8 @@ async function run(command: readonly string[], timeoutMs: number): Promise<{ rea
 
 /** What `bun test` counted; a run that ended without its summary, or badly without a failed test, is one failure. */
 function countOf(result: { readonly code: number; readonly output: string }): Count {
-  const number = (word: string): number => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(result.output)?.[1] ?? 0);
+  const number = (word: string): number =>
+    Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(result.output)?.[1] ?? 0);
   const passed = number("pass");
   const failed = number("fail");
   return result.code !== 0 && failed === 0 ? { passed, failed: 1 } : { passed, failed };
@@ -78,7 +82,11 @@ async function main(which: string): Promise<number> {
   } else {
     const before = machineState();
     for (const file of await systemFiles()) {
-      counts.push(await heading(file, async () => countOf(await run([bun, "test", "--timeout", "60000", `./${file}`], fileDeadlineMs))));
+      counts.push(
+        await heading(file, async () =>
+          countOf(await run([bun, "test", "--timeout", "60000", `./${file}`], fileDeadlineMs)),
+        ),
+      );
     }
     counts.push(
       await heading("nothing is left behind", async () => {
