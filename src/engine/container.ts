@@ -110,6 +110,8 @@ export type ContainerStatus = "created" | "running" | "paused" | "restarting" | 
 /** What changes while a container lives; written to the database at every transition. */
 export interface ContainerState {
   readonly status: ContainerStatus;
+  /** A start was begun and has not been told to have succeeded or failed: after a crash the status file decides. */
+  readonly launching: boolean;
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: with it, a pid names one process for ever. Decimal text, for JSON. */
   readonly startTime: string;
@@ -146,6 +148,7 @@ export interface VolumeUse {
 
 export const initialState: ContainerState = {
   status: "created",
+  launching: false,
   pid: 0,
   startTime: "0",
   monitorPid: 0,

@@ -1,0 +1,25 @@
+/** What every part of the engine works with: the rooms, the records, the paths. Made once by Engine.open. */
+import type { ImageStore, Trees } from "../image/index.ts";
+import type { CgroupLayout, Sys } from "../kernel/index.ts";
+import type { Database, Logger } from "../lib/index.ts";
+import type { Networks } from "../network/index.ts";
+import type { Runtime } from "../runtime/index.ts";
+import type { VolumeStore } from "../volume/index.ts";
+import type { ContainerStore } from "./container-store.ts";
+import type { EventBus } from "./events.ts";
+import type { EnginePaths } from "./paths.ts";
+
+export interface EngineContext {
+  readonly paths: EnginePaths;
+  readonly sys: Sys;
+  readonly logger: Logger;
+  readonly db: Database;
+  readonly cgroups: CgroupLayout;
+  readonly runtime: Runtime;
+  readonly images: ImageStore;
+  readonly trees: Trees;
+  readonly networks: Networks;
+  readonly volumes: VolumeStore;
+  readonly store: ContainerStore;
+  readonly events: EventBus;
+}

@@ -1,0 +1,57 @@
+/** At most one engine a directory: flock(2) on a file in each, which the kernel lets go of when the engine dies. */
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Sys } from "../kernel/index.ts";
+import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
+import type { EnginePaths } from "./paths.ts";
+
+export class EngineLock {
+  readonly #fds: readonly number[];
+
+  private constructor(fds: readonly number[]) {
+    this.#fds = fds;
+  }
+
+  /**
+   * Makes the directories and takes their locks.
+   * @throws {GantryError} "conflict" when another engine has one, "denied" when they cannot be made
+   */
+  static take(paths: EnginePaths, sys: Sys): EngineLock {
+    const fds: number[] = [];
+    try {
+      for (const [dir, file] of [
+        [paths.root, paths.lock],
+        [paths.state, join(paths.state, "lock")],
+      ] as const) {
+        mkdirSync(dir, { recursive: true, mode: 0o711 });
+        const fd = openSync(file, "a+", 0o600);
+        fds.push(fd);
+        if (!sys.tryLock(fd)) throw heldBy(dir, file);
+        ftruncateSync(fd);
+        writeSync(fd, `${process.pid}\n`);
+      }
+    } catch (error) {
+      for (const fd of fds) closeSync(fd);
+      if (isErrno(error, "EACCES", "EPERM", "EROFS")) {
+        throw new GantryError("denied", `the engine cannot use ${paths.root} and ${paths.state}`, {
+          cause: error,
+          hint: "run it as root, or choose other directories with --root and --state",
+        });
+      }
+      throw toGantryError(error, `open ${paths.root}`);
+    }
+    return new EngineLock(fds);
+  }
+
+  release(): void {
+    for (const fd of this.#fds) closeSync(fd);
+  }
+}
+
+function heldBy(dir: string, file: string): GantryError {
+  const pid = readFileSync(file, "utf8").trim();
+  const who = /^\d+$/.test(pid) ? `another engine (pid ${pid})` : "another engine";
+  return new GantryError("conflict", `${who} already uses ${dir}`, {
+    hint: "stop that engine, or choose other directories with --root and --state",
+  });
+}

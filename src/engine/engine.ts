@@ -1,0 +1,125 @@
+/** The engine: one process that holds a root directory, opens the rooms, and finds its containers again. A library; api/ is its HTTP face. */
+import { Builder } from "../build/index.ts";
+import { ImageStore, Trees } from "../image/index.ts";
+import { detectCgroups, loadSys, type Sys } from "../kernel/index.ts";
+import { Database, type Logger } from "../lib/index.ts";
+import { Networks } from "../network/index.ts";
+import { Runtime } from "../runtime/index.ts";
+import { VolumeStore } from "../volume/index.ts";
+import { EngineBuildRunner } from "./build-runner.ts";
+import { ContainerStore } from "./container-store.ts";
+import { Containers } from "./containers/containers.ts";
+import { Lifecycle } from "./containers/lifecycle.ts";
+import { Reconciler } from "./containers/reconcile.ts";
+import type { EngineContext } from "./context.ts";
+import { engineId } from "./engine-id.ts";
+import { EngineLock } from "./engine-lock.ts";
+import { EventBus } from "./events.ts";
+import { Execs } from "./execs/execs.ts";
+import { type EnginePaths, enginePaths } from "./paths.ts";
+
+export interface EngineOptions {
+  /** Data that survives a reboot. */
+  readonly root: string;
+  /** Sockets and live state. */
+  readonly state: string;
+  readonly logger: Logger;
+}
+
+export class Engine {
+  readonly paths: EnginePaths;
+  readonly sys: Sys;
+  readonly logger: Logger;
+  readonly images: ImageStore;
+  readonly trees: Trees;
+  readonly networks: Networks;
+  readonly volumes: VolumeStore;
+  readonly builder: Builder;
+  readonly events: EventBus;
+  readonly containers: Containers;
+  readonly execs: Execs;
+  readonly startedAtMs: number = Date.now();
+  /** Of this root directory, for ever: `ID` of GET /info. */
+  readonly id: string;
+  readonly #context: EngineContext;
+  readonly #lifecycle: Lifecycle;
+  readonly #lock: EngineLock;
+
+  /**
+   * Takes the directories, opens the rooms and finds what an earlier engine left. Containers whose restart policy says so are
+   * started after this resolves.
+   * @throws {GantryError} "conflict" when another engine holds the root or the state directory
+   */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const paths = enginePaths(options.root, options.state);
+    const sys = loadSys();
+    const lock = EngineLock.take(paths, sys);
+    try {
+      const context = await openRooms(paths, sys, options.logger);
+      const engine = new Engine(context, lock);
+      await new Reconciler(context, engine.#lifecycle).run();
+      return engine;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private constructor(context: EngineContext, lock: EngineLock) {
+    this.#context = context;
+    this.#lock = lock;
+    this.paths = context.paths;
+    this.sys = context.sys;
+    this.logger = context.logger;
+    this.images = context.images;
+    this.trees = context.trees;
+    this.networks = context.networks;
+    this.volumes = context.volumes;
+    this.events = context.events;
+    this.id = engineId(context.db);
+    this.#lifecycle = new Lifecycle(context);
+    this.execs = new Execs(context, this.#lifecycle);
+    this.containers = new Containers(context, this.#lifecycle, (id) => this.execs.idsOf(id));
+    this.builder = new Builder({
+      images: context.images,
+      trees: context.trees,
+      runner: new EngineBuildRunner(context),
+      root: context.paths.root,
+      logger: context.logger,
+    });
+  }
+
+  /** Lets go of everything; containers go on. Afterwards another engine may open the directories. */
+  async close(): Promise<void> {
+    await this.#lifecycle.close();
+    this.execs.close();
+    await this.#context.networks.close();
+    this.#context.db.close();
+    this.#lock.release();
+  }
+}
+
+async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<EngineContext> {
+  sys.raiseFileLimit();
+  const db = new Database(paths.database);
+  try {
+    const networks = await Networks.open({ db, sys, logger, instance: paths.instance, state: paths.state });
+    return {
+      paths,
+      sys,
+      logger,
+      db,
+      cgroups: detectCgroups(),
+      runtime: new Runtime(sys),
+      images: new ImageStore({ root: paths.root, db, sys, logger }),
+      trees: new Trees(sys),
+      networks,
+      volumes: new VolumeStore({ root: paths.root, db, logger }),
+      store: new ContainerStore(db),
+      events: new EventBus(),
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
