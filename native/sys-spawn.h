@@ -1,0 +1,28 @@
+/* Starting a program; see sys-spawn.c. */
+#ifndef GANTRY_SYS_SPAWN_H
+#define GANTRY_SYS_SPAWN_H
+
+#include "sys.h"
+
+struct spawn_request {
+  int program;
+  char **argv;
+  char **env;
+  /* Index: the number in the child; value: the fd here, -1 for /dev/null. Overwritten. */
+  int *fds;
+  int fd_count;
+};
+
+struct spawn_result {
+  int pid;
+  int pidfd;
+  const char *step;
+};
+
+/*
+ * 0, or a negative errno with `step` naming the system call. When `pid` is positive a child exists and must be waited for
+ * by the caller, even after an error (it has exited 127 then); `pidfd` is the caller's to close.
+ */
+int spawn_program(const struct spawn_request *request, struct spawn_result *result);
+
+#endif
