@@ -236,6 +236,10 @@ export const groups: Readonly<Record<string, Group>> = {
         summary: "List networks",
         load: async () => (await import("./commands/networks.ts")).listNetworks,
       },
+      prune: {
+        summary: "Remove all unused networks",
+        load: async () => (await import("./commands/prune.ts")).pruneNetworks,
+      },
       rm: {
         summary: "Remove one or more networks",
         load: async () => (await import("./commands/networks.ts")).removeNetworks,
@@ -253,6 +257,10 @@ export const groups: Readonly<Record<string, Group>> = {
       prune: {
         summary: "Remove unused data",
         load: async () => (await import("./commands/prune.ts")).pruneSystem,
+      },
+      uninstall: {
+        summary: "Remove everything that Gantry made on this machine",
+        load: async () => (await import("./commands/uninstall.ts")).uninstall,
       },
     },
   },

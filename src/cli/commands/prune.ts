@@ -1,6 +1,7 @@
 /** gantry system prune and the prune of each group. */
 import type { CommandSpec, Invocation } from "../command.ts";
 import type { Engine } from "../connection/engine.ts";
+import { confirmed } from "../confirm.ts";
 import { filtersQuery } from "../connection/engine.ts";
 import type { Flag } from "../flags/flag.ts";
 import { humanSize } from "../format/human.ts";
@@ -62,18 +63,6 @@ const buildCache = pruner<{
   readonly SpaceReclaimed: number;
 }>("/build/prune", "Deleted build cache objects", (answer) => answer.CachesDeleted ?? []);
 
-/** Asks on the terminal; anything but y or yes means no. */
-async function confirmed({ flags }: Invocation, warning: string): Promise<boolean> {
-  if (flags.bool("force")) return true;
-  await print(`WARNING! ${warning}\nAre you sure you want to continue? [y/N] `);
-  let answer = "";
-  for await (const piece of Bun.stdin.stream().pipeThrough(new TextDecoderStream())) {
-    answer += piece;
-    if (answer.includes("\n") || answer.length > 100) break;
-  }
-  return /^(y|yes)$/i.test(answer.trim());
-}
-
 interface Part {
   readonly prune: Prune;
   readonly filters: readonly string[];
@@ -124,6 +113,18 @@ export const pruneImages: CommandSpec = {
     return pruneAll(call, warning, [
       { prune: images, filters: [...call.flags.list("filter"), `dangling=${!all}`] },
     ]);
+  },
+};
+
+export const pruneNetworks: CommandSpec = {
+  ...shared,
+  summary: "Remove all unused networks",
+  flags: [filter, force],
+  run: async (call) => {
+    const warning = "This will remove all custom networks not used by at least one container.";
+    if (!(await confirmed(call, warning))) return 0;
+    await print((await networks(call.engine, call.flags.list("filter"))).text);
+    return 0;
   },
 };
 
