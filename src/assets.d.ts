@@ -1,4 +1,4 @@
-/** Files that the build embeds; an import gives the path to read them from. */
+/** Files that the build embeds; an import `with { type: "file" }` gives the path to read them from. */
 declare module "*.bin" {
   const path: string;
   export default path;

@@ -78,7 +78,11 @@ export interface Sys {
    * Binds a TCP (not listening) or UDP port of a numeric IPv4 or IPv6 address and returns the fd that holds it; port 0: the
    * kernel's choice. EADDRINUSE when taken, EADDRNOTAVAIL when the address is not ours, EINVAL when it is not an address.
    */
-  bindPort(protocol: "tcp" | "udp", address: string, port: number): { readonly fd: number; readonly port: number };
+  bindPort(
+    protocol: "tcp" | "udp",
+    address: string,
+    port: number,
+  ): { readonly fd: number; readonly port: number };
   /** 0 when there is no such interface. */
   ifNameToIndex(name: string): number;
   /** Window size of a terminal fd; ENOTTY. */

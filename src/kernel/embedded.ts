@@ -1,0 +1,5 @@
+/** The two native files inside the compiled program. Loaded lazily and only when compiled: running from source has no such files. */
+import init from "../../build/gantry-init.bin" with { type: "file" };
+import sys from "../../build/sys.node" with { type: "file" };
+
+export const embedded = { init, sys } as const;
