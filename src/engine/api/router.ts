@@ -14,6 +14,13 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
+/** The path parameter `name` of a call; a pattern without it is a bug of the route. */
+export function param(call: Call, name: string): string {
+  const value = call.params[name];
+  if (value === undefined) throw new GantryError("internal", `the route of ${call.request.url ?? ""} has no :${name}`);
+  return value;
+}
+
 /** A handler's answer: what is not a `Reply` is sent as JSON with status 200; undefined is 204. */
 export class Reply {
   readonly status: number;
@@ -32,49 +39,65 @@ export type StreamHandler = (call: Call, response: ServerResponse) => Promise<vo
 /** `head` is what the client sent after the request's body. */
 export type HijackHandler = (call: Call, socket: Duplex, head: Buffer) => Promise<void> | void;
 
-interface Route {
-  readonly method: string;
-  readonly pattern: RegExp;
-  readonly names: readonly string[];
+/** Each kind of handler that a route may have: a call with upgrade headers goes to `hijack`, others to the first of the rest. */
+export interface Handlers {
   readonly json?: JsonHandler;
   readonly stream?: StreamHandler;
   readonly hijack?: HijackHandler;
 }
 
+interface Route {
+  readonly pattern: RegExp;
+  readonly names: readonly string[];
+  readonly handlers: Handlers;
+}
+
 export const newestVersion = [1, 50] as const;
-const oldestVersion = [1, 24] as const;
+export const oldestVersion = [1, 24] as const;
 
 export class Router {
-  readonly #routes: Route[] = [];
+  readonly #routes = new Map<string, Route[]>();
+
+  /** Adds handlers of several kinds for one call. */
+  add(method: string, path: string, handlers: Handlers): void {
+    const routes = this.#routes.get(method) ?? [];
+    routes.push({ ...compile(path), handlers });
+    this.#routes.set(method, routes);
+  }
 
   /** Answers with JSON. */
   json(method: string, path: string, json: JsonHandler): void {
-    this.#routes.push({ method, ...compile(path), json });
+    this.add(method, path, { json });
   }
 
   /** Writes the response itself. */
   stream(method: string, path: string, stream: StreamHandler): void {
-    this.#routes.push({ method, ...compile(path), stream });
+    this.add(method, path, { stream });
   }
 
   /** Takes the connection over. */
   hijack(method: string, path: string, hijack: HijackHandler): void {
-    this.#routes.push({ method, ...compile(path), hijack });
+    this.add(method, path, { hijack });
   }
 
   /** @throws {GantryError} "not-found" (no such page) | "invalid" (API version out of range) */
-  match(request: IncomingMessage, signal: AbortSignal): { readonly route: Omit<Route, "pattern" | "names">; readonly call: Call } {
-    const url = new URL(request.url ?? "/", "http://engine");
-    const { version, path } = splitVersion(url.pathname);
-    for (const route of this.#routes) {
-      if (route.method !== request.method) continue;
+  match(request: IncomingMessage, signal: AbortSignal): { readonly handlers: Handlers; readonly call: Call } {
+    const { pathname, query } = splitUrl(request.url ?? "/");
+    const { version, path } = splitVersion(pathname);
+    for (const route of this.#routes.get(request.method ?? "") ?? []) {
       const found = route.pattern.exec(path);
       if (found === null) continue;
       const params = Object.fromEntries(route.names.map((name, i) => [name, decode(found[i + 1] ?? "")]));
-      return { route, call: { request, params, query: url.searchParams, version, signal } };
+      return { handlers: route.handlers, call: { request, params, query, version, signal } };
     }
-    throw new GantryError("not-found", `page not found: ${request.method} ${path}`);
+    throw new GantryError("not-found", "page not found");
   }
+}
+
+function splitUrl(url: string): { readonly pathname: string; readonly query: URLSearchParams } {
+  const at = url.indexOf("?");
+  if (at < 0) return { pathname: url, query: new URLSearchParams() };
+  return { pathname: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
 }
 
 function compile(path: string): { pattern: RegExp; names: string[] } {
@@ -111,6 +134,7 @@ function splitVersion(path: string): { version: readonly [number, number]; path:
   return { version, path: match[3] ?? "/" };
 }
 
-function isBelow(a: readonly [number, number], b: readonly [number, number]): boolean {
+/** True when version `a` comes before `b`. */
+export function isBelow(a: readonly [number, number], b: readonly [number, number]): boolean {
   return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
 }

@@ -1,12 +1,10 @@
 /** The HTTP face: a node:http server on the API socket. Parses, calls a route, renders; nothing else. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { GantryError, type Logger } from "../../lib/index.ts";
+import { GantryError, type Logger, messageOf } from "../../lib/index.ts";
 import { renderError } from "./errors.ts";
+import type { HttpCounters } from "./http-counters.ts";
 import { newestVersion, Reply, type Router } from "./router.ts";
-
-/** Larger JSON bodies are refused. */
-const maxJsonBytes = 4 * 1024 * 1024;
 
 const commonHeaders = {
   "Api-Version": newestVersion.join("."),
@@ -15,37 +13,63 @@ const commonHeaders = {
   Server: "Gantry (linux)",
 } as const;
 
+export interface ApiServerOptions {
+  readonly router: Router;
+  readonly logger: Logger;
+  readonly counters: HttpCounters;
+}
+
 /** Makes the server; the caller lets it listen. */
-export function createApiServer(router: Router, logger: Logger): Server {
-  const server = createServer((request, response) => void answer(router, logger, request, response));
-  server.on("upgrade", (request, socket, head) => void upgrade(router, logger, request, socket, head));
+export function createApiServer(options: ApiServerOptions): Server {
+  const server = createServer({ maxHeaderSize: 64 << 10 }, (request, response) => void answer(options, request, response));
+  server.on("upgrade", (request, socket, head) => void upgrade(options, { request, socket, head }));
   server.requestTimeout = 0; // a build context or an image may take as long as it takes
   server.headersTimeout = 30_000;
   server.keepAliveTimeout = 60_000;
   return server;
 }
 
-async function answer(router: Router, logger: Logger, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(options: ApiServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { router, counters } = options;
   const gone = new AbortController();
-  response.on("close", () => gone.abort(new GantryError("canceled", "the client went away")));
+  counters.opened();
+  response.on("close", () => {
+    counters.closed();
+    counters.answered(request.method ?? "", response.statusCode);
+    gone.abort(new GantryError("canceled", "the client went away"));
+  });
+  // ECONNRESET and EPIPE: the client went away, which "close" reports.
+  response.on("error", () => undefined);
+  request.on("error", () => undefined);
   for (const [name, value] of Object.entries(commonHeaders)) response.setHeader(name, value);
   try {
-    const { route, call } = router.match(request, gone.signal);
-    if (route.json !== undefined) send(response, await route.json(call));
-    else if (route.stream !== undefined) await route.stream(call, response);
+    const { handlers, call } = router.match(request, gone.signal);
+    if (handlers.json !== undefined) send(response, await handlers.json(call));
+    else if (handlers.stream !== undefined) await handlers.stream(call, response);
     else throw new GantryError("invalid", "this call needs the headers Connection: Upgrade and Upgrade: tcp");
   } catch (error) {
-    if (gone.signal.aborted) return;
-    const rendered = renderError(error);
-    if (rendered.statusCode >= 500) logger.error("api.failed", { url: request.url ?? "", message: rendered.body.message });
-    // After the first byte a status cannot be changed: cutting the connection is all that tells the client.
-    if (response.headersSent) response.destroy();
-    else send(response, new Reply(rendered.statusCode, rendered.statusCode === 304 ? undefined : rendered.body));
+    if (!gone.signal.aborted) refuse(options, request, response, error);
   }
 }
 
+function refuse({ logger }: ApiServerOptions, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  const rendered = renderError(error);
+  logFailure(logger, request, rendered.statusCode, error);
+  // After the first byte a status cannot be changed: cutting the connection is all that tells the client.
+  if (response.headersSent) return void response.destroy();
+  // The rest of a body that nobody wants is not read: the connection ends with the answer.
+  if (!request.complete) response.setHeader("Connection", "close");
+  send(response, new Reply(rendered.statusCode, rendered.statusCode === 304 ? undefined : rendered.body));
+}
+
+function logFailure(logger: Logger, request: IncomingMessage, status: number, error: unknown): void {
+  if (status < 500 || status === 501) return;
+  const stack = error instanceof Error && status === 500 ? error.stack : undefined;
+  logger.error("api.failed", { method: request.method, url: request.url, status, message: messageOf(error), stack });
+}
+
 function send(response: ServerResponse, result: unknown): void {
-  if (response.writableEnded) return;
+  if (response.writableEnded || response.destroyed) return;
   const reply = result instanceof Reply ? result : new Reply(result === undefined ? 204 : 200, result);
   response.statusCode = reply.status;
   for (const [name, value] of Object.entries(reply.headers)) response.setHeader(name, value);
@@ -60,44 +84,55 @@ function send(response: ServerResponse, result: unknown): void {
   }
 }
 
-async function upgrade(router: Router, logger: Logger, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+async function upgrade(options: ApiServerOptions, { request, socket, head }: Upgrade): Promise<void> {
+  const { router, logger, counters } = options;
   const gone = new AbortController();
-  socket.on("close", () => gone.abort(new GantryError("canceled", "the client went away")));
+  counters.opened();
+  socket.on("close", () => {
+    counters.closed();
+    gone.abort(new GantryError("canceled", "the client went away"));
+  });
   // ECONNRESET and EPIPE: the client went away, which "close" reports.
   socket.on("error", () => undefined);
+  request.on("error", () => undefined);
   try {
-    const { route, call } = router.match(request, gone.signal);
-    if (route.hijack === undefined) throw new GantryError("invalid", "this call cannot be upgraded");
-    await route.hijack(call, socket, head);
+    const { handlers, call } = router.match(request, gone.signal);
+    if (handlers.hijack === undefined) throw new GantryError("invalid", "this call cannot be upgraded");
+    await handlers.hijack(call, socket, head);
+    counters.answered(request.method ?? "", 101);
   } catch (error) {
     const rendered = renderError(error);
-    if (rendered.statusCode >= 500) logger.error("api.failed", { url: request.url ?? "", message: rendered.body.message });
-    const body = `${JSON.stringify(rendered.body)}\n`;
-    socket.end(
-      `HTTP/1.1 ${rendered.statusCode} Error\r\nContent-Type: application/json\r\nApi-Version: ${newestVersion.join(".")}\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    );
+    counters.answered(request.method ?? "", rendered.statusCode);
+    logFailure(logger, request, rendered.statusCode, error);
+    endWithError(socket, rendered.statusCode, rendered.body);
   }
 }
 
-/**
- * The request's body as JSON; an empty body is {}.
- * @throws {GantryError} "invalid" on malformed JSON or more than 4 MiB
- */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    const piece: Buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
-    bytes += piece.length;
-    if (bytes > maxJsonBytes) throw new GantryError("invalid", `the request's body is larger than ${maxJsonBytes} bytes`);
-    chunks.push(piece);
-  }
-  const text = Buffer.concat(chunks).toString("utf8");
-  if (text.trim() === "") return {};
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new GantryError("invalid", "the request's body is not valid JSON", { cause: error });
-  }
+/** Refuses an upgrade. A socket that was already switched gets no second head: it is cut. */
+function endWithError(socket: Duplex, status: number, body: object): void {
+  if (switched.has(socket)) return void socket.destroy();
+  const text = status === 304 ? "" : `${JSON.stringify(body)}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} Error\r\nContent-Type: application/json\r\nApi-Version: ${newestVersion.join(".")}\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  );
+  // What the client still sends is nobody's.
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), 5000);
+  timer.unref();
+  socket.on("close", () => clearTimeout(timer));
+}
+
+const switched = new WeakSet<Duplex>();
+
+/** The answer that turns a connection into a stream of bytes; to be written first. */
+export function switchHead(socket: Duplex, contentType: string): string {
+  switched.add(socket);
+  return `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nApi-Version: ${newestVersion.join(".")}\r\n\r\n`;
 }

@@ -1,0 +1,51 @@
+/** The bodies of requests, with bounds. */
+import type { IncomingMessage } from "node:http";
+import { GantryError } from "../../lib/index.ts";
+
+/** Larger JSON bodies are refused. */
+const maxJsonBytes = 4 * 1024 * 1024;
+
+/** Nesting deeper than this is no request of any client. */
+const maxJsonDepth = 64;
+
+/**
+ * The request's body as JSON; an empty body is {}.
+ * @throws {GantryError} "invalid" on malformed JSON or more than 4 MiB
+ */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of bodyOf(request)) {
+    bytes += piece.length;
+    if (bytes > maxJsonBytes) throw new GantryError("invalid", `the request's body is larger than ${maxJsonBytes} bytes`);
+    chunks.push(piece);
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  if (text.trim() === "") return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new GantryError("invalid", "invalid JSON: the request's body cannot be parsed", { cause: error });
+  }
+  if (depthOf(value, 0) > maxJsonDepth) throw new GantryError("invalid", `the request's body is nested deeper than ${maxJsonDepth} levels`);
+  return value;
+}
+
+function depthOf(value: unknown, depth: number): number {
+  if (typeof value !== "object" || value === null || depth > maxJsonDepth) return depth;
+  return Object.values(value).reduce((deepest: number, child) => Math.max(deepest, depthOf(child, depth + 1)), depth);
+}
+
+/**
+ * The pieces of a body as they come, no faster than they are taken.
+ * @throws {GantryError} "canceled" when the client goes away in the middle
+ */
+export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of request) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+  } catch (error) {
+    throw new GantryError("canceled", "the client went away while it sent the request's body", { cause: error });
+  }
+  if (!request.complete) throw new GantryError("canceled", "the client went away while it sent the request's body");
+}
