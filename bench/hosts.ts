@@ -2,7 +2,7 @@
  * Gantry's engine and dockerd, each in a network namespace and in directories of its own, so that neither sees the other
  * and the machine itself is not touched.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { output } from "./run-command.ts";
 
@@ -23,6 +23,9 @@ export function makeNamespace(name: string): Disposable {
   output("ip", "-n", name, "link", "set", "lo", "up");
   return { [Symbol.dispose]: () => void output("ip", "netns", "delete", name) };
 }
+
+/** Only the network is another: `ip netns exec` would mount a new /sys as well, without its cgroups. */
+const inNamespace = (name: string): string[] => ["nsenter", `--net=/run/netns/${name}`];
 
 async function until(what: string, test: () => boolean, timeoutMs: number): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !test(); await Bun.sleep(20)) {
@@ -45,7 +48,7 @@ export async function startGantry(dir: string, namespace: string): Promise<Gantr
   mkdirSync(dir, { recursive: true });
   const places = ["--root", join(dir, "lib"), "--state", join(dir, "run")];
   const started = performance.now();
-  const child = Bun.spawn(["ip", "netns", "exec", namespace, gantryBinary, "engine", ...places], {
+  const child = Bun.spawn([...inNamespace(namespace), gantryBinary, "engine", ...places], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: Bun.file(join(dir, "engine.log")),
@@ -83,7 +86,7 @@ export async function startDocker(dir: string, namespace: string): Promise<Docke
     "-H",
     socket,
   ];
-  const child = Bun.spawn(["ip", "netns", "exec", namespace, "dockerd", ...words], {
+  const child = Bun.spawn([...inNamespace(namespace), "dockerd", ...words], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: Bun.file(join(dir, "dockerd.log")),
@@ -94,4 +97,18 @@ export async function startDocker(dir: string, namespace: string): Promise<Docke
   await until("dockerd's first answer", answers, 60_000);
   const containerdPid = Number(readFileSync(join(dir, "exec/containerd/containerd.pid"), "utf8"));
   return { pid: child.pid, containerdPid, client, stop: () => end(child) };
+}
+
+/** What docker.io and podman leave on the machine although they were ended: empty control groups, a mount. */
+export function removeTraces(podmanRoot: string): void {
+  Bun.spawnSync(["umount", "-l", join(podmanRoot, "overlay")], { stderr: "ignore" });
+  for (const hierarchy of readdirSync("/sys/fs/cgroup")) {
+    for (const name of ["docker", "libpod_parent"]) {
+      try {
+        rmdirSync(join("/sys/fs/cgroup", hierarchy, name));
+      } catch {
+        // ENOENT: it was never made here. EBUSY: another dockerd of this machine uses it.
+      }
+    }
+  }
 }

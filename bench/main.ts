@@ -6,7 +6,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type DockerHost, type GantryHost, makeNamespace, startDocker, startGantry } from "./hosts.ts";
+import {
+  type DockerHost,
+  type GantryHost,
+  makeNamespace,
+  removeTraces,
+  startDocker,
+  startGantry,
+} from "./hosts.ts";
 import { measureMany, measureRestart } from "./measures/many.ts";
 import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
 import { measureExec, measureOci, measureRun, measureVersion } from "./measures/start.ts";
@@ -75,10 +82,7 @@ async function main(): Promise<number> {
     process.stdout.write(`${table}\nwritten to ${join(out, "results.md")} and ${join(out, "results.svg")}\n`);
     return results.every(holds) ? 0 : 1;
   } finally {
-    Bun.spawnSync(["podman", "--root", join(dir, "p"), "--runroot", join(dir, "pr"), "rmi", "-af"], {
-      stdout: "ignore",
-      stderr: "ignore",
-    });
+    removeTraces(join(dir, "p"));
     rmSync(dir, { recursive: true, force: true });
   }
 }

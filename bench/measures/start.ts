@@ -47,7 +47,22 @@ export function measureRun({ gantry, docker, podman, rounds }: Sides): Result {
     [
       { name: "gantry", words: [...gantry.client, ...words] },
       { name: "docker.io", words: [...docker.client, ...words] },
-      { name: "podman", words: [...podman, "run", "--rm", "--network", "none", "busybox", "true"] },
+      {
+        name: "podman",
+        words: [
+          ...podman,
+          "run",
+          "--rm",
+          "--ulimit",
+          "nofile=1024:1024",
+          "--ulimit",
+          "nproc=1024:1024",
+          "--network",
+          "none",
+          "busybox",
+          "true",
+        ],
+      },
     ],
     rounds,
     { is: "ratio", atMost: 0.1 },
