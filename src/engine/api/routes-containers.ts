@@ -4,7 +4,6 @@ import type { WaitCondition } from "../containers/waiters.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { containerFilters, selectContainers } from "./container-filters.ts";
 import { directoryBytes } from "./disk-usage.ts";
-import { startMessage } from "./errors.ts";
 import { parseFilters } from "./filters.ts";
 import { parseCreate } from "./parse-create.ts";
 import { parseUpdate } from "./parse-update.ts";
@@ -12,6 +11,7 @@ import { pruneFilters, untilOf } from "./prune-filters.ts";
 import { flagOf, numberOf, textOf } from "./query.ts";
 import { readJson } from "./read-body.ts";
 import { type Call, param, Reply, type Router } from "./router.ts";
+import { inStartWords } from "./start-words.ts";
 import { terminalSizeOf } from "./terminal-size.ts";
 import { type ContainerView, wireInspect, wireSummary } from "./wire-container.ts";
 
@@ -100,17 +100,6 @@ export function checkPlatform(platform: string): void {
 async function start({ containers }: ApiEngine, call: Call): Promise<void> {
   if (textOf(call.query, "checkpoint") !== "") throw new GantryError("unsupported", "checkpoints are not supported");
   await inStartWords(() => containers.start(param(call, "id")));
-}
-
-/** Runs a call that may fail to start a container, with its failure in words that Docker's client understands. */
-async function inStartWords<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (!(error instanceof GantryError)) throw error;
-    const { code, message, hint, fields } = error;
-    throw new GantryError(code, startMessage(code, message), { cause: error, fields, ...(hint === undefined ? {} : { hint }) });
-  }
 }
 
 async function inspect({ containers, images }: ApiEngine, call: Call): Promise<unknown> {

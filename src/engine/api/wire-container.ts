@@ -47,7 +47,7 @@ const zeroTime = "0001-01-01T00:00:00Z";
 const isoTime = (ms: number): string => (ms === 0 ? zeroTime : new Date(ms).toISOString());
 
 /** One row of `docker ps`. */
-export function wireSummary(view: ContainerView, nowMs: number): unknown {
+export function wireSummary(view: ContainerView, nowMs: number): object {
   const { record, state } = view;
   return {
     Id: record.id,
@@ -152,7 +152,7 @@ function wirePortMap(endpoint: EndpointView | undefined, record: ContainerRecord
 }
 
 /** The whole of `docker inspect`. */
-export function wireInspect(view: ContainerView): unknown {
+export function wireInspect(view: ContainerView): object {
   const { record, state, endpoint, paths } = view;
   const [path, ...args] = commandOf(record);
   return {

@@ -1,0 +1,64 @@
+/** /gantry: what our own client uses beyond the Docker API. */
+import type { ServerResponse } from "node:http";
+import { bootstrap } from "../../image/index.ts";
+import { GantryError, toGantryError } from "../../lib/index.ts";
+import type { ApiEngine } from "./api-engine.ts";
+import { type RunFrame, type RunningProgram, serveRun } from "./joined-run.ts";
+import { JsonMessages } from "./output.ts";
+import { parseCreate } from "./parse-create.ts";
+import { parseExec } from "./parse-exec.ts";
+import { textOf } from "./query.ts";
+import { type Call, param, type Router } from "./router.ts";
+
+export function addGantryRoutes(router: Router, engine: ApiEngine): void {
+  router.hijack("POST", "/gantry/run", (_, socket, head) => serveRun(socket, head, (run) => runContainer(engine, run)));
+  router.hijack("POST", "/gantry/containers/:id/exec", (call, socket, head) => {
+    const id = param(call, "id");
+    return serveRun(socket, head, (run) => runExec(engine, id, run));
+  });
+  router.json("GET", "/gantry/containers/:id/explain", async (call) => ({
+    steps: await engine.containers.explain(param(call, "id")),
+  }));
+  router.stream("POST", "/gantry/images/bootstrap", (call, response) => bootstrapImage(engine, call, response));
+}
+
+async function runContainer({ containers }: ApiEngine, run: RunFrame): Promise<RunningProgram> {
+  const { stdin, stdout, stderr } = run.streams;
+  const attach = run.detach || !(stdin || stdout || stderr) ? undefined : run.streams;
+  const { id, warnings, session, exited } = await containers.run(parseCreate(run.name, run.body), {
+    attach,
+    rows: run.rows,
+    cols: run.cols,
+  });
+  return { id, warnings, session, exited, signal: (number) => containers.kill(id, String(number)) };
+}
+
+async function runExec({ execs }: ApiEngine, container: string, run: RunFrame): Promise<RunningProgram> {
+  const config = parseExec(run.body);
+  const { id } = execs.create(container, config);
+  const exited = execs.exited(id);
+  exited.catch(() => undefined);
+  const attach = run.detach
+    ? undefined
+    : { stdin: config.attachStdin, stdout: config.attachStdout, stderr: config.attachStderr };
+  const { session } = await execs.start(id, { attach, rows: run.rows, cols: run.cols });
+  return { id, warnings: [], session, exited };
+}
+
+/** A base image made of this machine's packages. Says what it does line by line. */
+async function bootstrapImage({ images }: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
+  const kind = textOf(call.query, "kind");
+  if (kind !== "busybox" && kind !== "debian") {
+    throw new GantryError("invalid", `there is no base image ${JSON.stringify(kind.slice(0, 40))} to make`, { hint: "there are: busybox debian" });
+  }
+  const messages = new JsonMessages(response);
+  try {
+    const reference = textOf(call.query, "t") || `${kind}:latest`;
+    const image = await bootstrap(kind, images, { reference, signal: call.signal, onLine: (line) => void messages.send({ status: line }) });
+    void messages.send({ aux: { ID: image.id } });
+    void messages.send({ status: `Made ${image.repoTags.join(", ") || image.id}` });
+    messages.end();
+  } catch (error) {
+    messages.fail(toGantryError(error));
+  }
+}

@@ -1,0 +1,72 @@
+/** /_ping, /version, /info, /system/df, /auth. */
+import { readdirSync } from "node:fs";
+import { GantryError } from "../../lib/index.ts";
+import type { ApiEngine } from "./api-engine.ts";
+import { hostFacts } from "./host-facts.ts";
+import { imagesUse } from "./image-use.ts";
+import { type Call, Reply, type Router } from "./router.ts";
+import { sizesOf } from "./routes-containers.ts";
+import { wireSummary } from "./wire-container.ts";
+import { notCounted, wireImageSummary } from "./wire-image.ts";
+import { wireInfo, wireVersion } from "./wire-system.ts";
+import { wireVolume } from "./wire-volume.ts";
+
+/** Version 1 is the classic builder: the docker command then builds by POST /build. */
+const pingHeaders = { "Builder-Version": "1", "Cache-Control": "no-cache, no-store, must-revalidate", Pragma: "no-cache", Swarm: "inactive" } as const;
+
+export interface SystemRouteOptions {
+  readonly debug: boolean;
+}
+
+export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: SystemRouteOptions): void {
+  router.json("GET", "/_ping", () => new Reply(200, "OK", pingHeaders));
+  router.json("HEAD", "/_ping", () => new Reply(200, undefined, { ...pingHeaders, "Content-Type": "text/plain; charset=utf-8" }));
+  router.json("GET", "/version", () => wireVersion(hostFacts()));
+  router.json("GET", "/info", () =>
+    wireInfo({
+      id: engine.id,
+      root: engine.paths.root,
+      host: hostFacts(),
+      containers: engine.containers.list(),
+      images: engine.images.list().length,
+      debug,
+      listeners: engine.events.listenerCount(),
+      openFiles: readdirSync("/proc/self/fd").length,
+      now: new Date(),
+    }),
+  );
+  router.json("GET", "/system/df", (call) => diskUsage(engine, call));
+  router.json("POST", "/auth", () => {
+    throw new GantryError("unsupported", "login: this engine has no registry access yet");
+  });
+}
+
+/** What images, containers, volumes and the build cache take; `type` names those that are wanted. */
+async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: Call): Promise<object> {
+  const types = query.getAll("type");
+  for (const type of types) {
+    if (!["container", "image", "volume", "build-cache"].includes(type)) throw new GantryError("invalid", `unknown object type: ${type.slice(0, 40)}`);
+  }
+  const wants = (type: string): boolean => types.length === 0 || types.includes(type);
+  const views = containers.list();
+  const list = images.list();
+  const use = imagesUse(list, (chainId) => images.layer(chainId), views.map(({ record }) => record.imageId));
+  const now = Date.now();
+  return {
+    LayersSize: wants("image") ? use.layersSize : 0,
+    Images: wants("image") ? list.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted)) : null,
+    Containers: wants("container")
+      ? await Promise.all(views.map(async (view) => ({ ...wireSummary(view, now), ...(await sizesOf(images, view)) })))
+      : null,
+    Volumes: wants("volume")
+      ? await Promise.all(
+          volumes.list().map(async (volume) =>
+            wireVolume(volume, { size: await volumes.usage(volume.name), users: containers.volumeUsers(volume.name).length }),
+          ),
+        )
+      : null,
+    // Images of build steps are images like others: there is no cache beside them.
+    BuildCache: wants("build-cache") ? [] : null,
+    BuilderSize: 0,
+  };
+}

@@ -1,0 +1,108 @@
+/** GET /version and GET /info (Docker Engine API 1.50). Pure but for the machine's facts, which are handed in. */
+import type { ContainerView } from "./wire-container.ts";
+import { engineVersion, type HostFacts } from "./host-facts.ts";
+import { newestVersion, oldestVersion } from "./router.ts";
+
+export function wireVersion(host: HostFacts): object {
+  const details = {
+    ApiVersion: newestVersion.join("."),
+    Arch: host.architecture,
+    BuildTime: "",
+    Experimental: "false",
+    GitCommit: "",
+    GoVersion: `bun${Bun.version}`,
+    KernelVersion: host.kernel,
+    MinAPIVersion: oldestVersion.join("."),
+    Os: "linux",
+  };
+  return {
+    Platform: { Name: "Gantry" },
+    Components: [{ Name: "Engine", Version: engineVersion, Details: details }],
+    Version: engineVersion,
+    ApiVersion: details.ApiVersion,
+    MinAPIVersion: details.MinAPIVersion,
+    GitCommit: "",
+    GoVersion: details.GoVersion,
+    Os: "linux",
+    Arch: host.architecture,
+    KernelVersion: host.kernel,
+    BuildTime: "",
+  };
+}
+
+export interface InfoInput {
+  readonly id: string;
+  readonly root: string;
+  readonly host: HostFacts;
+  readonly containers: readonly ContainerView[];
+  readonly images: number;
+  readonly debug: boolean;
+  readonly listeners: number;
+  readonly openFiles: number;
+  readonly now: Date;
+}
+
+export function wireInfo({ id, root, host, containers, images, debug, listeners, openFiles, now }: InfoInput): object {
+  const count = (...statuses: readonly string[]): number => containers.filter(({ state }) => statuses.includes(state.status)).length;
+  const running = count("running", "restarting");
+  const paused = count("paused");
+  return {
+    ID: id,
+    Containers: containers.length,
+    ContainersRunning: running,
+    ContainersPaused: paused,
+    ContainersStopped: containers.length - running - paused,
+    Images: images,
+    Driver: "overlay2",
+    DriverStatus: [["Backing Filesystem", "overlayfs layers below the engine's root"]],
+    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file", "local", "none"] },
+    MemoryLimit: true,
+    SwapLimit: true,
+    CpuCfsPeriod: true,
+    CpuCfsQuota: true,
+    CPUShares: true,
+    CPUSet: true,
+    PidsLimit: true,
+    IPv4Forwarding: true,
+    Debug: debug,
+    NFd: openFiles,
+    OomKillDisable: false,
+    NGoroutines: 1,
+    SystemTime: now.toISOString(),
+    LoggingDriver: "json-file",
+    CgroupDriver: "cgroupfs",
+    CgroupVersion: host.cgroupVersion,
+    NEventsListener: listeners,
+    KernelVersion: host.kernel,
+    OperatingSystem: host.operatingSystem,
+    OSVersion: host.osVersion,
+    OSType: "linux",
+    Architecture: host.machine,
+    IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    NCPU: host.cpus,
+    MemTotal: host.memoryBytes,
+    GenericResources: null,
+    DockerRootDir: root,
+    HttpProxy: "",
+    HttpsProxy: "",
+    NoProxy: "",
+    Name: host.hostname,
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: engineVersion,
+    Runtimes: { gantry: { path: "gantry-init" } },
+    DefaultRuntime: "gantry",
+    Swarm: { NodeID: "", NodeAddr: "", LocalNodeState: "inactive", ControlAvailable: false, Error: "", RemoteManagers: null },
+    // Containers and their output do not depend on the engine's process.
+    LiveRestoreEnabled: true,
+    Isolation: "",
+    InitBinary: "gantry-init",
+    ContainerdCommit: { ID: "" },
+    RuncCommit: { ID: "" },
+    InitCommit: { ID: engineVersion },
+    SecurityOptions: ["name=seccomp,profile=builtin", ...(host.cgroupVersion === "2" ? ["name=cgroupns"] : [])],
+    CDISpecDirs: [],
+    Warnings: null,
+  };
+}
