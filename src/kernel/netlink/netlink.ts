@@ -94,7 +94,7 @@ export class Netlink implements Disposable {
     }
     // An answer to an earlier request that ended in a timeout has a lower sequence number.
     const replies = datagrams
-      .flatMap((bytes) => parseMessages(bytes))
+      .flatMap((datagram) => parseMessages(datagram))
       .filter((reply) => reply.sequence >= first);
     for (const reply of replies) throwOnError(reply, description, index);
     return replies;

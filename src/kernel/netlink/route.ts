@@ -81,8 +81,6 @@ export interface VethOptions {
   readonly up?: boolean;
   /** The peer comes up at once. */
   readonly peerUp?: boolean;
-  /** Interface index of the host's end. Without it the kernel gives both ends indexes of its own, whatever peerIndex says (veth_newlink). */
-  readonly hostIndex?: number;
 }
 
 /** A message with the place where the pid of a process in the target namespace is to be written (u32, host order). */
@@ -148,8 +146,9 @@ function createVethInto(hostName: string, peerName: string, options: VethOptions
     ...mtu,
     attribute(IFLA_NET_NS_PID, u32(0)),
   ]);
+  const index = options.hostIndex ?? (options.peerIndex === undefined ? 0 : indexFromName(hostName));
   const bytes = message(RTM_NEWLINK, create, [
-    linkHeader({ index: options.hostIndex ?? 0, ...(options.up === true ? { up: true } : {}) }),
+    linkHeader({ index, ...(options.up === true ? { up: true } : {}) }),
     nameAttribute(hostName),
     ...mtu,
     ...(options.master === undefined ? [] : [attribute(IFLA_MASTER, u32(options.master))]),
