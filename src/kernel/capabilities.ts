@@ -1,7 +1,7 @@
 /** Flat table: Linux capabilities by number. @see capabilities(7), linux/capability.h */
 
 /** The name of capability n is at index n. */
-export const capabilityNames = [
+export const capabilityNames: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_DAC_READ_SEARCH",
@@ -43,4 +43,4 @@ export const capabilityNames = [
   "CAP_PERFMON",
   "CAP_BPF",
   "CAP_CHECKPOINT_RESTORE",
-] as const;
+];

@@ -4,29 +4,14 @@ export { type CgroupLayout, detectCgroups } from "./cgroups.ts";
 export { cloneFlags, mountAttr, mountFlags, umountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
 export { loadSys } from "./load-sys.ts";
-export {
-  type DescribedMessage,
-  type Link,
-  type LinkAddress,
-  type MessageWithPid,
-  Netlink,
-  NETLINK_NETFILTER,
-  NETLINK_ROUTE,
-  type NetlinkReply,
-  route,
-  type Route,
-  type VethOptions,
-} from "./netlink/index.ts";
-export {
-  type BaseChain,
-  type DataType,
-  type Expression,
-  nft,
-  type NftChain,
-  type NftElement,
-  type Selector,
-  type SetElement,
-  type SetPlace,
-  type Verdict,
-} from "./nftables/index.ts";
+export type { NetlinkReply } from "./netlink/message.ts";
+export { type DescribedMessage, Netlink, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/netlink.ts";
+export type { Link, LinkAddress, Route } from "./netlink/route-replies.ts";
+export type { MessageWithPid, VethOptions } from "./netlink/route-requests.ts";
+export { route } from "./netlink/route.ts";
+export type { Expression, Selector, Verdict } from "./nftables/expressions.ts";
+export { nft } from "./nftables/nft.ts";
+export type { NftChain, NftElement } from "./nftables/replies.ts";
+export type { BaseChain, SetElement, SetPlace } from "./nftables/requests.ts";
+export type { DataType } from "./nftables/values.ts";
 export type { SpawnRequest, Sys } from "./sys.ts";

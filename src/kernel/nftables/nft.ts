@@ -32,11 +32,6 @@ import {
 } from "./requests.ts";
 import { key, value } from "./values.ts";
 
-export type { Expression, Selector, Verdict } from "./expressions.ts";
-export type { NftChain, NftElement } from "./replies.ts";
-export type { BaseChain, SetElement, SetPlace } from "./requests.ts";
-export type { DataType } from "./values.ts";
-
 /** nf_tables, family ip: what to ask (one `batch` is one transaction), what rules are made of, what dumps answer. */
 export const nft = {
   batch,
