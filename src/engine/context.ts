@@ -7,7 +7,9 @@ import type { Runtime } from "../runtime/index.ts";
 import type { VolumeStore } from "../volume/index.ts";
 import type { ContainerStore } from "./container-store.ts";
 import type { EventBus } from "./events.ts";
+import type { HostFacts } from "./host-facts.ts";
 import type { EnginePaths } from "./paths.ts";
+import type { UserLookup } from "./users/user-lookup.ts";
 
 export interface EngineContext {
   readonly paths: EnginePaths;
@@ -15,6 +17,7 @@ export interface EngineContext {
   readonly logger: Logger;
   readonly db: Database;
   readonly cgroups: CgroupLayout;
+  readonly host: HostFacts;
   readonly runtime: Runtime;
   readonly images: ImageStore;
   readonly trees: Trees;
@@ -22,4 +25,5 @@ export interface EngineContext {
   readonly volumes: VolumeStore;
   readonly store: ContainerStore;
   readonly events: EventBus;
+  readonly users: UserLookup;
 }

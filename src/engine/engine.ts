@@ -1,4 +1,6 @@
 /** The engine: one process that holds a root directory, opens the rooms, and finds its containers again. A library; api/ is its HTTP face. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { Builder } from "../build/index.ts";
 import { ImageStore, Trees } from "../image/index.ts";
 import { detectCgroups, loadSys, type Sys } from "../kernel/index.ts";
@@ -15,8 +17,10 @@ import type { EngineContext } from "./context.ts";
 import { engineId } from "./engine-id.ts";
 import { EngineLock } from "./engine-lock.ts";
 import { EventBus } from "./events.ts";
+import { hostFacts } from "./host-facts.ts";
 import { Execs } from "./execs/execs.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
+import { UserLookup } from "./users/user-lookup.ts";
 
 export interface EngineOptions {
   /** Data that survives a reboot. */
@@ -84,7 +88,7 @@ export class Engine {
       images: context.images,
       trees: context.trees,
       runner: new EngineBuildRunner(context),
-      root: context.paths.root,
+      root: join(context.paths.root, "build"),
       logger: context.logger,
     });
   }
@@ -101,15 +105,18 @@ export class Engine {
 
 async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<EngineContext> {
   sys.raiseFileLimit();
+  for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint]) mkdirSync(dir, { recursive: true, mode: 0o711 });
   const db = new Database(paths.database);
   try {
+    const cgroups = detectCgroups();
     const networks = await Networks.open({ db, sys, logger, instance: paths.instance, state: paths.state });
     return {
       paths,
       sys,
       logger,
       db,
-      cgroups: detectCgroups(),
+      cgroups,
+      host: hostFacts(cgroups),
       runtime: new Runtime(sys),
       images: new ImageStore({ root: paths.root, db, sys, logger }),
       trees: new Trees(sys),
@@ -117,6 +124,7 @@ async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<
       volumes: new VolumeStore({ root: paths.root, db, logger }),
       store: new ContainerStore(db),
       events: new EventBus(),
+      users: new UserLookup(sys),
     };
   } catch (error) {
     db.close();

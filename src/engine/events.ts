@@ -25,6 +25,10 @@ export class EventBus {
     return this.#recent;
   }
 
+  listenerCount(): number {
+    return this.#listeners.size;
+  }
+
   /** Returns the function that ends the subscription. */
   subscribe(listener: (event: EngineEvent) => void): () => void {
     this.#listeners.add(listener);

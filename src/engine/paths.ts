@@ -1,6 +1,7 @@
 /** Where an engine keeps its things. Engines with different --root and --state never touch each other's. */
 import { join } from "node:path";
 import { type Digest, digestHex, GantryError, sha256 } from "../lib/index.ts";
+import type { ContainerRecord } from "./container.ts";
 
 export const defaultRoot = "/var/lib/gantry";
 export const defaultState = "/run/gantry";
@@ -75,4 +76,10 @@ export function containerPaths(paths: EnginePaths, id: string): ContainerPaths {
 /** The cgroup of all containers of this engine, relative to the mount of a hierarchy. */
 export function cgroupParent(paths: EnginePaths): string {
   return paths.instance === "" ? "/gantry" : `/gantry-${paths.instance}`;
+}
+
+/** The cgroup of one container, relative to the mount of a hierarchy; below `--cgroup-parent` when that is given. */
+export function cgroupPath(paths: EnginePaths, record: Pick<ContainerRecord, "id" | "host">): string {
+  const parent = record.host.CgroupParent;
+  return join("/", parent === "" ? cgroupParent(paths) : parent, record.id);
 }

@@ -68,8 +68,8 @@ export class VolumeStore {
    * @throws {GantryError} "invalid" name or option, "not-found" driver, "exhausted" disk
    */
   create(request: CreateVolumeRequest): Volume {
-    const anonymous = request.name === undefined || request.name === "";
-    const name = anonymous ? newId() : (request.name ?? "");
+    const name = request.name || newId();
+    const anonymous = request.anonymous ?? !request.name;
     checkVolumeName(name);
     checkVolumeDriver(
       request.driver === undefined || request.driver === "" ? "local" : request.driver,

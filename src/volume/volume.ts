@@ -16,6 +16,8 @@ export interface Volume {
 export interface CreateVolumeRequest {
   /** Missing or "": an anonymous volume. */
   readonly name?: string;
+  /** The name was made up by the caller (the engine records a container before its volumes). */
+  readonly anonymous?: boolean;
   /** Missing or "": local. */
   readonly driver?: string;
   readonly labels: Readonly<Record<string, string>>;

@@ -18,7 +18,11 @@ export function addNetworkRoutes(router: Router, engine: ApiEngine): void {
     const network = networks.find(param(call, "id"));
     return wireNetwork(network, endpointsOf(engine, network));
   });
-  router.json("DELETE", "/networks/:id", (call) => networks.remove(param(call, "id")));
+  router.json("DELETE", "/networks/:id", async (call) => {
+    const { id, name, driver } = networks.find(param(call, "id"));
+    await networks.remove(id);
+    engine.events.emit("network", "destroy", id, { name, type: driver });
+  });
   for (const verb of ["connect", "disconnect"]) {
     router.json("POST", `/networks/:id/${verb}`, () => {
       throw new GantryError("unsupported", `a container cannot be ${verb === "connect" ? "connected to a network" : "disconnected from its network"} after its creation`, {
@@ -59,7 +63,7 @@ function fits(network: Network, filters: Filters): boolean {
   );
 }
 
-async function create({ networks }: ApiEngine, { request }: Call): Promise<object> {
+async function create({ networks, events }: ApiEngine, { request }: Call): Promise<object> {
   const fields = new Fields(await readJson(request), "");
   const ipam = fields.object("IPAM");
   const wish = {
@@ -85,12 +89,27 @@ async function create({ networks }: ApiEngine, { request }: Call): Promise<objec
   fields.raw("ConfigFrom");
   fields.refuseOthers();
   const network = await networks.create(wish);
+  events.emit("network", "create", network.id, { name: network.name, type: network.driver });
   return { Id: network.id, Warning: "" };
 }
 
-async function prune({ networks }: ApiEngine, { query }: Call): Promise<object> {
+/** Removes what no running container is in, one by one: one that was taken into use meanwhile stays. */
+async function prune(engine: ApiEngine, { query }: Call): Promise<object> {
+  const { networks, events } = engine;
   const filters = parseFilters(query.get("filters"), pruneFilters);
   const untilMs = untilOf(filters, Date.now());
-  const deleted = await networks.prune((network) => network.createdAtMs < untilMs && filters.labels(network.labels));
-  return { NetworksDeleted: deleted };
+  const NetworksDeleted: string[] = [];
+  for (const network of networks.list()) {
+    if (network.predefined || network.createdAtMs >= untilMs || !filters.labels(network.labels)) continue;
+    if (endpointsOf(engine, network).length > 0) continue;
+    try {
+      await networks.remove(network.id);
+    } catch (error) {
+      if (error instanceof GantryError && (error.code === "conflict" || error.code === "not-found")) continue;
+      throw error;
+    }
+    NetworksDeleted.push(network.name);
+    events.emit("network", "destroy", network.id, { name: network.name, type: network.driver });
+  }
+  return { NetworksDeleted };
 }

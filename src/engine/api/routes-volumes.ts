@@ -22,6 +22,7 @@ export function addVolumeRoutes(router: Router, engine: ApiEngine): void {
       throw new GantryError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, { hint: "remove those containers first" });
     }
     await volumes.remove(name, { force: flagOf(call.query, "force") });
+    engine.events.emit("volume", "destroy", name, { driver: "local" });
   });
   router.json("PUT", "/volumes/:name", () => {
     throw new GantryError("unavailable", "This node is not a swarm manager. Only cluster volumes can be changed.");
@@ -44,7 +45,7 @@ function fits(volume: Volume, filters: Filters): boolean {
   return filters.labels(volume.labels) && filters.some("name", (pattern) => fitsName(pattern, volume.name));
 }
 
-async function create({ volumes }: ApiEngine, { request }: Call): Promise<object> {
+async function create({ volumes, events }: ApiEngine, { request }: Call): Promise<object> {
   const fields = new Fields(await readJson(request), "");
   const wish = {
     name: fields.string("Name"),
@@ -53,15 +54,19 @@ async function create({ volumes }: ApiEngine, { request }: Call): Promise<object
     options: fields.stringMap("DriverOpts"),
   };
   fields.refuseOthers();
-  return wireVolume(volumes.create(wish));
+  const known = volumes.tryFind(wish.name) !== undefined;
+  const volume = volumes.create(wish);
+  if (!known) events.emit("volume", "create", volume.name, { driver: volume.driver });
+  return wireVolume(volume);
 }
 
-async function prune({ containers, volumes }: ApiEngine, { query }: Call): Promise<object> {
+async function prune({ containers, volumes, events }: ApiEngine, { query }: Call): Promise<object> {
   const filters = parseFilters(query.get("filters"), ["all", "label", "label!"]);
   const used = new Set(volumes.list().flatMap(({ name }) => (containers.volumeUsers(name).length > 0 ? [name] : [])));
   const { deleted, reclaimedBytes } = await volumes.prune(used, {
     all: filters.flag("all") ?? false,
     keep: (volume) => !filters.labels(volume.labels),
   });
+  for (const name of deleted) events.emit("volume", "destroy", name, { driver: "local" });
   return { VolumesDeleted: deleted, SpaceReclaimed: reclaimedBytes };
 }

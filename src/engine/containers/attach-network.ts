@@ -1,0 +1,47 @@
+/** The network of a container's start: an endpoint in its bridge network, or nothing for `host` and `none`. */
+import type { Attachment, PortRequest } from "../../network/index.ts";
+import type { ContainerRecord } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { networkKind } from "../network-mode.ts";
+
+/**
+ * Reserves address and ports. Undefined for a container without an interface.
+ * @throws {GantryError} "not-found" (network), "conflict" (a port in use), "exhausted" (no address left)
+ */
+export async function attachNetwork({ networks }: EngineContext, record: ContainerRecord): Promise<Attachment | undefined> {
+  const kind = networkKind(record.host.NetworkMode);
+  if (kind.kind !== "bridge") return undefined;
+  const { ip, mac, aliases } = record.network;
+  return networks.attach({
+    containerId: record.id,
+    name: record.name,
+    network: kind.network,
+    ...(ip === "" ? {} : { ip }),
+    ...(mac === "" ? {} : { mac }),
+    aliases,
+    ports: portRequests(record),
+    dns: record.host.Dns,
+  });
+}
+
+/** What `-p` and `-P` publish. Pure. */
+export function portRequests({ config, host }: Pick<ContainerRecord, "config" | "host">): PortRequest[] {
+  const requests: PortRequest[] = [];
+  for (const [key, bindings] of Object.entries(host.PortBindings)) {
+    const port = parsePort(key);
+    // An empty list of bindings means: publish it, on whatever port.
+    for (const binding of bindings.length === 0 ? [{ HostIp: "", HostPort: "" }] : bindings) {
+      requests.push({ ...port, hostIp: binding.HostIp, hostPort: Number(binding.HostPort || 0) });
+    }
+  }
+  if (!host.PublishAllPorts) return requests;
+  for (const key of Object.keys(config.ExposedPorts)) {
+    if (host.PortBindings[key] === undefined) requests.push({ ...parsePort(key), hostIp: "", hostPort: 0 });
+  }
+  return requests;
+}
+
+function parsePort(key: string): Pick<PortRequest, "protocol" | "containerPort"> {
+  const [port = "", protocol = "tcp"] = key.split("/");
+  return { containerPort: Number(port), protocol: protocol === "udp" ? "udp" : "tcp" };
+}

@@ -1,0 +1,55 @@
+/** The plan of one container: what `launch` executes and `explain` prints. Reads files of the image, changes nothing. */
+import type { ImageRecord } from "../../image/index.ts";
+import { type ContainerPlan, type ExtraSteps, type OciConfig, planContainer } from "../../runtime/index.ts";
+import type { ContainerRecord } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { flagReasons } from "../flag-reasons.ts";
+import { hostDevices } from "../host-devices.ts";
+import { ociConfig } from "../oci-config.ts";
+import type { ResolvedMount } from "../oci-mounts.ts";
+import { cgroupPath, containerPaths } from "../paths.ts";
+import { networkFileMounts } from "./network-files.ts";
+
+export interface PlanRequest {
+  readonly record: ContainerRecord;
+  readonly image: ImageRecord;
+  readonly mounts: readonly ResolvedMount[];
+  readonly network: ExtraSteps | undefined;
+}
+
+/** @throws {GantryError} "invalid" (user, capability, …), "not-found" (device) */
+export function containerPlan(context: EngineContext, request: PlanRequest): ContainerPlan {
+  const { record, image, network } = request;
+  const paths = containerPaths(context.paths, record.id);
+  return planContainer({
+    config: configOf(context, request),
+    overlay: { target: context.paths.mountPoint, lowers: image.lowers, upper: paths.upper, work: paths.work, options: "" },
+    cgroups: context.cgroups,
+    reasons: flagReasons(record),
+    useInit: record.host.Init,
+    ...(network === undefined ? {} : { network }),
+  });
+}
+
+/** The OCI config of a container; also what an exec in it starts from. */
+export function configOf(context: EngineContext, { record, image, mounts }: Omit<PlanRequest, "network">): OciConfig {
+  const paths = containerPaths(context.paths, record.id);
+  const user = context.users.resolve({
+    imageId: image.id,
+    lowers: image.lowers,
+    upper: paths.upper,
+    spec: record.config.User,
+    groupAdd: record.host.GroupAdd,
+  });
+  const taken = mounts.map(({ target }) => target);
+  return ociConfig({
+    record,
+    user,
+    rootPath: context.paths.mountPoint,
+    cgroupsPath: cgroupPath(context.paths, record),
+    mounts: [...mounts, ...networkFileMounts(record, paths, taken)],
+    devices: hostDevices(record.host),
+    defaultSysctls: context.host.defaultSysctls,
+    swapAccounting: context.host.swapAccounting,
+  });
+}

@@ -1,0 +1,110 @@
+/** A new container: checked completely, then recorded. Its directories are made by its first start. */
+import { existsSync } from "node:fs";
+import type { ImageRecord } from "../../image/index.ts";
+import { GantryError, newId } from "../../lib/index.ts";
+import type { CreateRequest } from "../api/parse-create.ts";
+import type { ContainerRecord } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { hostDevices } from "../host-devices.ts";
+import { logSettings } from "../log-settings.ts";
+import { networkKind } from "../network-mode.ts";
+import { checkControllers } from "../oci-resources.ts";
+import { grantedCapabilities, securityOptions, seccompFor } from "../oci-security.ts";
+import { randomName } from "../random-name.ts";
+import { parseSignal } from "../signals.ts";
+import { toRlimit } from "../ulimits.ts";
+import { containerAttributes } from "./container-events.ts";
+import { mergeConfig } from "./merge-config.ts";
+import { mountsOf, requestedMounts, volumeUses } from "./mount-spec.ts";
+import { ensureVolume } from "./prepare-mounts.ts";
+
+export interface Created {
+  readonly id: string;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The record is written first, then its volumes are made: a crash leaves a container whose start makes what is missing.
+ * @throws {GantryError} "not-found" (image, network, device, bind source), "conflict" (name), "invalid", "unsupported"
+ */
+export async function createContainer(context: EngineContext, request: CreateRequest): Promise<Created> {
+  const { store, images, events } = context;
+  const image = findImage(context, request.config.Image);
+  // Nothing below waits: no removal of the image can come between here and the record that keeps it.
+  using hold = images.hold();
+  hold.keep(image.id);
+  const record = newRecord(context, request, image);
+  const warnings = check(context, record);
+  store.insert(record);
+  try {
+    for (const mount of mountsOf(record)) if (mount.type === "volume") ensureVolume(context, record, mount);
+  } catch (error) {
+    store.delete(record.id);
+    throw error;
+  }
+  events.emit("container", "create", record.id, containerAttributes(record));
+  return { id: record.id, warnings };
+}
+
+function findImage({ images }: EngineContext, reference: string): ImageRecord {
+  const image = images.tryFind(reference);
+  if (image !== undefined) return image;
+  const name = /[:@][^/]*$/.test(reference) ? reference : `${reference}:latest`;
+  throw new GantryError("not-found", `No such image: ${name}`, {
+    hint: "bring it in with: gantry image bootstrap busybox, gantry load, gantry import or gantry build",
+  });
+}
+
+function newRecord({ store, host }: EngineContext, request: CreateRequest, image: ImageRecord): ContainerRecord {
+  const id = newId();
+  const config = mergeConfig({ id, ...request, hostname: host.hostname }, image.config.config);
+  const mounts = requestedMounts(config, request.host);
+  return {
+    id,
+    name: request.name || randomName((name) => store.nameTaken(name)),
+    createdAtMs: Date.now(),
+    imageId: image.id,
+    config,
+    host: request.host,
+    network: request.network,
+    volumes: volumeUses(mounts, newId),
+  };
+}
+
+/** What would make each start fail is refused now. Returns warnings. */
+function check(context: EngineContext, record: ContainerRecord): string[] {
+  const { host, config } = record;
+  checkControllers(host, context.cgroups);
+  const { seccomp } = securityOptions(host.SecurityOpt);
+  seccompFor(seccomp, grantedCapabilities(host));
+  host.Ulimits.forEach(toRlimit);
+  hostDevices({ Devices: host.Devices, Privileged: false });
+  logSettings(host.LogConfig);
+  if (config.StopSignal !== "") parseSignal(config.StopSignal);
+  const kind = networkKind(host.NetworkMode);
+  if (kind.kind === "bridge") context.networks.find(kind.network);
+  for (const mount of mountsOf(record)) {
+    if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source)) throw missingSource(mount.source);
+  }
+  return warningsFor(context, record);
+}
+
+function missingSource(path: string): GantryError {
+  return new GantryError("invalid", `invalid mount config for type "bind": bind source path does not exist: ${path}`, {
+    hint: "create it, or use -v, which creates a missing directory",
+  });
+}
+
+function warningsFor({ host: facts }: EngineContext, { host }: ContainerRecord): string[] {
+  const warnings: string[] = [];
+  if (host.Memory > 0 && !facts.swapAccounting) {
+    warnings.push(
+      "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.",
+    );
+  }
+  const kind = networkKind(host.NetworkMode).kind;
+  if (kind !== "bridge" && Object.keys(host.PortBindings).length > 0) {
+    warnings.push(`Published ports are discarded when using ${kind} network mode`);
+  }
+  return warnings;
+}

@@ -1,0 +1,46 @@
+/** The end of a container's record and of everything that belongs to it. A crash between two steps is continued at the next start. */
+import { rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { messageOf, toGantryError } from "../../lib/index.ts";
+import type { ContainerRecord } from "../container.ts";
+import type { EngineContext } from "../context.ts";
+import { containerPaths } from "../paths.ts";
+
+/**
+ * @param anonymousVolumes those without a name of the user's go too
+ * @throws {GantryError} the container is `dead` then: it can only be removed again
+ */
+export async function dispose(context: EngineContext, record: ContainerRecord, anonymousVolumes: boolean): Promise<void> {
+  const { store, networks } = context;
+  const { id } = record;
+  store.update(id, { status: "removing" });
+  try {
+    networks.release(id);
+    const paths = containerPaths(context.paths, id);
+    rmSync(paths.monitorSocket, { force: true });
+    await rm(paths.dir, { recursive: true, force: true });
+    if (anonymousVolumes) await removeVolumes(context, record);
+  } catch (error) {
+    store.update(id, { status: "dead", error: messageOf(error) });
+    throw toGantryError(error, `remove container ${id}`);
+  }
+  store.delete(id);
+}
+
+async function removeVolumes({ volumes, store, logger }: EngineContext, record: ContainerRecord): Promise<void> {
+  for (const use of record.volumes) {
+    if (!use.anonymous) continue;
+    const shared = store.list().some((other) => other.record.id !== record.id && usesVolume(other.record, use.name));
+    if (shared) continue;
+    try {
+      await volumes.remove(use.name, { force: true });
+    } catch (error) {
+      // The container goes all the same: the volume is listed, and `volume prune` tries again.
+      logger.warn("volume.remove-failed", { volume: use.name, container: record.id, error: messageOf(error) });
+    }
+  }
+}
+
+function usesVolume(record: ContainerRecord, name: string): boolean {
+  return record.volumes.some((use) => use.name === name);
+}

@@ -1,0 +1,35 @@
+/** Every step asked of the kernel for a container, as it was started or would be. */
+import type { ExplainedStep, ExtraSteps } from "../../runtime/index.ts";
+import { explainPlan } from "../../runtime/index.ts";
+import type { StoredContainer } from "../container-store.ts";
+import type { EngineContext } from "../context.ts";
+import { networkKind } from "../network-mode.ts";
+import { portRequests } from "./attach-network.ts";
+import { containerPlan } from "./container-plan.ts";
+import { mountsOf } from "./mount-spec.ts";
+import { resolveMount } from "./prepare-mounts.ts";
+
+/** Rebuilds the plan from the record: nothing is made or reserved. */
+export async function explainContainer(context: EngineContext, { record }: StoredContainer): Promise<readonly ExplainedStep[]> {
+  const image = context.images.find(record.imageId);
+  const mounts = mountsOf(record).map((mount) => resolveMount(context, mount));
+  const { plan } = containerPlan(context, { record, image, mounts, network: explainedNetwork(context, record) });
+  return explainPlan(plan);
+}
+
+/** Of the present endpoint; of a stopped container with the address it may get. */
+function explainedNetwork({ networks }: EngineContext, record: StoredContainer["record"]): ExtraSteps | undefined {
+  const kind = networkKind(record.host.NetworkMode);
+  if (kind.kind !== "bridge") return undefined;
+  const { ip, mac, aliases } = record.network;
+  return networks.preview({
+    containerId: record.id,
+    name: record.name,
+    network: kind.network,
+    ...(ip === "" ? {} : { ip }),
+    ...(mac === "" ? {} : { mac }),
+    aliases,
+    ports: portRequests(record),
+    dns: record.host.Dns,
+  });
+}
