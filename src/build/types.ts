@@ -58,9 +58,7 @@ export interface BuildRequest {
 
 /** One message of the build's stream, as the Docker API has it. */
 export type BuildMessage =
-  | { readonly stream: string }
-  | { readonly status: string }
-  | { readonly aux: { readonly ID: Digest } };
+  { readonly stream: string } | { readonly status: string } | { readonly aux: { readonly ID: Digest } };
 
 /** One command to run on an overlay that the builder owns. */
 export interface BuildRun {
