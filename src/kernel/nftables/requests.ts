@@ -2,7 +2,7 @@
  * nfnetlink requests for nf_tables, as bytes. Changes are sent in a batch, which the kernel takes as a whole or not at all;
  * dumps are sent alone. The family is ip (IPv4) throughout. @see linux/netfilter/nf_tables.h
  */
-import { be16, be32, cString, concat, u8 } from "../netlink/bytes.ts";
+import { be16, be32, cString, concat, u32, u8 } from "../netlink/bytes.ts";
 import {
   attribute,
   message,
@@ -23,6 +23,8 @@ export const NFNL_SUBSYS_NFTABLES = 10;
 const NFPROTO_IPV4 = 2;
 const NFTA_LIST_ELEM = 1;
 const NFT_SET_MAP = 8;
+/** A note of nft's for itself in the set's user data (NFTNL_UDATA_SET_KEYBYTEORDER); without it it prints names as "". */
+const keyByteOrder = 0;
 /** The kernel's type of map values that are verdicts. */
 const NFT_DATA_VERDICT = 0xffffff00;
 
@@ -127,7 +129,7 @@ function setId(name: string): number {
 }
 
 function setAttributes(place: SetPlace, keyTypes: readonly DataType[], flags: number): Uint8Array[] {
-  const { number, bytes } = describeType(keyTypes);
+  const { number, bytes, order } = describeType(keyTypes);
   return [
     attribute(1, cString(place.table)),
     attribute(2, cString(place.name)),
@@ -135,6 +137,7 @@ function setAttributes(place: SetPlace, keyTypes: readonly DataType[], flags: nu
     attribute(4, be32(number)),
     attribute(5, be32(bytes)),
     attribute(10, be32(setId(place.name))),
+    attribute(13, concat([Uint8Array.of(keyByteOrder, 4), u32(order)])),
   ];
 }
 

@@ -6,14 +6,21 @@ import { GantryError } from "../../lib/index.ts";
 import { be16, concat, u32 } from "../netlink/bytes.ts";
 import { ipv4Bytes } from "../netlink/ipv4.ts";
 
+interface TypeFacts {
+  readonly number: number;
+  readonly bytes: number;
+  /** Byte order, which nft has to be told to print elements: 1 the host's, 2 the network's. */
+  readonly order: 1 | 2;
+}
+
 /** Numbers of nft's datatypes (opaque to the kernel) and their lengths in bytes. */
 const dataTypes = {
-  ipv4_addr: { number: 7, bytes: 4 },
-  inet_proto: { number: 12, bytes: 1 },
-  inet_service: { number: 13, bytes: 2 },
-  mark: { number: 19, bytes: 4 },
-  ifname: { number: 41, bytes: 16 },
-} as const;
+  ipv4_addr: { number: 7, bytes: 4, order: 2 },
+  inet_proto: { number: 12, bytes: 1, order: 2 },
+  inet_service: { number: 13, bytes: 2, order: 2 },
+  mark: { number: 19, bytes: 4, order: 1 },
+  ifname: { number: 41, bytes: 16, order: 1 },
+} as const satisfies Record<string, TypeFacts>;
 
 export type DataType = keyof typeof dataTypes;
 
@@ -30,12 +37,13 @@ export function describeType(types: readonly DataType[]): {
 } {
   const [first] = types;
   if (first !== undefined && types.length === 1) return dataTypes[first];
-  return types.reduce(
+  return types.reduce<TypeFacts>(
     (whole, type) => ({
+      order: 2,
       number: (whole.number << typeBits) | dataTypes[type].number,
       bytes: whole.bytes + padded(dataTypes[type].bytes),
     }),
-    { number: 0, bytes: 0 },
+    { number: 0, bytes: 0, order: 2 },
   );
 }
 
