@@ -1,5 +1,16 @@
 /** runtime: an OCI config becomes a plan, a plan becomes a container. */
 export { capabilityNames, defaultSeccompProfile } from "../kernel/index.ts";
+export type { AttachHandlers, AttachSession } from "./attach-session.ts";
+export {
+  cgroupPids,
+  isFrozen,
+  killCgroup,
+  removeCgroup,
+  setFrozen,
+  updateResources,
+} from "./cgroup-files.ts";
+export { type BlockIoStats, type CgroupStats, readCgroupStats } from "./cgroup-stats.ts";
+export type { MonitorConnection } from "./control.ts";
 export {
   defaultCapabilities,
   defaultDeviceRules,
@@ -7,7 +18,18 @@ export {
   defaultMounts,
   defaultReadonlyPaths,
 } from "./defaults.ts";
+export { type ExplainedStep, explainPlan } from "./explain-plan.ts";
+export type { Exited, Started } from "./frames.ts";
 export type * from "./oci-types.ts";
+export { planContainer } from "./plan-container.ts";
+export { planExec } from "./plan-exec.ts";
+export type {
+  ContainerPlan,
+  ContainerPlanInput,
+  ExecPlanInput,
+  ExtraSteps,
+  OverlayRoot,
+} from "./plan-input.ts";
 export type {
   AttachStreams,
   ContainerStep,
@@ -16,3 +38,6 @@ export type {
   NetlinkMessage,
   Plan,
 } from "./plan-step.ts";
+export { type Launched, type LaunchRequest, Runtime } from "./runtime.ts";
+export { readStatusFile, type StatusFile } from "./status-file.ts";
+export { validateConfig } from "./validate-config.ts";

@@ -35,6 +35,7 @@ export type MonitorStep = StepReason &
     | { readonly do: "join-cgroup"; readonly dir: string }
     | { readonly do: "clone"; readonly flags: bigint; readonly intoCgroup?: string }
     | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
+    | { readonly do: "cgroup-devices"; readonly dir: string; readonly program: Uint8Array }
     | { readonly do: "remove-cgroup"; readonly dir: string }
     | { readonly do: "remove-file"; readonly path: string }
     | { readonly do: "write-pid-file"; readonly path: string }
@@ -46,7 +47,12 @@ export type ContainerStep = StepReason &
     | { readonly do: "make-dir"; readonly path: string; readonly mode: number; readonly parents: boolean }
     | { readonly do: "write-file"; readonly path: string; readonly data: string; readonly openFlags?: number }
     | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
-    | { readonly do: "join-namespaces"; readonly pid: number; readonly startTime: bigint; readonly flags: bigint }
+    | {
+        readonly do: "join-namespaces";
+        readonly pid: number;
+        readonly startTime: bigint;
+        readonly flags: bigint;
+      }
     | { readonly do: "join-namespace"; readonly path: string; readonly flag: bigint }
     | { readonly do: "unshare"; readonly flags: bigint }
     | { readonly do: "wait-parent" }
@@ -90,7 +96,13 @@ export type ContainerStep = StepReason &
         readonly gid: number;
       }
     | { readonly do: "symlink"; readonly target: string; readonly inside: string }
-    | { readonly do: "make-inside-dir"; readonly inside: string; readonly mode: number; readonly uid: number; readonly gid: number }
+    | {
+        readonly do: "make-inside-dir";
+        readonly inside: string;
+        readonly mode: number;
+        readonly uid: number;
+        readonly gid: number;
+      }
     | { readonly do: "pivot-root" }
     | { readonly do: "mask"; readonly path: string }
     | { readonly do: "read-only"; readonly path: string }
@@ -114,7 +126,12 @@ export type ContainerStep = StepReason &
     | { readonly do: "chdir"; readonly path: string; readonly make: boolean }
     | { readonly do: "parent-death-signal"; readonly signal: number }
     | { readonly do: "wait-start"; readonly fifo: string }
-    | { readonly do: "exec"; readonly argv: readonly string[]; readonly env: readonly string[]; readonly useInit: boolean }
+    | {
+        readonly do: "exec";
+        readonly argv: readonly string[];
+        readonly env: readonly string[];
+        readonly useInit: boolean;
+      }
     | { readonly do: "keyring"; readonly name: string }
     | { readonly do: "oom-score"; readonly value: number }
   );
@@ -134,6 +151,8 @@ export interface MonitorOptions {
   readonly consoleSocket?: string;
   readonly processTitle?: string;
   readonly preserveFds?: number;
+  /** Output is neither logged nor kept, only relayed to attached clients. */
+  readonly noLogRelay?: boolean;
 }
 
 export interface AttachStreams {

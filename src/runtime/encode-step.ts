@@ -1,0 +1,197 @@
+/** One step's payload, native/PROTOCOL.md "Steps": a flat catalogue. */
+import { GantryError } from "../lib/index.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import type { ContainerStep, MonitorStep, NetlinkMessage } from "./plan-step.ts";
+
+/** The wire number of each kind of step. */
+export const stepOps = {
+  "make-dir": 32,
+  "write-file": 33,
+  "join-cgroup": 34,
+  clone: 35,
+  netlink: 36,
+  "remove-cgroup": 37,
+  "remove-file": 38,
+  "write-pid-file": 39,
+  "cgroup-devices": 40,
+  "join-namespaces": 64,
+  "join-namespace": 65,
+  unshare: 66,
+  "wait-parent": 67,
+  "mount-propagation": 68,
+  overlay: 69,
+  root: 70,
+  mount: 71,
+  bind: 72,
+  "make-node": 73,
+  symlink: 74,
+  "make-inside-dir": 75,
+  "pivot-root": 76,
+  mask: 77,
+  "read-only": 78,
+  "remount-root": 79,
+  hostname: 80,
+  domainname: 81,
+  sysctl: 82,
+  rlimit: 83,
+  console: 84,
+  "set-session": 85,
+  capabilities: 86,
+  ids: 87,
+  "no-new-privs": 88,
+  seccomp: 89,
+  chdir: 90,
+  "parent-death-signal": 91,
+  "wait-start": 92,
+  exec: 93,
+  keyring: 94,
+  "oom-score": 95,
+} as const satisfies Record<(MonitorStep | ContainerStep)["do"], number>;
+
+const noPidOffset = 0xffffffff;
+const keepUmask = 0xffffffff;
+const makeTargets = { no: 0, dir: 1, file: 2, "as-source": 3 } as const;
+
+/** Writes the payload of `step` and returns its op. */
+export function writeStep(out: ByteWriter, step: MonitorStep | ContainerStep): number {
+  assertNoNul(step);
+  writePayload(out, step);
+  return stepOps[step.do];
+}
+
+/** The C side takes strings up to their NUL: a hidden rest would make it do something else than was planned. */
+function assertNoNul(step: MonitorStep | ContainerStep): void {
+  for (const [field, value] of Object.entries(step)) {
+    if (field === "data" && step.do === "write-file") continue;
+    const texts: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (texts.some((text) => typeof text === "string" && text.includes("\0")))
+      throw new GantryError("invalid", `the ${field} of the step "${step.do}" holds a NUL byte`);
+  }
+}
+
+function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void {
+  switch (step.do) {
+    case "make-dir":
+      return void out.string(step.path).u32(step.mode).flag(step.parents);
+    case "write-file":
+      return void out
+        .string(step.path)
+        .bytes(new TextEncoder().encode(step.data))
+        .u32(step.openFlags ?? 0);
+    case "join-cgroup":
+    case "remove-cgroup":
+      return void out.string(step.dir);
+    case "clone":
+      return void out.u64(step.flags).string(step.intoCgroup ?? "");
+    case "netlink":
+      return writeNetlink(out, step.protocol, step.messages);
+    case "remove-file":
+    case "write-pid-file":
+    case "mask":
+    case "read-only":
+      return void out.string(step.path);
+    case "cgroup-devices":
+      return void out.string(step.dir).bytes(step.program);
+    case "join-namespaces":
+      return void out.i32(step.pid).u64(step.startTime).u64(step.flags);
+    case "join-namespace":
+      return void out.string(step.path).u64(step.flag);
+    case "unshare":
+    case "remount-root":
+      return void out.u64(step.flags);
+    case "wait-parent":
+    case "pivot-root":
+    case "set-session":
+    case "no-new-privs":
+      return;
+    case "mount-propagation":
+    case "root":
+      return void out.string(step.path).u64(step.flags);
+    case "overlay":
+      return void out
+        .string(step.target)
+        .strings(step.lowers)
+        .string(step.upper)
+        .string(step.work)
+        .string(step.options);
+    case "mount":
+      return void out
+        .string(step.source)
+        .string(step.inside)
+        .string(step.fstype)
+        .u64(step.flags)
+        .string(step.data)
+        .flag(step.makeTarget);
+    case "bind":
+      return void out
+        .string(step.source)
+        .string(step.inside)
+        .u64(step.flags)
+        .u64(step.attrSet)
+        .u64(step.attrClear)
+        .flag(step.recursive)
+        .u8(makeTargets[step.makeTarget])
+        .u64(step.propagation);
+    case "make-node":
+      return void out
+        .string(step.inside)
+        .u32(step.mode)
+        .u32(step.major)
+        .u32(step.minor)
+        .u32(step.uid)
+        .u32(step.gid);
+    case "symlink":
+      return void out.string(step.target).string(step.inside);
+    case "make-inside-dir":
+      return void out.string(step.inside).u32(step.mode).u32(step.uid).u32(step.gid);
+    case "hostname":
+    case "domainname":
+    case "keyring":
+      return void out.string(step.name);
+    case "sysctl":
+      return void out.string(step.key).string(step.value);
+    case "rlimit":
+      return void out.u32(step.resource).u64(step.soft).u64(step.hard);
+    case "console":
+      return void out.flag(step.bindDevConsole);
+    case "capabilities":
+      return writeCapabilities(out, step);
+    case "ids":
+      out.u32(step.uid).u32(step.gid).u32(step.groups.length);
+      for (const group of step.groups) out.u32(group);
+      return void out.u32(step.umask ?? keepUmask);
+    case "seccomp":
+      return void out.bytes(step.program).u32(step.flags);
+    case "chdir":
+      return void out.string(step.path).flag(step.make);
+    case "parent-death-signal":
+      return void out.u32(step.signal);
+    case "wait-start":
+      return void out.string(step.fifo);
+    case "exec":
+      return void out.strings(step.argv).strings(step.env).flag(step.useInit);
+    case "oom-score":
+      return void out.i32(step.value);
+    default:
+      return unreachable(step);
+  }
+}
+
+function writeNetlink(out: ByteWriter, protocol: number, messages: readonly NetlinkMessage[]): void {
+  out.u32(protocol).u32(messages.length);
+  for (const { message, pidOffset, description } of messages)
+    out
+      .bytes(message)
+      .u32(pidOffset ?? noPidOffset)
+      .string(description);
+}
+
+function writeCapabilities(out: ByteWriter, step: ContainerStep & { readonly do: "capabilities" }): void {
+  const { bounding, effective, permitted, inheritable, ambient } = step.sets;
+  for (const mask of [bounding, effective, permitted, inheritable, ambient]) out.u64(mask);
+  out.u32(step.phase === "bound" ? 0 : 1);
+}
+
+function unreachable(step: never): never {
+  throw new GantryError("internal", `a step of unknown kind: ${JSON.stringify(step)}`);
+}

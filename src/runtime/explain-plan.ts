@@ -1,0 +1,180 @@
+/** A plan in plain English, one sentence a step, for `gantry explain` and `gantry-oci plan`: a flat catalogue. Pure. */
+import { capabilityNames, mountFlags } from "../kernel/index.ts";
+import { namespaceFlags } from "./plan-namespaces.ts";
+import type { CapabilityMasks, ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+import { limitWord, rlimitName } from "./step-phrase.ts";
+
+export interface ExplainedStep {
+  /** Position in the plan, as error messages count (from 0). */
+  readonly index: number;
+  readonly section: "monitor" | "container" | "teardown";
+  readonly text: string;
+  /** Completes "because of …"; may be empty. */
+  readonly because: string;
+}
+
+export function explainPlan(plan: Plan): readonly ExplainedStep[] {
+  const explained: ExplainedStep[] = [];
+  for (const section of ["monitor", "container", "teardown"] as const)
+    for (const step of plan[section])
+      explained.push({ index: explained.length, section, text: sentence(step), because: step.because ?? "" });
+  return explained;
+}
+
+function sentence(step: MonitorStep | ContainerStep): string {
+  switch (step.do) {
+    case "make-dir":
+      return `Make the directory ${step.path}.`;
+    case "write-file":
+      return `Write ${JSON.stringify(step.data.trim())} to ${step.path}.`;
+    case "join-cgroup":
+      return `Put the process into the cgroup ${step.dir}.`;
+    case "clone":
+      return cloneSentence(step);
+    case "netlink":
+      return `Network: ${step.messages.map((message) => message.description).join("; ")}.`;
+    case "cgroup-devices":
+      return `Attach a program of ${step.program.length / 8} instructions to the cgroup ${step.dir} that decides which devices may be used.`;
+    case "remove-cgroup":
+      return `Kill what is left in the cgroup ${step.dir} and remove it.`;
+    case "remove-file":
+      return `Remove ${step.path}.`;
+    case "write-pid-file":
+      return `Write the process's pid to ${step.path}.`;
+    case "join-namespaces":
+      return `Enter the ${namespaceWords(step.flags)} of process ${step.pid}, if it is still the one started at tick ${step.startTime}.`;
+    case "join-namespace":
+      return `Enter the ${namespaceWords(step.flag)} at ${step.path}.`;
+    case "unshare":
+      return `Begin a new ${namespaceWords(step.flags)}.`;
+    case "wait-parent":
+      return "Wait until the monitor has done its part.";
+    case "mount-propagation":
+      return `Make all mounts ${propagationWord(step.flags)}, so that the container's are not seen on the host.`;
+    case "overlay":
+      return step.upper === ""
+        ? `Mount ${step.lowers.length} layers read-only on ${step.target}.`
+        : `Mount ${step.lowers.length} layers with ${step.upper} for changes on ${step.target}.`;
+    case "root":
+      return `Take ${step.path} as the container's root file system.`;
+    case "mount":
+      return `Mount a ${step.fstype} on ${step.inside}${optionWords(step.flags, step.data)}.`;
+    case "bind":
+      return `Show the host's ${step.source} at ${step.inside}${optionWords(step.flags, "")}.`;
+    case "make-node":
+      return `Make the ${nodeWord(step.mode)} ${step.inside} (${step.major}:${step.minor}, mode ${(step.mode & 0o7777).toString(8)}).`;
+    case "symlink":
+      return `Link ${step.inside} to ${step.target}.`;
+    case "make-inside-dir":
+      return `Make the directory ${step.inside} in the container.`;
+    case "pivot-root":
+      return "Make the root file system the root directory and detach the host's.";
+    case "mask":
+      return `Hide ${step.path}.`;
+    case "read-only":
+      return `Make ${step.path} read-only.`;
+    case "remount-root":
+      return "Make the root file system read-only.";
+    case "hostname":
+      return `Set the host name to ${step.name}.`;
+    case "domainname":
+      return `Set the domain name to ${step.name}.`;
+    case "sysctl":
+      return `Set the kernel setting ${step.key} to ${step.value}.`;
+    case "rlimit":
+      return `Limit ${rlimitName(step.resource)} to ${limitWord(step.soft)}, at most ${limitWord(step.hard)}.`;
+    case "console":
+      return step.bindDevConsole
+        ? "Open a terminal and put it at /dev/console."
+        : "Open a terminal in the container.";
+    case "set-session":
+      return "Begin a session without a terminal.";
+    case "capabilities":
+      return capabilitySentence(step.sets, step.phase);
+    case "ids":
+      return idsSentence(step);
+    case "no-new-privs":
+      return "Forbid gaining rights by executing a program (no_new_privs).";
+    case "seccomp":
+      return `Load a filter of ${step.program.length / 8} instructions that decides which system calls are allowed.`;
+    case "chdir":
+      return `Enter the directory ${step.path}${step.make ? ", made if it is missing" : ""}.`;
+    case "parent-death-signal":
+      return `Get signal ${step.signal} when the parent dies.`;
+    case "wait-start":
+      return `Wait until ${step.fifo} is opened by start.`;
+    case "exec":
+      return `Run ${step.argv.map(quoteWord).join(" ")}${step.useInit ? " under a small init" : ""}.`;
+    case "keyring":
+      return `Begin a session keyring ${step.name}.`;
+    case "oom-score":
+      return `Set the OOM score adjustment to ${step.value}.`;
+    default:
+      return unreachable(step);
+  }
+}
+
+function cloneSentence(step: MonitorStep & { readonly do: "clone" }): string {
+  const where = step.flags === 0n ? "" : ` in a new ${namespaceWords(step.flags)}`;
+  const into = step.intoCgroup === undefined ? "" : `, born in the cgroup ${step.intoCgroup}`;
+  return `Create the process${where}${into}.`;
+}
+
+/** "mount, pid and network namespace" */
+function namespaceWords(flags: bigint): string {
+  const names = Object.entries(namespaceFlags)
+    .filter(([, flag]) => (flags & flag) !== 0n)
+    .map(([name]) => name);
+  const last = names.at(-1) ?? "no";
+  const list = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${last}` : last;
+  return `${list} namespace${names.length > 1 ? "s" : ""}`;
+}
+
+function propagationWord(flags: bigint): string {
+  if ((flags & mountFlags.MS_SHARED) !== 0n) return "shared";
+  return (flags & mountFlags.MS_SLAVE) === 0n ? "private" : "one-way (from the host only)";
+}
+
+function optionWords(flags: bigint, data: string): string {
+  const words = [
+    (flags & mountFlags.MS_RDONLY) === 0n ? "" : "read-only",
+    (flags & mountFlags.MS_NOSUID) === 0n ? "" : "without set-user-id",
+    (flags & mountFlags.MS_NODEV) === 0n ? "" : "without devices",
+    (flags & mountFlags.MS_NOEXEC) === 0n ? "" : "without programs",
+    data,
+  ].filter((word) => word !== "");
+  return words.length === 0 ? "" : ` (${words.join(", ")})`;
+}
+
+function nodeWord(mode: number): string {
+  const type = mode & 0o170000;
+  if (type === 0o060000) return "block device";
+  return type === 0o010000 ? "pipe" : "device";
+}
+
+function capabilitySentence(sets: CapabilityMasks, phase: "bound" | "set"): string {
+  const mask = phase === "bound" ? sets.bounding : sets.effective;
+  const names = capabilityNames
+    .filter((_, bit) => (mask & (1n << BigInt(bit))) !== 0n)
+    .map((name) => name.slice(4).toLowerCase());
+  const list =
+    names.length === 0 ? "none" : names.length === capabilityNames.length ? "all" : names.join(", ");
+  return phase === "bound"
+    ? `Give up for good every capability but: ${list}.`
+    : `Keep these capabilities: ${list}.`;
+}
+
+function idsSentence(step: ContainerStep & { readonly do: "ids" }): string {
+  const groups = step.groups.length === 0 ? "" : `, further groups ${step.groups.join(", ")}`;
+  const umask = step.umask === undefined ? "" : `, umask ${step.umask.toString(8).padStart(4, "0")}`;
+  return `Become user ${step.uid}, group ${step.gid}${groups}${umask}.`;
+}
+
+function quoteWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  return JSON.stringify(word.length > 80 ? `${word.slice(0, 80)}…` : word);
+}
+
+function unreachable(step: never): never {
+  throw new TypeError(`a step of unknown kind: ${JSON.stringify(step)}`);
+}

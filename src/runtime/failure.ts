@@ -1,0 +1,148 @@
+/** A FAILED frame as an error in words. Pure. */
+import { type ErrorCode, GantryError } from "../lib/index.ts";
+import { allSteps } from "./encode-plan.ts";
+import { errnoName, errnoWords } from "./errno-words.ts";
+import type { Failed } from "./frames.ts";
+import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+import { stepPhrase } from "./step-phrase.ts";
+
+const codes: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "not-found",
+  EEXIST: "conflict",
+  EBUSY: "conflict",
+  EACCES: "denied",
+  EPERM: "denied",
+  EROFS: "denied",
+  ENOTDIR: "invalid",
+  EINVAL: "invalid",
+  ELOOP: "invalid",
+  ERANGE: "invalid",
+  ENAMETOOLONG: "invalid",
+  E2BIG: "invalid",
+  ENOSPC: "exhausted",
+  EMFILE: "exhausted",
+  ENFILE: "exhausted",
+  ENOMEM: "exhausted",
+  EAGAIN: "exhausted",
+  EDQUOT: "exhausted",
+  EUSERS: "exhausted",
+  ENOSYS: "unsupported",
+  EOPNOTSUPP: "unsupported",
+  ENODEV: "unsupported",
+  ETIMEDOUT: "timeout",
+};
+
+/** Which step failed and why; code by errno, except at exec, where docker's codes 126 and 127 depend on it. */
+export function failureError(plan: Plan, failed: Failed): GantryError {
+  const steps = allSteps(plan);
+  const step = steps[failed.index];
+  const name = errnoName(failed.errno);
+  const fields = { step: failed.index, errno: name };
+  if (step === undefined) {
+    const detail = failed.context === "" ? "" : ` (${failed.context})`;
+    return new GantryError("internal", `gantry-init refused the plan: ${errnoWords(failed.errno)}${detail}`, {
+      fields,
+    });
+  }
+  if (step.do === "exec") return execError(step, failed);
+  const phrase = stepPhrase(step);
+  // "open /path" says nothing new where the phrase names the path.
+  const known = failed.context === "" || phrase.includes(failed.context.split(" ").at(-1) ?? "");
+  const detail = known ? "" : ` (${failed.context})`;
+  const message = `${phrase}${detail}: ${errnoWords(failed.errno)} (step ${failed.index + 1} of ${steps.length})`;
+  const hint = hintFor(step, name);
+  return new GantryError(codes[name] ?? "internal", message, {
+    fields,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+const taskFailed = "failed to create task for container: unable to start container process: ";
+
+/** Docker's words: clients, and people, look for `executable file not found in $PATH`. */
+function execError(step: ContainerStep & { readonly do: "exec" }, failed: Failed): GantryError {
+  const command = step.argv[0] ?? "";
+  const name = errnoName(failed.errno);
+  const fields = { step: failed.index, errno: name, command };
+  const quoted = `exec: ${JSON.stringify(command)}`;
+  const isDirectory = name === "EISDIR" || failed.context.includes("is a directory");
+  if (isDirectory)
+    return new GantryError(
+      "command-not-executable",
+      `${taskFailed}${quoted}: is a directory: permission denied`,
+      { fields },
+    );
+  if (name === "ENOENT" || name === "ENOTDIR") {
+    const words = command.includes("/")
+      ? `stat ${command}: ${errnoWords(failed.errno)}`
+      : "executable file not found in $PATH";
+    return new GantryError("command-not-found", `${taskFailed}${quoted}: ${words}`, { fields });
+  }
+  if (name === "ENOEXEC")
+    return new GantryError("command-not-executable", `${taskFailed}exec ${command}: exec format error`, {
+      fields,
+      hint: "the file is for another architecture, or a script without a first line such as #!/bin/sh",
+    });
+  if (name === "EACCES" || name === "EPERM" || name === "ELOOP" || name === "ETXTBSY")
+    return new GantryError("command-not-executable", `${taskFailed}${quoted}: ${errnoWords(failed.errno)}`, {
+      fields,
+    });
+  return new GantryError(codes[name] ?? "internal", `${taskFailed}${quoted}: ${errnoWords(failed.errno)}`, {
+    fields,
+  });
+}
+
+function hintFor(step: MonitorStep | ContainerStep, errno: string): string | undefined {
+  switch (step.do) {
+    case "bind":
+      return errno === "ENOENT"
+        ? `create ${step.source} on the host, or correct the mount's source`
+        : undefined;
+    case "overlay":
+      if (errno === "ENODEV") return "load the kernel module overlay: modprobe overlay";
+      if (errno === "EINVAL")
+        return "is the data directory itself on an overlay? use --root on an ext4 or xfs file system";
+      return errno === "ENOSPC" ? "free disk space, for example with: gantry system prune" : undefined;
+    case "clone":
+      if (errno === "EPERM") return "run as root";
+      if (errno === "ENOSPC" || errno === "EUSERS")
+        return "raise the limits in /proc/sys/user/max_*_namespaces";
+      return errno === "EINVAL" ? "a namespace type of the config is not built into this kernel" : undefined;
+    case "mount":
+      return errno === "ENODEV" ? `this kernel has no file system ${step.fstype}` : undefined;
+    case "rlimit":
+      return errno === "EPERM"
+        ? "the hard limit is above the engine's own; lower it, or raise the engine's"
+        : undefined;
+    case "sysctl":
+      if (errno === "ENOENT") return "this kernel has no such setting";
+      return errno === "EACCES" || errno === "EROFS"
+        ? "only settings of the container's own namespaces can be changed"
+        : undefined;
+    case "join-cgroup":
+      if (errno === "EBUSY") return "the cgroup hands controllers to children and holds no processes itself";
+      return errno === "ENOSPC" ? "its cpuset has no cpus or memory nodes" : undefined;
+    case "write-file":
+      return hintForWrite(step.path, errno);
+    case "join-namespaces":
+      return errno === "ESRCH" ? "the container is not running any more" : undefined;
+    case "seccomp":
+      return errno === "EINVAL"
+        ? "this kernel has no seccomp filters, or lacks a flag of the profile"
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function hintForWrite(path: string, errno: string): string | undefined {
+  if (path.includes("memory.memsw") && errno === "ENOENT")
+    return "swap accounting is off: boot with swapaccount=1, or leave the swap limit out";
+  if (path.includes("cgroup.subtree_control") && errno === "EBUSY")
+    return "processes live in that cgroup: move them into a child of it first";
+  if (path.includes("memory") && errno === "EBUSY") return "the limit is below what is in use";
+  if (path.includes("cpuset") && errno === "EINVAL")
+    return "ask only for cpus and memory nodes that this machine has";
+  if (path.includes("/sys/fs/cgroup") && errno === "ENOENT") return "this kernel does not offer that limit";
+  return undefined;
+}

@@ -1,0 +1,223 @@
+/** An OCI config becomes the plan of a container. */
+import { GantryError } from "../lib/index.ts";
+import { cloneFlags, mountFlags } from "../kernel/index.ts";
+import { readCpuset } from "./cgroup-cpuset.ts";
+import { parsePropagation } from "./mount-options.ts";
+import type { OciConfig } from "./oci-types.ts";
+import { type CgroupSteps, planCgroup } from "./plan-cgroup.ts";
+import { planDevices } from "./plan-devices.ts";
+import {
+  type Because,
+  becauseOf,
+  type ContainerPlan,
+  type ContainerPlanInput,
+  type ExtraSteps,
+} from "./plan-input.ts";
+import { planMounts } from "./plan-mounts.ts";
+import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
+import { planProcess } from "./plan-process.ts";
+import type { ContainerStep, MonitorStep } from "./plan-step.ts";
+import { refuseUnsupported } from "./unsupported.ts";
+
+const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
+
+/**
+ * Decides everything that is asked of the kernel for a container. Pure, but for one read of the cpuset hierarchy when v1
+ * limits on cpus need it (ContainerPlanInput.cpuset).
+ *
+ * The child's order: namespaces; wait until it is in its cgroup and its network is there; a cgroup namespace, whose root
+ * is then the container's own; settings that are written through the host's trusted /proc; root, mounts, devices;
+ * pivot_root, from where no host path is in sight; masks; and the process itself (plan-process.ts).
+ * @throws {GantryError} "unsupported" or "invalid" naming the field of the config
+ */
+export function planContainer(input: ContainerPlanInput): ContainerPlan {
+  const { config, cgroups } = input;
+  const because = becauseOf(input.reasons);
+  const process = config.process;
+  if (process === undefined)
+    throw new GantryError("invalid", "process: a container that is started needs a process");
+  refuseUnsupported(config);
+  const cpuset =
+    input.cpuset ?? (asksCpuset(config) && cgroups.kind !== "v2" ? readCpuset(cgroups) : undefined);
+  const cgroup = planCgroup({
+    cgroups,
+    cgroupsPath: cgroupsPathOf(config),
+    resources: config.linux?.resources ?? {},
+    because,
+    ...(cpuset === undefined ? {} : { cpuset }),
+  });
+  const namespaces = planNamespaces(config, because);
+  const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
+  const container = [
+    ...namespaces.join,
+    ...arrival(input, namespaces, because),
+    ...network.container,
+    ...rootSteps(input, cgroup, because),
+    ...planProcess({
+      process,
+      useInit: input.useInit === true,
+      because,
+      ...(config.linux?.seccomp === undefined ? {} : { seccomp: config.linux.seccomp }),
+      ...(input.startFifo === undefined ? {} : { startFifo: input.startFifo }),
+    }),
+  ];
+  const plan = {
+    monitor: monitorSteps(input, cgroup, namespaces, network, because),
+    container,
+    teardown: [...cgroup.teardown, ...network.teardown],
+  };
+  return { plan, ...(cgroup.oomPath === undefined ? {} : { oomPath: cgroup.oomPath }) };
+}
+
+// oxlint-disable-next-line max-params -- the parts of one plan, each made once by the caller
+function monitorSteps(
+  input: ContainerPlanInput,
+  cgroup: CgroupSteps,
+  namespaces: NamespaceSteps,
+  network: ExtraSteps,
+  because: Because,
+): readonly MonitorStep[] {
+  const { intoCgroup } = cgroup;
+  const clone: MonitorStep = {
+    do: "clone",
+    flags: namespaces.cloneFlags,
+    ...(intoCgroup === undefined ? {} : { intoCgroup }),
+    because: because("the default: a container has its own namespaces", "linux.namespaces"),
+  };
+  const pidFile: readonly MonitorStep[] =
+    input.pidFile === undefined ? [] : [{ do: "write-pid-file", path: input.pidFile, because: "--pid-file" }];
+  return [...cgroup.before, clone, ...cgroup.join, ...network.monitor, ...pidFile];
+}
+
+/** From the child's birth until its root is made. */
+function arrival(
+  input: ContainerPlanInput,
+  namespaces: NamespaceSteps,
+  because: Because,
+): readonly ContainerStep[] {
+  const { config } = input;
+  const steps: ContainerStep[] = [
+    { do: "wait-parent", because: "the default: nothing runs before the limits and the network are there" },
+  ];
+  if (namespaces.newCgroup)
+    steps.push({
+      do: "unshare",
+      flags: cloneFlags.CLONE_NEWCGROUP,
+      because: because("the default: a container sees only its own cgroup", "linux.namespaces"),
+    });
+  if (input.newKeyring !== false)
+    steps.push({
+      do: "keyring",
+      name: `_ses.${idOf(config)}`,
+      because: "the default: a session keyring of its own",
+    });
+  if (config.process?.oomScoreAdj !== undefined)
+    steps.push({
+      do: "oom-score",
+      value: config.process.oomScoreAdj,
+      because: because("process.oomScoreAdj of the config", "process.oomScoreAdj"),
+    });
+  for (const [key, value] of Object.entries(config.linux?.sysctl ?? {}))
+    steps.push({
+      do: "sysctl",
+      key,
+      value,
+      because: because("the config's sysctls", `linux.sysctl.${key}`, "linux.sysctl"),
+    });
+  if ((config.hostname ?? "") !== "")
+    steps.push({
+      do: "hostname",
+      name: config.hostname ?? "",
+      because: because("the config's hostname", "hostname"),
+    });
+  if ((config.domainname ?? "") !== "")
+    steps.push({
+      do: "domainname",
+      name: config.domainname ?? "",
+      because: because("the config's domainname", "domainname"),
+    });
+  return steps;
+}
+
+function rootSteps(
+  input: ContainerPlanInput,
+  cgroup: CgroupSteps,
+  because: Because,
+): readonly ContainerStep[] {
+  const { config, cgroups, overlay } = input;
+  const mounts = planMounts({ config, cgroups, controllers: cgroup.controllers, because });
+  const propagation = parsePropagation(config.linux?.rootfsPropagation ?? "") ?? 0n;
+  const hidden = because("the default masked paths", "linux.maskedPaths");
+  const frozen = because("the default read-only paths", "linux.readonlyPaths");
+  const steps: ContainerStep[] = [
+    {
+      do: "mount-propagation",
+      path: "/",
+      // Never shared before the container's mounts are made: they would show up on the host.
+      flags:
+        (propagation & mountFlags.MS_PRIVATE) === 0n ? mountFlags.MS_SLAVE | mountFlags.MS_REC : propagation,
+      because: because("the default: no mount of the container reaches the host", "linux.rootfsPropagation"),
+    },
+  ];
+  const rootPath = overlay?.target ?? config.root?.path ?? "";
+  if (overlay !== undefined)
+    steps.push({
+      do: "overlay",
+      ...overlay,
+      because: because("the image's layers and the container's own on top", "root"),
+    });
+  steps.push({
+    do: "root",
+    path: rootPath,
+    flags: mountFlags.MS_BIND | mountFlags.MS_REC,
+    because: because("the image", "root"),
+  });
+  steps.push(...mounts.mounts, ...planDevices(config, because));
+  steps.push({ do: "pivot-root", because: "the default: the host's files are out of sight" });
+  const session: ContainerStep =
+    config.process?.terminal === true ? { do: "console", bindDevConsole: true } : { do: "set-session" };
+  steps.push({ ...session, because: because("the default: a session of its own", "process.terminal") });
+  steps.push(...mounts.late);
+  for (const path of config.linux?.readonlyPaths ?? [])
+    steps.push({ do: "read-only", path, because: frozen });
+  for (const path of config.linux?.maskedPaths ?? []) steps.push({ do: "mask", path, because: hidden });
+  if (config.root?.readonly === true)
+    steps.push({
+      do: "remount-root",
+      flags: mountFlags.MS_RDONLY,
+      because: because("root.readonly of the config", "root.readonly"),
+    });
+  return steps;
+}
+
+function withReason(steps: ExtraSteps, words: string): ExtraSteps {
+  return {
+    monitor: steps.monitor.map((step) => ({ because: words, ...step })),
+    container: steps.container.map((step) => ({ because: words, ...step })),
+    teardown: steps.teardown.map((step) => ({ because: words, ...step })),
+  };
+}
+
+/** @throws {GantryError} "invalid" when the config has none, or one that leads out of the hierarchy */
+export function cgroupsPathOf(config: OciConfig): string {
+  const path = config.linux?.cgroupsPath ?? "";
+  const parts = path.split("/").filter((part) => part !== "");
+  if (!path.startsWith("/") || parts.length === 0 || parts.some((part) => part === "." || part === ".."))
+    throw new GantryError(
+      "invalid",
+      `linux.cgroupsPath: ${JSON.stringify(path)} is not an absolute path below the hierarchies`,
+      {
+        hint: 'use a path such as "/gantry/ID"',
+      },
+    );
+  return `/${parts.join("/")}`;
+}
+
+function idOf(config: OciConfig): string {
+  return cgroupsPathOf(config).split("/").at(-1) ?? "";
+}
+
+function asksCpuset(config: OciConfig): boolean {
+  const { cpus = "", mems = "" } = config.linux?.resources?.cpu ?? {};
+  return cpus !== "" || mems !== "";
+}

@@ -1,0 +1,60 @@
+/** A further process in a running container becomes a plan. Pure. */
+import { GantryError } from "../lib/index.ts";
+import { cgroupDirs } from "./cgroup-dirs.ts";
+import { cgroupsPathOf } from "./plan-container.ts";
+import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
+import { memberFlags } from "./plan-namespaces.ts";
+import { planProcess } from "./plan-process.ts";
+import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+import { processFields } from "./unsupported.ts";
+
+/**
+ * The child is put into the container's cgroups by the monitor, enters the namespaces of the container's first process
+ * (by pidfd and start time, so that a pid used again is not entered) and has the same seccomp filter and limits.
+ * @throws {GantryError} "unsupported" or "invalid" naming the field of the process
+ */
+export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
+  const { process, target, containerConfig, cgroups } = input;
+  const refused = processFields(process);
+  if (refused.length > 0)
+    throw new GantryError("unsupported", `gantry does not offer: ${refused.join(", ")}`);
+  const because = becauseOf({
+    "process.args": "the command of exec",
+    "process.cwd": "the container's working directory, or --workdir",
+    "process.user": "the container's user, or --user",
+  });
+  const dirs = cgroupDirs(cgroups, cgroupsPathOf(containerConfig));
+  const ofContainer = "exec: the process is the container's";
+  const born: MonitorStep = { do: "clone", flags: 0n, because: ofContainer };
+  const monitor: MonitorStep[] =
+    cgroups.kind === "v2"
+      ? [{ ...born, ...(dirs[0] === undefined ? {} : { intoCgroup: dirs[0] }) }]
+      : [born, ...dirs.map((dir): MonitorStep => ({ do: "join-cgroup", dir, because: ofContainer }))];
+  if (input.pidFile !== undefined)
+    monitor.push({ do: "write-pid-file", path: input.pidFile, because: "--pid-file" });
+  const score = process.oomScoreAdj ?? containerConfig.process?.oomScoreAdj;
+  const container: ContainerStep[] = [
+    // First: entering a pid namespace takes a fork, and the forked one is put into the cgroups.
+    {
+      do: "join-namespaces",
+      pid: target.pid,
+      startTime: BigInt(target.startTime),
+      flags: memberFlags(containerConfig),
+      because: ofContainer,
+    },
+    { do: "wait-parent", because: ofContainer },
+    ...(score === undefined
+      ? []
+      : [{ do: "oom-score", value: score, because: "process.oomScoreAdj" } as const]),
+    process.terminal === true
+      ? { do: "console", bindDevConsole: false, because: "--tty" }
+      : { do: "set-session", because: "the default: a session of its own" },
+    ...planProcess({
+      process,
+      useInit: false,
+      because,
+      ...(containerConfig.linux?.seccomp === undefined ? {} : { seccomp: containerConfig.linux.seccomp }),
+    }),
+  ];
+  return { plan: { monitor, container, teardown: [] } };
+}

@@ -1,0 +1,76 @@
+/** What a plan is made from. */
+import type { CgroupLayout } from "../kernel/index.ts";
+import type { OciConfig, OciProcess } from "./oci-types.ts";
+import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+
+/** Steps of another room (network), put where they belong. */
+export interface ExtraSteps {
+  /** After the child was made, before it goes on. */
+  readonly monitor: readonly MonitorStep[];
+  /** In the child's namespaces, before its root changes. */
+  readonly container: readonly ContainerStep[];
+  /** After the container's end. */
+  readonly teardown: readonly MonitorStep[];
+}
+
+export interface OverlayRoot {
+  /** A host directory; the mount is seen by the container only. */
+  readonly target: string;
+  /** Top layer first. */
+  readonly lowers: readonly string[];
+  /** Empty: read-only. */
+  readonly upper: string;
+  readonly work: string;
+  readonly options: string;
+}
+
+export interface ContainerPlanInput {
+  /** Valid (`validateConfig`); users as numbers, mounts and cgroupsPath absolute. */
+  readonly config: OciConfig;
+  /** Else `config.root.path`, absolute, is the root. */
+  readonly overlay?: OverlayRoot;
+  readonly cgroups: CgroupLayout;
+  readonly network?: ExtraSteps;
+  /** Config path to words that complete "because of …". */
+  readonly reasons?: Readonly<Record<string, string>>;
+  /** A small init is process 1 and starts the program. */
+  readonly useInit?: boolean;
+  /** A session keyring of its own, so that the starter's is out of reach. Default true. */
+  readonly newKeyring?: boolean;
+  /** The program waits until somebody reads this fifo (`gantry-oci create`). */
+  readonly startFifo?: string;
+  /** The monitor writes the process's pid here. */
+  readonly pidFile?: string;
+  /** The usable cpus and memory nodes; read from the hierarchy when cpuset limits on cgroup v1 need them and it is missing. */
+  readonly cpuset?: { readonly cpus: string; readonly mems: string };
+}
+
+export interface ContainerPlan {
+  readonly plan: Plan;
+  /** Where the kernel counts OOM kills of the container, for the monitor's options. */
+  readonly oomPath?: string;
+}
+
+export interface ExecPlanInput {
+  /** Users as numbers. */
+  readonly process: OciProcess;
+  /** The container's first process; the start time guards against a pid that was used again. */
+  readonly target: { readonly pid: number; readonly startTime: string };
+  readonly containerConfig: OciConfig;
+  readonly cgroups: CgroupLayout;
+  readonly pidFile?: string;
+}
+
+/** Finds the words for the steps that come from a config path. */
+export type Because = (fallback: string, ...paths: readonly string[]) => string;
+
+/** The first path with words wins; else the fallback. */
+export function becauseOf(reasons: Readonly<Record<string, string>> = {}): Because {
+  return (fallback, ...paths) => {
+    for (const path of paths) {
+      const words = reasons[path];
+      if (words !== undefined) return words;
+    }
+    return fallback;
+  };
+}

@@ -1,0 +1,132 @@
+/** What a step does as a short phrase, for error messages: "mount proc on /proc". A flat catalogue. */
+import type { ContainerStep, MonitorStep } from "./plan-step.ts";
+
+/** The phrase of a step; it fits before ": operation not permitted". */
+export function stepPhrase(step: MonitorStep | ContainerStep): string {
+  switch (step.do) {
+    case "make-dir":
+      return `make directory ${step.path}`;
+    case "write-file":
+      return `write ${shorten(step.data)} to ${step.path}`;
+    case "join-cgroup":
+      return `put the process into cgroup ${step.dir}`;
+    case "clone":
+      return "create the container's first process in its namespaces";
+    case "netlink":
+      return step.messages.map((message) => message.description).join(", ");
+    case "cgroup-devices":
+      return `attach the device rules to cgroup ${step.dir}`;
+    case "remove-cgroup":
+      return `remove cgroup ${step.dir}`;
+    case "remove-file":
+      return `remove ${step.path}`;
+    case "write-pid-file":
+      return `write the pid file ${step.path}`;
+    case "join-namespaces":
+      return `join the namespaces of process ${step.pid}`;
+    case "join-namespace":
+      return `join the namespace ${step.path}`;
+    case "unshare":
+      return "create further namespaces";
+    case "wait-parent":
+      return "wait for the monitor";
+    case "mount-propagation":
+      return `set the mount propagation of ${step.path}`;
+    case "overlay":
+      return `mount the overlay of ${step.lowers.length} layers on ${step.target}`;
+    case "root":
+      return `open the root file system ${step.path}`;
+    case "mount":
+      return `mount ${step.fstype} on ${step.inside}`;
+    case "bind":
+      return `bind mount ${step.source} on ${step.inside}`;
+    case "make-node":
+      return `make device ${step.inside}`;
+    case "symlink":
+      return `link ${step.inside} to ${step.target}`;
+    case "make-inside-dir":
+      return `make directory ${step.inside} in the container`;
+    case "pivot-root":
+      return "make the root file system the root directory";
+    case "mask":
+      return `mask ${step.path}`;
+    case "read-only":
+      return `make ${step.path} read-only`;
+    case "remount-root":
+      return "remount the root file system";
+    case "hostname":
+      return `set the host name to ${step.name}`;
+    case "domainname":
+      return `set the domain name to ${step.name}`;
+    case "sysctl":
+      return `set sysctl ${step.key} to ${step.value}`;
+    case "rlimit":
+      return `set ${rlimitName(step.resource)} to ${limitWord(step.soft)}:${limitWord(step.hard)}`;
+    case "console":
+      return "open the container's terminal";
+    case "set-session":
+      return "start a session";
+    case "capabilities":
+      return step.phase === "bound" ? "drop capabilities from the bounding set" : "set the capabilities";
+    case "ids":
+      return `become user ${step.uid}, group ${step.gid}`;
+    case "no-new-privs":
+      return "set no_new_privs";
+    case "seccomp":
+      return "load the seccomp filter";
+    case "chdir":
+      return `change to directory ${step.path}`;
+    case "parent-death-signal":
+      return "set the parent death signal";
+    case "wait-start":
+      return "wait for start";
+    case "exec":
+      return `exec ${step.argv[0] ?? ""}`;
+    case "keyring":
+      return "join a session keyring";
+    case "oom-score":
+      return `set the OOM score adjustment to ${step.value}`;
+    default:
+      return unreachable(step);
+  }
+}
+
+/** RLIMIT_* by number (setrlimit(2)), the same on all architectures we run on. */
+export const rlimitNames: readonly string[] = [
+  "RLIMIT_CPU",
+  "RLIMIT_FSIZE",
+  "RLIMIT_DATA",
+  "RLIMIT_STACK",
+  "RLIMIT_CORE",
+  "RLIMIT_RSS",
+  "RLIMIT_NPROC",
+  "RLIMIT_NOFILE",
+  "RLIMIT_MEMLOCK",
+  "RLIMIT_AS",
+  "RLIMIT_LOCKS",
+  "RLIMIT_SIGPENDING",
+  "RLIMIT_MSGQUEUE",
+  "RLIMIT_NICE",
+  "RLIMIT_RTPRIO",
+  "RLIMIT_RTTIME",
+];
+
+/** RLIM_INFINITY */
+export const unlimited = 0xffff_ffff_ffff_ffffn;
+
+export function rlimitName(resource: number): string {
+  return rlimitNames[resource] ?? `resource limit ${resource}`;
+}
+
+export function limitWord(value: bigint): string {
+  return value === unlimited ? "unlimited" : String(value);
+}
+
+function shorten(data: string): string {
+  const line = data.trim();
+  return JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line);
+}
+
+function unreachable(step: never): never {
+  throw new TypeError(`a step of unknown kind: ${JSON.stringify(step)}`);
+}
