@@ -9,8 +9,9 @@ const maxJsonBytes = 4 * 1024 * 1024;
 const maxJsonDepth = 64;
 
 /**
- * The request's body as JSON; an empty body is {}.
- * @throws {GantryError} "invalid" on malformed JSON or more than 4 MiB
+ * The request's body as JSON; an empty body is {}. Like dockerd it wants the media type said, which also keeps web pages
+ * from reaching an engine on loopback: a browser asks before it sends JSON elsewhere.
+ * @throws {GantryError} "invalid" on another media type, malformed JSON or more than 4 MiB
  */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Uint8Array[] = [];
@@ -22,6 +23,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
   const text = Buffer.concat(chunks).toString("utf8");
   if (text.trim() === "") return {};
+  checkMediaType(request.headers["content-type"]);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -30,6 +32,13 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
   if (depthOf(value, 0) > maxJsonDepth) throw new GantryError("invalid", `the request's body is nested deeper than ${maxJsonDepth} levels`);
   return value;
+}
+
+function checkMediaType(header: string | undefined): void {
+  const type = (header ?? "").split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new GantryError("invalid", `unsupported Content-Type header (${(header ?? "").slice(0, 100)}): must be 'application/json'`);
+  }
 }
 
 function depthOf(value: unknown, depth: number): number {

@@ -1,9 +1,9 @@
 /** /containers: everything but what joins streams (routes-streams) and copies files (routes-archive). */
 import { GantryError } from "../../lib/index.ts";
 import type { WaitCondition } from "../containers/waiters.ts";
+import { treeBytes } from "../tree-bytes.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { containerFilters, selectContainers } from "./container-filters.ts";
-import { directoryBytes } from "./disk-usage.ts";
 import { parseFilters } from "./filters.ts";
 import { parseCreate } from "./parse-create.ts";
 import { parseUpdate } from "./parse-update.ts";
@@ -75,7 +75,7 @@ export async function sizesOf(
   images: ApiEngine["images"],
   view: ContainerView,
 ): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
-  const own = await directoryBytes(view.upper);
+  const own = await treeBytes(view.upper);
   return { SizeRw: own, SizeRootFs: own + (images.tryFind(view.record.imageId)?.size ?? 0) };
 }
 
@@ -139,7 +139,8 @@ async function prune({ containers }: ApiEngine, { query }: Call): Promise<unknow
   const filters = parseFilters(query.get("filters"), pruneFilters);
   const { deleted, reclaimedBytes } = await containers.prune({
     untilMs: untilOf(filters, Date.now()),
-    matches: (labels: Readonly<Record<string, string>>) => filters.labels(labels),
+    labels: filters.values("label"),
+    notLabels: filters.values("label!"),
   });
   return { ContainersDeleted: deleted, SpaceReclaimed: reclaimedBytes };
 }

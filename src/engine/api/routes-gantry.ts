@@ -10,7 +10,20 @@ import { parseExec } from "./parse-exec.ts";
 import { textOf } from "./query.ts";
 import { type Call, param, type Router } from "./router.ts";
 
-export function addGantryRoutes(router: Router, engine: ApiEngine): void {
+/** Taking the engine off the machine. */
+export interface Uninstall {
+  /** Removes all that the engine made but its directories. */
+  readonly run: () => Promise<void>;
+  /** Ends the engine, once its answer is on its way. */
+  readonly end: () => void;
+}
+
+export interface GantryRouteOptions {
+  /** Absent: that call is refused. */
+  readonly uninstall?: Uninstall;
+}
+
+export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }: GantryRouteOptions): void {
   router.hijack("POST", "/gantry/run", (_, socket, head) => serveRun(socket, head, (run) => runContainer(engine, run)));
   router.hijack("POST", "/gantry/containers/:id/exec", (call, socket, head) => {
     const id = param(call, "id");
@@ -20,6 +33,15 @@ export function addGantryRoutes(router: Router, engine: ApiEngine): void {
     steps: await engine.containers.explain(param(call, "id")),
   }));
   router.stream("POST", "/gantry/images/bootstrap", (call, response) => bootstrapImage(engine, call, response));
+  router.stream("POST", "/gantry/uninstall", async (_, response) => {
+    if (uninstall === undefined) throw new GantryError("unsupported", "this engine cannot uninstall itself");
+    await uninstall.run();
+    const { root, state } = engine.paths;
+    response.setHeader("Content-Type", "application/json");
+    response.on("close", () => uninstall.end());
+    response.setHeader("Connection", "close");
+    response.end(`${JSON.stringify({ Pid: process.pid, Root: root, State: state })}\n`);
+  });
 }
 
 async function runContainer({ containers }: ApiEngine, run: RunFrame): Promise<RunningProgram> {

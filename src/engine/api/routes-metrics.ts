@@ -1,6 +1,6 @@
 /** GET /metrics: the Prometheus text format, version 0.0.4. */
 import type { ApiEngine } from "./api-engine.ts";
-import { engineVersion } from "./host-facts.ts";
+import { engineVersion } from "./machine.ts";
 import type { HttpCounters } from "./http-counters.ts";
 import { Reply, type Router } from "./router.ts";
 

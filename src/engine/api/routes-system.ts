@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { GantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
-import { hostFacts } from "./host-facts.ts";
+import { machineFacts } from "./machine.ts";
 import { imagesUse } from "./image-use.ts";
 import { type Call, Reply, type Router } from "./router.ts";
 import { sizesOf } from "./routes-containers.ts";
@@ -21,12 +21,12 @@ export interface SystemRouteOptions {
 export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: SystemRouteOptions): void {
   router.json("GET", "/_ping", () => new Reply(200, "OK", pingHeaders));
   router.json("HEAD", "/_ping", () => new Reply(200, undefined, { ...pingHeaders, "Content-Type": "text/plain; charset=utf-8" }));
-  router.json("GET", "/version", () => wireVersion(hostFacts()));
+  router.json("GET", "/version", () => wireVersion(machineFacts()));
   router.json("GET", "/info", () =>
     wireInfo({
       id: engine.id,
       root: engine.paths.root,
-      host: hostFacts(),
+      host: machineFacts(),
       containers: engine.containers.list(),
       images: engine.images.list().length,
       debug,

@@ -1,9 +1,9 @@
 /** GET /version and GET /info (Docker Engine API 1.50). Pure but for the machine's facts, which are handed in. */
 import type { ContainerView } from "./wire-container.ts";
-import { engineVersion, type HostFacts } from "./host-facts.ts";
+import { engineVersion, type MachineFacts } from "./machine.ts";
 import { newestVersion, oldestVersion } from "./router.ts";
 
-export function wireVersion(host: HostFacts): object {
+export function wireVersion(host: MachineFacts): object {
   const details = {
     ApiVersion: newestVersion.join("."),
     Arch: host.architecture,
@@ -33,7 +33,7 @@ export function wireVersion(host: HostFacts): object {
 export interface InfoInput {
   readonly id: string;
   readonly root: string;
-  readonly host: HostFacts;
+  readonly host: MachineFacts;
   readonly containers: readonly ContainerView[];
   readonly images: number;
   readonly debug: boolean;

@@ -62,9 +62,11 @@ async function send(context: EngineContext, lifecycle: Lifecycle, record: Contai
     return;
   }
   lifecycle.emit(id, "kill", { signal: String(signal) });
-  if (!context.store.has(id) || context.store.get(id).state.status !== "paused") return;
-  setFrozen(context.cgroups, cgroupPath(context.paths, record), false);
-  context.store.update(id, { status: "running" });
+  await lifecycle.locks.run(id, async () => {
+    if (!context.store.has(id) || context.store.get(id).state.status !== "paused") return;
+    await setFrozen(context.cgroups, cgroupPath(context.paths, record), false);
+    context.store.update(id, { status: "running" });
+  });
 }
 
 async function within(promise: Promise<unknown>, ms: number | undefined): Promise<boolean> {

@@ -8,7 +8,7 @@ import { isErrno } from "../../lib/index.ts";
 /** This program's version. */
 export const engineVersion: string = metadata.version;
 
-export interface HostFacts {
+export interface MachineFacts {
   readonly hostname: string;
   readonly kernel: string;
   readonly operatingSystem: string;
@@ -22,14 +22,14 @@ export interface HostFacts {
   readonly cgroupVersion: "1" | "2";
 }
 
-let facts: HostFacts | undefined;
+let facts: MachineFacts | undefined;
 
-export function hostFacts(): HostFacts {
+export function machineFacts(): MachineFacts {
   facts ??= readFacts();
   return facts;
 }
 
-function readFacts(): HostFacts {
+function readFacts(): MachineFacts {
   const os = osRelease();
   const x64 = process.arch === "x64";
   return {

@@ -1,0 +1,130 @@
+/** The engine's process: opens the engine, serves its API, says `ready`, ends on SIGTERM. Containers outlive it. */
+import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import type { Server } from "node:http";
+import { createLogger, GantryError, isErrno, type Logger, messageOf, toGantryError } from "../lib/index.ts";
+import { createApi } from "./api/create-api.ts";
+import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
+import { type EngineFlags, parseEngineFlags } from "./engine-flags.ts";
+import { Engine } from "./engine.ts";
+import { uninstallEngine, removeDirectories } from "./uninstall.ts";
+
+/** Answers that were begun when the engine is told to end have this long. */
+const answerDeadlineMs = 300;
+
+interface Listening {
+  readonly server: Server;
+  readonly address: ListenAddress;
+}
+
+/**
+ * Runs `gantry engine` and returns its exit code: 0 after SIGTERM, 125 for bad flags, 1 when it cannot start.
+ * @param help the text for --help
+ */
+export async function main(words: readonly string[], help: () => Promise<string>): Promise<number> {
+  let flags: EngineFlags;
+  let extra: readonly ListenAddress[];
+  try {
+    flags = parseEngineFlags(words);
+    extra = flags.hosts.map(parseListenAddress);
+  } catch (error) {
+    const { message, hint } = toGantryError(error);
+    process.stderr.write(`gantry: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
+    return 125;
+  }
+  if (flags.help) {
+    process.stdout.write(await help());
+    return 0;
+  }
+  const logger = createLogger(flags.debug ? "debug" : "info");
+  try {
+    return await serve(flags, extra, logger);
+  } catch (error) {
+    const { message, hint, code } = toGantryError(error);
+    logger.error("engine.failed", { message, code, hint });
+    return 1;
+  }
+}
+
+async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger: Logger): Promise<number> {
+  if (process.getuid?.() !== 0) throw new GantryError("denied", "the engine must run as root", { hint: "run it with sudo" });
+  process.umask(0o022);
+  surviveBugs(logger);
+  const ended = untilSignal();
+  prepareDirectories(flags);
+  const engine = await Engine.open({ root: flags.root, state: flags.state, logger });
+  const uninstalled = Promise.withResolvers<string>();
+  const uninstall = { run: () => uninstallEngine(engine), end: () => uninstalled.resolve("uninstall") };
+  const createServer = createApi(engine, { debug: flags.debug, uninstall });
+  const own: ListenAddress = { is: "unix", path: engine.paths.socket };
+  const servers: Listening[] = [];
+  let why: string;
+  try {
+    for (const address of [...extra, own]) {
+      if (!isLoopback(address)) {
+        logger.warn("engine.exposed", { message: "the API is reachable from other machines without any authentication: whoever reaches it is root here", ...address });
+      }
+      const server = createServer();
+      await listen(server, address);
+      servers.push({ server, address });
+    }
+    logger.info("engine.ready", { pid: process.pid, root: flags.root, state: flags.state });
+    process.stdout.write("ready\n");
+    why = await Promise.race([ended, uninstalled.promise]);
+    logger.info("engine.stopping", { why });
+  } finally {
+    await closeServers(servers);
+    await engine.close();
+  }
+  if (why === "uninstall") removeDirectories(engine.paths);
+  return 0;
+}
+
+/** @throws {GantryError} "denied" and the like, naming the directory */
+function prepareDirectories({ root, state }: EngineFlags): void {
+  for (const [path, mode] of [[root, 0o711], [state, 0o711]] as const) {
+    try {
+      mkdirSync(path, { recursive: true, mode });
+      // Others may pass through to the socket, and see nothing.
+      if ((statSync(path).mode & 0o022) !== 0) chmodSync(path, mode);
+    } catch (error) {
+      throw toGantryError(error, `make the directory ${path}`);
+    }
+  }
+}
+
+function untilSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => resolve(signal));
+  });
+}
+
+/**
+ * A bug in one request must not take the engine away from the others: their restart policies and joined streams live here.
+ * It is told in the log.
+ */
+function surviveBugs(logger: Logger): void {
+  const tell = (thrown: unknown): void =>
+    logger.error("engine.bug", { message: messageOf(thrown), stack: thrown instanceof Error ? thrown.stack : undefined });
+  process.on("uncaughtException", tell);
+  process.on("unhandledRejection", tell);
+}
+
+/** Takes the sockets away and lets short answers end; joined streams are cut, their containers go on. */
+async function closeServers(servers: readonly Listening[]): Promise<void> {
+  const closed = servers.map(({ server, address }) => {
+    if (address.is === "unix") removeSocket(address.path);
+    return new Promise<void>((resolve) => void server.close(() => resolve()));
+  });
+  for (const { server } of servers) server.closeIdleConnections();
+  await Promise.race([Promise.all(closed), Bun.sleep(answerDeadlineMs)]);
+  for (const { server } of servers) server.closeAllConnections();
+}
+
+function removeSocket(path: string): void {
+  try {
+    rmSync(path);
+  } catch (error) {
+    // ENOENT: somebody has removed it already.
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
