@@ -4,6 +4,7 @@ export { type CgroupLayout, detectCgroups } from "./cgroups.ts";
 export { cloneFlags, mountAttr, mountFlags, umountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
 export { loadSys } from "./load-sys.ts";
+export { flushUdpFlows } from "./netlink/conntrack.ts";
 export type { NetlinkReply } from "./netlink/message.ts";
 export { type DescribedMessage, Netlink, NETLINK_NETFILTER, NETLINK_ROUTE } from "./netlink/netlink.ts";
 export type { Link, LinkAddress, Route } from "./netlink/route-replies.ts";

@@ -23,7 +23,10 @@ export function flushUdpFlows(port: number): Uint8Array {
   return message((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, [
     Uint8Array.of(AF_INET, 0, 0, 0),
     nested(CTA_TUPLE_ORIG, [
-      nested(CTA_TUPLE_PROTO, [attribute(CTA_PROTO_NUM, u8(IPPROTO_UDP)), attribute(CTA_PROTO_DST_PORT, be16(port))]),
+      nested(CTA_TUPLE_PROTO, [
+        attribute(CTA_PROTO_NUM, u8(IPPROTO_UDP)),
+        attribute(CTA_PROTO_DST_PORT, be16(port)),
+      ]),
     ]),
     nested(CTA_FILTER, [attribute(1, u32(protocolNumber | destinationPort)), attribute(2, u32(0))]),
   ]);
