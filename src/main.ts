@@ -13,10 +13,16 @@ async function main(): Promise<number> {
     case "internal":
       return (await import("./internal.ts")).main(words.slice(1));
     case "engine":
-      return (await import("./engine/main.ts")).main(words.slice(1));
+      // Joined streams of clients may still be open: the engine ends all the same.
+      return process.exit(await runEngine(words.slice(1)));
     default:
       return (await import("./cli/main.ts")).main(words);
   }
+}
+
+async function runEngine(flags: readonly string[]): Promise<number> {
+  const help = async (): Promise<string> => (await import("./cli/engine-help.ts")).engineHelp();
+  return (await import("./engine/main.ts")).main(flags, help);
 }
 
 process.exitCode = await main();
