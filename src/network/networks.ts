@@ -1,0 +1,332 @@
+/** Networks of one engine: what users create, and where containers are plugged in. */
+import { type Database, GantryError, type Logger, messageOf } from "../lib/index.ts";
+import type { Sys } from "../kernel/index.ts";
+import { resolvConf, type ResolvConfRequest } from "./container-files.ts";
+import { checkCreateRequest, mtuOf } from "./create-request.ts";
+import { DnsServers } from "./dns-servers.ts";
+import { HostNetwork } from "./host-network.ts";
+import { claimAddress, nextAddress, planAddresses } from "./ipam.ts";
+import { formatIpv4, macOf, parseMac } from "./ipv4.ts";
+import { maxSlots } from "./names.ts";
+import { type EndpointRecord, NetworkStore, placeIn, usedAddresses } from "./network-store.ts";
+import { planAttach } from "./plan-attach.ts";
+import { reservePorts } from "./reserve-ports.ts";
+import { withSubnetLock } from "./subnet-lock.ts";
+import type {
+  AttachRequest,
+  Attachment,
+  BridgeNetwork,
+  CreateNetworkRequest,
+  Endpoint,
+  Network,
+} from "./types.ts";
+
+export interface NetworksOptions {
+  readonly db: Database;
+  readonly sys: Sys;
+  readonly logger: Logger;
+  /** "" or 6 hex digits, part of every name in the kernel. */
+  readonly instance: string;
+  /** The host's; /etc/resolv.conf when absent. */
+  readonly resolvConfPath?: string;
+  readonly now?: () => number;
+}
+
+export class Networks {
+  readonly #sys: Sys;
+  readonly #logger: Logger;
+  readonly #instance: string;
+  readonly #now: () => number;
+  readonly #store: NetworkStore;
+  readonly #dns: DnsServers;
+  readonly #host: HostNetwork;
+  /** The slot given last, by network: a fresh container does not get the number of a cable that is just being torn out. */
+  readonly #lastSlot = new Map<string, number>();
+
+  private constructor(options: NetworksOptions) {
+    this.#sys = options.sys;
+    this.#logger = options.logger;
+    this.#instance = options.instance;
+    this.#now = options.now ?? Date.now;
+    this.#store = new NetworkStore(options.db, options.instance);
+    const resolvConfPath = options.resolvConfPath ?? "/etc/resolv.conf";
+    this.#dns = new DnsServers({ store: this.#store, logger: options.logger, resolvConfPath });
+    this.#host = new HostNetwork({ ...options, store: this.#store, dns: this.#dns });
+  }
+
+  /**
+   * Makes what is missing: records of the predefined networks, bridges, sysctls, the nftables table. Where the kernel has no
+   * nftables or we lack the right, this succeeds all the same, and `attach` tells why it cannot.
+   */
+  static async open(options: NetworksOptions): Promise<Networks> {
+    const networks = new Networks(options);
+    await withSubnetLock(options.logger, async () => {
+      networks.#addPredefined();
+      try {
+        await networks.#host.setUp();
+      } catch (error) {
+        if (!(error instanceof GantryError)) throw error;
+        options.logger.warn("network.unavailable", { error: error.message });
+      }
+    });
+    return networks;
+  }
+
+  #addPredefined(): void {
+    const known = new Set(this.#store.networks().map(({ network }) => network.name));
+    const base = {
+      createdAtMs: this.#now(),
+      internal: false,
+      attachable: false,
+      predefined: true,
+      labels: {},
+      options: {},
+    };
+    if (!known.has("bridge")) {
+      const addresses = {
+        ...planAddresses({ subnet: "", gateway: "", range: "" }, this.#host.takenSubnets()),
+        chosen: true,
+      };
+      this.#store.addNetwork({ ...base, name: "bridge", driver: "bridge", addresses });
+    }
+    if (!known.has("host"))
+      this.#store.addNetwork({ ...base, name: "host", driver: "host", addresses: undefined });
+    if (!known.has("none"))
+      this.#store.addNetwork({ ...base, name: "none", driver: "null", addresses: undefined });
+  }
+
+  list(): readonly Network[] {
+    return this.#store.networks().map(({ network }) => network);
+  }
+
+  /** By name, id or start of an id. @throws {GantryError} "not-found" */
+  find(nameOrId: string): Network {
+    return this.#store.find(nameOrId).network;
+  }
+
+  /** The containers that are plugged in. */
+  endpointsOf(networkId: string): readonly Endpoint[] {
+    return this.#store.endpointsOf(networkId).map(({ endpoint }) => endpoint);
+  }
+
+  /** @throws {GantryError} "conflict" name, "invalid" request, "denied" subnet, "exhausted" pools, "unsupported" kernel */
+  async create(request: CreateNetworkRequest): Promise<Network> {
+    checkCreateRequest(request);
+    if (this.list().some(({ name }) => name === request.name)) {
+      throw new GantryError("conflict", `network with name ${request.name} already exists`);
+    }
+    await this.#ready();
+    return await withSubnetLock(this.#logger, async () => {
+      const [ipam = { subnet: "", gateway: "", ipRange: "" }] = request.ipam;
+      const plan = planAddresses({ ...ipam, range: ipam.ipRange }, this.#host.takenSubnets());
+      // Looked at again: another request of the same name may have come while we waited for the lock.
+      if (this.list().some(({ name }) => name === request.name)) {
+        throw new GantryError("conflict", `network with name ${request.name} already exists`);
+      }
+      const { network } = this.#store.addNetwork({
+        ...request,
+        driver: "bridge",
+        createdAtMs: this.#now(),
+        predefined: false,
+        addresses: { ...plan, chosen: ipam.subnet === "" },
+      });
+      try {
+        await this.#host.setUp();
+      } catch (error) {
+        await this.#drop(network);
+        throw error;
+      }
+      return network;
+    });
+  }
+
+  /** @throws {GantryError} "not-found", or "denied" for predefined networks and those with containers */
+  async remove(nameOrId: string): Promise<void> {
+    const { network } = this.#store.find(nameOrId);
+    if (network.predefined)
+      throw new GantryError("denied", `${network.name} is a pre-defined network and cannot be removed`);
+    const endpoints = this.endpointsOf(network.id);
+    if (endpoints.length > 0) {
+      const names = endpoints.map((endpoint) => endpoint.name).join(", ");
+      throw new GantryError(
+        "denied",
+        `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
+        {
+          hint: `stop these containers first: ${names}`,
+        },
+      );
+    }
+    await this.#drop(network);
+  }
+
+  /** The record goes first: a crash in between leaves things that no record wants, which the next start deletes. */
+  async #drop(network: Network): Promise<void> {
+    this.#store.removeNetwork(network.id);
+    this.#dns.stop(network.id);
+    this.#lastSlot.delete(network.id);
+    await this.#host.removeBridge(network);
+  }
+
+  /** Removes the user's networks without containers that `mayGo` agrees to. @returns their names */
+  async prune(mayGo: (network: Network) => boolean = () => true): Promise<string[]> {
+    const removed: string[] = [];
+    for (const network of this.list()) {
+      if (network.predefined || this.#store.endpointsOf(network.id).length > 0 || !mayGo(network)) continue;
+      await this.remove(network.id);
+      removed.push(network.name);
+    }
+    return removed;
+  }
+
+  /**
+   * Reserves an address and host ports for a container that is about to start, in a record, and plans its cable.
+   * @throws {GantryError} "conflict" port taken, "exhausted" addresses, "unsupported" kernel …; nothing is reserved then
+   */
+  async attach(request: AttachRequest): Promise<Attachment> {
+    const bridge = this.#bridgeOf(request.network);
+    await this.#ready(bridge);
+    this.release(request.containerId);
+    const records = this.#store.endpointsOf(bridge.network.id);
+    const used = usedAddresses(records);
+    const wish = request.ip ?? "";
+    const address =
+      wish === "" ? nextAddress(bridge.addresses, used) : claimAddress(bridge.addresses, used, wish);
+    const mac = request.mac === undefined || request.mac === "" ? macOf(address) : parseMac(request.mac);
+    const slot = this.#nextSlot(bridge, records);
+    const ip = formatIpv4(address);
+    const { ports, fds } = this.#reservePorts(request, bridge, ip);
+    const { containerId, name, aliases } = request;
+    const endpoint: Endpoint = { ...placeIn(bridge), containerId, name, ip, mac, aliases, ports };
+    try {
+      this.#store.addEndpoint({ endpoint, slot, dns: request.dns ?? [] });
+    } catch (error) {
+      for (const fd of fds) this.#sys.close(fd);
+      throw error;
+    }
+    this.#dns.endpointsChanged(bridge.network.id);
+    const bridgeIndex = this.#host.bridgeIndex(bridge);
+    const mtu = mtuOf(bridge.network.options);
+    return {
+      endpoint,
+      steps: planAttach({ instance: this.#instance, endpoint, bridge, bridgeIndex, slot, mtu }),
+      holdFds: fds,
+    };
+  }
+
+  #bridgeOf(nameOrId: string): BridgeNetwork {
+    const { network, bridge } = this.#store.find(nameOrId);
+    if (bridge === undefined)
+      throw new GantryError("invalid", `network ${network.name} has no addresses to give`);
+    return bridge;
+  }
+
+  #reservePorts(
+    { containerId, name, ports }: AttachRequest,
+    { network }: BridgeNetwork,
+    ip: string,
+  ): ReturnType<typeof reservePorts> {
+    // As in Docker: without a way in there is nothing to publish.
+    const wanted = network.internal ? [] : ports;
+    if (wanted.length === 0) return { ports: [], fds: [] };
+    const taken = this.#store.endpoints().flatMap(({ endpoint }) => endpoint.ports);
+    return reservePorts(this.#sys, { containerId, name, ip, wanted, taken });
+  }
+
+  #nextSlot({ network, device }: BridgeNetwork, records: readonly EndpointRecord[]): number {
+    const used = new Set(records.map(({ slot }) => slot));
+    const last = this.#lastSlot.get(network.id) ?? 0;
+    for (let step = 0; step < maxSlots; step++) {
+      const slot = ((last + step) % maxSlots) + 1;
+      if (used.has(slot)) continue;
+      this.#lastSlot.set(network.id, slot);
+      return slot;
+    }
+    throw new GantryError(
+      "exhausted",
+      `network ${network.name} has ${maxSlots} containers, as many as a Linux bridge (${device}) takes`,
+      {
+        hint: "create another network: gantry network create NAME",
+      },
+    );
+  }
+
+  /** After a container's end, and after an attachment that did not lead to one: frees everything it had. Idempotent. */
+  release(containerId: string): void {
+    const record = this.#store.endpoint(containerId);
+    if (record === undefined) return;
+    // The monitor has done this, unless it was killed.
+    this.#host.unplug(record.endpoint);
+    this.#store.removeEndpoint(containerId);
+    this.#dns.endpointsChanged(record.endpoint.networkId);
+  }
+
+  endpoint(containerId: string): Endpoint | undefined {
+    return this.#store.endpoint(containerId)?.endpoint;
+  }
+
+  /** The container's new name, in DNS from now on. */
+  rename(containerId: string, name: string): void {
+    this.#store.renameEndpoint(containerId, name);
+    const record = this.#store.endpoint(containerId);
+    if (record !== undefined) this.#dns.endpointsChanged(record.endpoint.networkId);
+  }
+
+  /** At the engine's start: forgets the endpoints of containers that are not `alive`, with cables and port elements. */
+  async reconcile(alive: ReadonlySet<string>): Promise<void> {
+    this.#store.transaction(() => {
+      for (const { endpoint } of this.#store.endpoints()) {
+        if (!alive.has(endpoint.containerId)) this.#store.removeEndpoint(endpoint.containerId);
+      }
+    });
+    for (const { id } of this.list()) this.#dns.endpointsChanged(id);
+    try {
+      await this.#host.clean();
+    } catch (error) {
+      if (!(error instanceof GantryError)) throw error;
+      this.#logger.warn("network.unavailable", { error: messageOf(error) });
+    }
+  }
+
+  /**
+   * The text of /etc/resolv.conf for a container of a network (its name or id), or without one, as the host resolves.
+   */
+  resolvConf(
+    network: string | undefined,
+    wishes: Pick<ResolvConfRequest, "dns" | "search" | "options">,
+  ): string {
+    const record = network === undefined ? undefined : this.#store.find(network);
+    const bridge = record?.bridge;
+    const server =
+      bridge !== undefined && this.#dns.portOf(bridge.network.id) !== 0
+        ? formatIpv4(bridge.addresses.gateway)
+        : "";
+    return resolvConf({
+      ...wishes,
+      server,
+      internal: record?.network.internal ?? false,
+      host: this.#dns.hostConfig(),
+    });
+  }
+
+  /** The host's address on a bridge network, for `host-gateway`; "" for other networks. */
+  gatewayOf(network: string): string {
+    return this.#store.find(network).network.bridge?.gateway ?? "";
+  }
+
+  async #ready(bridge?: BridgeNetwork): Promise<void> {
+    if (!this.#host.isReady(bridge)) await this.#host.setUp();
+  }
+
+  /** Removes everything of this engine from the kernel, for `system uninstall`. Containers lose their network. */
+  async deleteAll(): Promise<void> {
+    for (const { endpoint } of this.#store.endpoints()) this.#store.removeEndpoint(endpoint.containerId);
+    await this.close();
+    this.#host.deleteAll();
+  }
+
+  /** Stops the DNS servers. Containers, bridges and rules stay. */
+  async close(): Promise<void> {
+    this.#dns.close();
+    this.#host.close();
+  }
+}

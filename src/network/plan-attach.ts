@@ -1,0 +1,136 @@
+/** What is asked of the kernel to plug a container into its network, and to unplug it. Pure. */
+import { flushUdpFlows, NETLINK_NETFILTER, NETLINK_ROUTE, route } from "../kernel/index.ts";
+import type { ContainerStep, ExtraSteps, MonitorStep, NetlinkMessage } from "../runtime/index.ts";
+import { containerIfIndex, vethName } from "./names.ts";
+import { addElements, portElements, removeElements } from "./port-elements.ts";
+import type { BridgeNetwork, Endpoint } from "./types.ts";
+
+export interface AttachPlanInput {
+  readonly instance: string;
+  readonly endpoint: Endpoint;
+  readonly bridge: BridgeNetwork;
+  /** Interface number of the bridge. */
+  readonly bridgeIndex: number;
+  /** Number of the cable on this bridge, 1 to 1023. */
+  readonly slot: number;
+  /** Bytes; 0: the kernel's default. */
+  readonly mtu: number;
+}
+
+/**
+ * The cable is made, plugged in and switched on by one message; a second one per published container adds its ports to the
+ * maps. Inside, three messages need no look-up, because the interface's number is given by us.
+ */
+export function planAttach(input: AttachPlanInput): ExtraSteps {
+  return { monitor: monitorSteps(input), container: containerSteps(input), teardown: teardownSteps(input) };
+}
+
+/** `--network none`: loopback only. */
+export function planLoopback(): ExtraSteps {
+  const step: ContainerStep = {
+    do: "netlink",
+    protocol: NETLINK_ROUTE,
+    messages: [loopback],
+    because: "--network none",
+  };
+  return { monitor: [], container: [step], teardown: [] };
+}
+
+const loopback: NetlinkMessage = { message: route.linkUp(1), description: "switch on lo" };
+
+function monitorSteps({
+  instance,
+  endpoint,
+  bridge,
+  bridgeIndex,
+  slot,
+  mtu,
+}: AttachPlanInput): MonitorStep[] {
+  const name = vethName(instance, endpoint.containerId);
+  const because = `--network ${endpoint.networkName}`;
+  const hostIndex = bridgeIndex + slot;
+  const cable = route.createVethInto(name, "eth0", {
+    hostIndex,
+    peerIndex: containerIfIndex,
+    mac: endpoint.mac,
+    master: bridgeIndex,
+    up: true,
+    peerUp: true,
+    ...(mtu === 0 ? {} : { mtu }),
+  });
+  const messages: NetlinkMessage[] = [
+    { ...cable, description: `create cable ${name} from bridge ${bridge.device} to eth0 of the container` },
+  ];
+  if (endpoint.ports.length === 0) return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because }];
+  // Only a published container can come back to itself through the bridge: by its own published port.
+  messages.push({
+    message: route.setHairpin(hostIndex),
+    description: `let ${name} send back to where it came from`,
+  });
+  return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because }, ...publishSteps(instance, endpoint)];
+}
+
+function publishSteps(instance: string, endpoint: Endpoint): MonitorStep[] {
+  const because = endpoint.ports
+    .map((p) => `--publish ${p.hostIp}:${p.hostPort}:${p.containerPort}/${p.protocol}`)
+    .join(" ");
+  const elements = portElements(endpoint);
+  const added: MonitorStep = {
+    do: "netlink",
+    protocol: NETLINK_NETFILTER,
+    messages: [{ message: addElements(instance, elements), description: `publish ${portWords(endpoint)}` }],
+    because,
+  };
+  const flows = endpoint.ports
+    .filter((port) => port.protocol === "udp")
+    .map((port) => ({
+      message: flushUdpFlows(port.hostPort),
+      description: `forget old UDP flows to port ${port.hostPort}`,
+    }));
+  if (flows.length === 0) return [added];
+  // Kernels before 6.11 cannot; there, a client that kept sending reaches the container when its flow has timed out.
+  return [added, { do: "netlink", protocol: NETLINK_NETFILTER, messages: flows, because, optional: true }];
+}
+
+function portWords(endpoint: Endpoint): string {
+  return endpoint.ports
+    .map((p) => `${p.hostIp}:${p.hostPort} to ${endpoint.ip}:${p.containerPort}/${p.protocol}`)
+    .join(", ");
+}
+
+function containerSteps({ endpoint, bridge }: AttachPlanInput): ContainerStep[] {
+  const messages: NetlinkMessage[] = [
+    loopback,
+    {
+      message: route.addAddress(containerIfIndex, endpoint.ip, endpoint.prefixLength),
+      description: `give eth0 the address ${endpoint.ip}/${endpoint.prefixLength}`,
+    },
+  ];
+  if (!bridge.network.internal) {
+    messages.push({
+      message: route.addRoute("default", endpoint.gateway, containerIfIndex),
+      description: `send everything else to the gateway ${endpoint.gateway}`,
+    });
+  }
+  return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because: `--network ${endpoint.networkName}` }];
+}
+
+function teardownSteps({ instance, endpoint }: AttachPlanInput): MonitorStep[] {
+  const name = vethName(instance, endpoint.containerId);
+  // The cable would go with the namespace, but later: its address is free at once this way.
+  const unplug: MonitorStep = {
+    do: "netlink",
+    protocol: NETLINK_ROUTE,
+    messages: [{ message: route.deleteLink(name), description: `delete cable ${name}` }],
+    optional: true,
+  };
+  if (endpoint.ports.length === 0) return [unplug];
+  const message = removeElements(instance, portElements(endpoint));
+  const unpublish: MonitorStep = {
+    do: "netlink",
+    protocol: NETLINK_NETFILTER,
+    messages: [{ message, description: `unpublish ${portWords(endpoint)}` }],
+    optional: true,
+  };
+  return [unpublish, unplug];
+}
