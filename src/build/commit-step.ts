@@ -74,7 +74,7 @@ async function makeLayer(
   fill: NonNullable<Deed["fill"]>,
   id: string,
 ): Promise<Digest | undefined> {
-  const dirs = await session.area.layer();
+  const dirs = await session.area.layer(lowersOf(parent)[0]);
   try {
     await fill(dirs, id);
     session.signal.throwIfAborted();

@@ -8,7 +8,7 @@
  * After a crash everything below active/ is garbage; images made so far stay, without a name, as cache.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, stat } from "node:fs/promises";
 import { removeTree } from "./remove-tree.ts";
 
 export interface LayerDirs {
@@ -44,12 +44,20 @@ export class WorkArea implements AsyncDisposable {
     return dir;
   }
 
-  /** Upper and work directory for one step. Removed with `release`. */
-  async layer(): Promise<LayerDirs> {
+  /**
+   * Upper and work directory for one step. Removed with `release`.
+   * @param below the layer under it: the root directory of an overlay shows the attributes of the upper one
+   */
+  async layer(below: string | undefined): Promise<LayerDirs> {
     const dir = await this.directory(`layers/${this.#count++}`);
     const [upper, work] = [`${dir}/upper`, `${dir}/work`];
     await mkdir(upper, { mode: 0o755 });
     await mkdir(work, { mode: 0o755 });
+    if (below !== undefined) {
+      const { mode, uid, gid } = await stat(below);
+      await chown(upper, uid, gid);
+      await chmod(upper, mode & 0o7777);
+    }
     return { dir, upper, work };
   }
 
