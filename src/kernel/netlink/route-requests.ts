@@ -79,8 +79,6 @@ export interface VethOptions {
   readonly master?: number;
   /** The host's end comes up at once. */
   readonly up?: boolean;
-  /** The peer comes up at once. */
-  readonly peerUp?: boolean;
 }
 
 /** A message with the place where the pid of a process in the target namespace is to be written (u32, host order). */
@@ -140,7 +138,8 @@ function indexFromName(name: string): number {
 function createVethInto(hostName: string, peerName: string, options: VethOptions = {}): MessageWithPid {
   const mtu = options.mtu === undefined ? [] : [attribute(IFLA_MTU, u32(options.mtu))];
   const peer = concat([
-    linkHeader({ index: options.peerIndex ?? 0, ...(options.peerUp === true ? { up: true } : {}) }),
+    // Not up yet: that is refused (ENOTCONN) until both ends exist.
+    linkHeader({ index: options.peerIndex ?? 0 }),
     nameAttribute(peerName),
     ...(options.mac === undefined ? [] : [attribute(IFLA_ADDRESS, macBytes(options.mac))]),
     ...mtu,
