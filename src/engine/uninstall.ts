@@ -8,7 +8,7 @@ import type { EnginePaths } from "./paths.ts";
 /** Ends and removes all containers, then the networks with their bridges and rules. Images and volumes are files of the root. */
 export async function uninstallEngine({ containers, networks }: Pick<Engine, "containers" | "networks">): Promise<void> {
   for (const { record } of containers.list()) await containers.remove(record.id, { force: true, volumes: true });
-  await networks.uninstall();
+  await networks.deleteAll();
 }
 
 /** Removes the directories of an engine that was closed, down to the directories themselves where nothing else is in them. */

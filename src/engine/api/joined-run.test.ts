@@ -27,7 +27,7 @@ async function serveRuns(failure?: GantryError): Promise<Served> {
       run: async (request, options) => {
         calls.push([request.config.Image, request.name, options]);
         if (failure !== undefined) throw failure;
-        return { id: "c1", warnings: ["w"], exited: exited.promise, ...(options.attach === undefined ? {} : { session }) };
+        return { id: "c1", warnings: ["w"], exited: exited.promise.then(({ exitCode }) => ({ exitCode, error: "" })), ...(options.attach === undefined ? {} : { session }) };
       },
       kill: async (id, signal) => void calls.push(["kill", id, signal]),
     },

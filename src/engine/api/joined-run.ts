@@ -31,7 +31,7 @@ export interface RunningProgram {
   readonly id: string;
   readonly warnings: readonly string[];
   readonly session?: AttachSession | undefined;
-  readonly exited: Promise<{ readonly exitCode: number }>;
+  readonly exited: Promise<{ readonly exitCode: number; readonly error?: string }>;
   /** Passes a signal on; absent where the client cannot send any. */
   readonly signal?: (number: number) => Promise<void>;
 }
@@ -119,8 +119,8 @@ class RunSession {
     if (this.#socket.destroyed) return program.session?.close();
     if (program.session !== undefined) await this.#joinOutput(program.session);
     if (this.#socket.destroyed) return;
-    const { exitCode } = await program.exited;
-    void this.#send(frameType.exit, { StatusCode: exitCode });
+    const { exitCode, error = "" } = await program.exited;
+    void this.#send(frameType.exit, { StatusCode: exitCode, ...(error === "" ? {} : { Error: error }) });
   }
 
   #joinOutput(session: AttachSession): Promise<void> {

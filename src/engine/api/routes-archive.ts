@@ -36,8 +36,7 @@ async function lookUp({ containers, trees, paths }: ApiEngine, call: Call): Prom
   const view = containers.view(id);
   const path = pathOf(call);
   const root = containerTree(paths, view);
-  const listing = await trees.list(root, path, { recursive: false });
-  const entry = listing?.entries[0];
+  const entry = (await trees.list(root, path, { recursive: false }))?.[0];
   if (entry === undefined) throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
   return { root, path, stat: wirePathStat(path, entry) };
 }
@@ -64,7 +63,7 @@ async function copyIn(engine: ApiEngine, call: Call): Promise<Reply> {
   if (view.record.host.ReadonlyRootfs) throw new GantryError("denied", "container rootfs is marked read-only");
   const path = pathOf(call);
   const root = containerTree(paths, view);
-  const entry = (await trees.list(root, path, { recursive: false }))?.entries[0];
+  const entry = (await trees.list(root, path, { recursive: false }))?.[0];
   if (entry === undefined) throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
   if (entry.type !== "dir") throw new GantryError("invalid", "extraction point is not a directory");
   if (flagOf(call.query, "copyUIDGID") && view.record.config.User !== "") {

@@ -1,7 +1,6 @@
 /** /containers: everything but what joins streams (routes-streams) and copies files (routes-archive). */
 import { GantryError } from "../../lib/index.ts";
 import type { WaitCondition } from "../containers/waiters.ts";
-import { treeBytes } from "../tree-bytes.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { containerFilters, selectContainers } from "./container-filters.ts";
 import { parseFilters } from "./filters.ts";
@@ -66,17 +65,14 @@ async function list({ containers, images }: ApiEngine, { query }: Call): Promise
   const now = Date.now();
   const rows = chosen.map((view) => wireSummary(view, now));
   if (!flagOf(query, "size")) return rows;
-  const sizes = await Promise.all(chosen.map((view) => sizesOf(images, view)));
+  const sizes = await Promise.all(chosen.map(({ record }) => sizesOf(containers, record.id)));
   return rows.map((row, i) => ({ ...row, ...sizes[i] }));
 }
 
-/** What its own layer holds, and with its image's layers. */
-export async function sizesOf(
-  images: ApiEngine["images"],
-  view: ContainerView,
-): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
-  const own = await treeBytes(view.upper);
-  return { SizeRw: own, SizeRootFs: own + (images.tryFind(view.record.imageId)?.size ?? 0) };
+/** What it changed on its image, and both together. */
+export async function sizesOf(containers: ApiEngine["containers"], id: string): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
+  const { writable, whole } = await containers.size(id);
+  return { SizeRw: writable, SizeRootFs: whole };
 }
 
 async function create({ containers }: ApiEngine, call: Call): Promise<Reply> {
@@ -102,10 +98,10 @@ async function start({ containers }: ApiEngine, call: Call): Promise<void> {
   await inStartWords(() => containers.start(param(call, "id")));
 }
 
-async function inspect({ containers, images }: ApiEngine, call: Call): Promise<unknown> {
+async function inspect({ containers }: ApiEngine, call: Call): Promise<unknown> {
   const view = containers.view(param(call, "id"));
   const answer = wireInspect(view);
-  return flagOf(call.query, "size") ? { ...answer, ...(await sizesOf(images, view)) } : answer;
+  return flagOf(call.query, "size") ? { ...answer, ...(await sizesOf(containers, view.record.id)) } : answer;
 }
 
 /** `t=-1` waits for ever, as in dockerd. */

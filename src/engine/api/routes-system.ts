@@ -56,7 +56,7 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
     LayersSize: wants("image") ? use.layersSize : 0,
     Images: wants("image") ? list.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted)) : null,
     Containers: wants("container")
-      ? await Promise.all(views.map(async (view) => ({ ...wireSummary(view, now), ...(await sizesOf(images, view)) })))
+      ? await Promise.all(views.map(async (view) => ({ ...wireSummary(view, now), ...(await sizesOf(containers, view.record.id)) })))
       : null,
     Volumes: wants("volume")
       ? await Promise.all(

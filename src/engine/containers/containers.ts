@@ -7,6 +7,8 @@ import { initialState } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
 import type { LogQuery } from "../logs/cri-line.ts";
+import { containerPaths } from "../paths.ts";
+import { treeBytes } from "../tree-bytes.ts";
 import { attachContainer, type AttachRequest } from "./attach.ts";
 import { createContainer, type Created } from "./create.ts";
 import { explainContainer } from "./explain.ts";
@@ -101,7 +103,8 @@ export class Containers {
   async restart(reference: string, options: StopOptions = {}): Promise<void> {
     const { record, state } = this.find(reference);
     if (state.status !== "created" && state.status !== "exited") {
-      await stopContainer(this.#context, this.#lifecycle, record.id, options);
+      const stop = (): Promise<void> => stopContainer(this.#context, this.#lifecycle, record.id, options);
+      await this.#lifecycle.keeping(record.id, stop);
     }
     await this.#lifecycle.start(record.id);
     this.#lifecycle.emit(record.id, "restart");
@@ -157,6 +160,13 @@ export class Containers {
 
   #view(stored: StoredContainer): ContainerView {
     return viewContainer(this.#context, stored, this.#execIds(stored.record.id));
+  }
+
+  /** Bytes of what it changed on its image, and of both together. Walks its directory: for `df` and `ps -s` only. */
+  async size(reference: string): Promise<{ readonly writable: number; readonly whole: number }> {
+    const { record } = this.find(reference);
+    const writable = await treeBytes(containerPaths(this.#context.paths, record.id).upper);
+    return { writable, whole: writable + (this.#context.images.tryFind(record.imageId)?.size ?? 0) };
   }
 
   /** Removes all containers that do not run. */

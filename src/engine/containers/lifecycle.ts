@@ -3,7 +3,7 @@
  * container is done in line; an idle container costs a socket to its monitor and nothing else.
  */
 import { GantryError, messageOf, toGantryError } from "../../lib/index.ts";
-import type { AttachSession, Exited, MonitorConnection, Started } from "../../runtime/index.ts";
+import type { AttachSession, Exited, Launched, MonitorConnection, Started } from "../../runtime/index.ts";
 import { type ContainerState, isAlive } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { nextRestart } from "../restart-policy.ts";
@@ -16,6 +16,8 @@ import { launchContainer, type LaunchOptions } from "./launch.ts";
 import { checkStartable, startFailure } from "./start-checks.ts";
 import { Waiters } from "./waiters.ts";
 
+/** Until the end of a container that could not be recorded is tried again. */
+const exitRetryMs = 5000;
 const noTerminalSize = { attach: undefined, rows: 0, cols: 0 } as const;
 
 export class Lifecycle {
@@ -27,6 +29,7 @@ export class Lifecycle {
   readonly #restarts = new Map<string, Timer>();
   /** The delay before the last automatic start. */
   readonly #delays = new Map<string, number>();
+  readonly #kept = new Set<string>();
   readonly #removed: ((id: string) => void)[] = [];
   #closed = false;
 
@@ -71,12 +74,10 @@ export class Lifecycle {
   ): Promise<AttachSession | undefined> {
     const { store, networks } = this.#context;
     const pending = this.attachments.take(id);
+    const streams = [...(options.attach === undefined ? [] : [options.attach]), ...pending.map((waiting) => waiting.streams)];
     try {
-      const launched = await launchContainer(this.#context, store.get(id).record, change, [
-        ...(options.attach === undefined ? [] : [options.attach]),
-        ...pending.map(({ streams }) => streams),
-      ], options);
-      store.update(id, runningState(launched.started));
+      const launched = await launchContainer(this.#context, store.get(id).record, change, streams, options);
+      await this.#recordStart(id, launched);
       this.watch(id, launched.control);
       this.emit(id, "start");
       const sessions = [...launched.attached];
@@ -93,6 +94,18 @@ export class Lifecycle {
     }
   }
 
+  /** A container whose start cannot be written down (disk full) must not run unknown. */
+  async #recordStart(id: string, { started, control }: Launched): Promise<void> {
+    try {
+      this.#context.store.update(id, runningState(started));
+    } catch (error) {
+      await control.signal(9);
+      await control.exited;
+      control.close();
+      throw error;
+    }
+  }
+
   /** Keeps the connection to a monitor and acts when its container ends. */
   watch(id: string, control: MonitorConnection): void {
     this.#controls.get(id)?.close();
@@ -104,12 +117,14 @@ export class Lifecycle {
     try {
       await this.locks.run(id, async () => {
         if (this.#closed || this.#controls.get(id) !== control) return;
+        await this.finish(id, exited ?? (await afterVanish(this.#context, id)));
         this.#controls.delete(id);
         control.close();
-        await this.finish(id, exited ?? (await afterVanish(this.#context, id)));
       });
     } catch (error) {
+      // Disk full: until the end of a container is written down it has not happened.
       this.#context.logger.error("container.exit-failed", { id, error: messageOf(error) });
+      setTimeout(() => void this.#ended(id, control, exited), exitRetryMs).unref();
     }
   }
 
@@ -145,7 +160,17 @@ export class Lifecycle {
     this.emit(id, "die", { exitCode: String(exitCode), execDuration: String(Math.round(ranMs / 1000)) });
     this.waiters.exited(id, { exitCode, error });
     if (restart !== undefined) this.arm(id, restart.delayMs);
-    else if (record.host.AutoRemove) await this.dispose(id, true);
+    else if (record.host.AutoRemove && !this.#kept.has(id)) await this.dispose(id, true);
+  }
+
+  /** While `work` runs, the end of the container is not its removal (`restart` of one with --rm). */
+  async keeping<T>(id: string, work: () => Promise<T>): Promise<T> {
+    this.#kept.add(id);
+    try {
+      return await work();
+    } finally {
+      this.#kept.delete(id);
+    }
   }
 
   /** Starts it again after a delay; a user's start, stop or removal comes before. */

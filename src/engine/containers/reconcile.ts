@@ -34,8 +34,9 @@ export class Reconciler {
     const of = (look: string): StoredContainer[] => looks.filter(([, each]) => each === look).map(([stored]) => stored);
     await eachBounded(of("inspect"), parallel, (stored) => this.#guarded(stored, () => this.#inspect(stored)));
     const alive = store.list().filter(({ state }) => isAlive(state.status));
-    await networks.reconcile(new Set(alive.map(({ record }) => record.id)));
+    // Processes first: what they hold of the network can be cleared away then.
     await clearOrphans(this.#context);
+    await networks.reconcile(new Set(alive.map(({ record }) => record.id)));
     await eachBounded(of("remove"), parallel, (stored) => this.#guarded(stored, () => this.#remove(stored)));
     for (const { record } of of("start")) this.#lifecycle.arm(record.id, 0);
     if (all.length > 0) logger.info("containers.found", { all: all.length, running: alive.length });
