@@ -1,2 +1,17 @@
-/** image */
-export {};
+/** image: content store, layers and images; archives in and out; files of trees, handled in confinement. */
+export { bootstrap, type BootstrapKind, type BootstrapOptions } from "./bootstrap.ts";
+export type { Owner, PackItem, TreeRoot } from "./child-request.ts";
+export { decompress, peek } from "./compression.ts";
+export { ImageStore } from "./image-store.ts";
+export type { ListedEntry } from "./list-tree.ts";
+export {
+  canonicalName,
+  familiarName,
+  familiarRepository,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "./reference.ts";
+export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from "./trees.ts";
+export type { TreeSummary } from "./tree-writer.ts";
+export type * from "./types.ts";

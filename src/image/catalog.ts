@@ -1,0 +1,161 @@
+/** All images in memory, as the records on disk have them: found by name, id or the beginning of an id. */
+import { type Digest, digestHex, GantryError, isDigest } from "../lib/index.ts";
+import { parseImageConfig } from "./image-config.ts";
+import type { LayerStore } from "./layer-store.ts";
+import type { ImageRecords, ImageRow } from "./records.ts";
+import { canonicalName, familiarName, parseReference, type Reference, withDefaultTag } from "./reference.ts";
+import type { ImageConfig, ImageRecord } from "./types.ts";
+
+export interface Named {
+  readonly name: string;
+  readonly image: Digest;
+}
+
+interface Entry {
+  readonly row: ImageRow;
+  readonly config: ImageConfig;
+}
+
+export class Catalog {
+  readonly #records: ImageRecords;
+  readonly #layers: LayerStore;
+  readonly #images = new Map<Digest, Entry>();
+  /** Canonical name to image. */
+  readonly #names = new Map<string, Digest>();
+  /** Made on demand, dropped when names or images change. */
+  readonly #described = new Map<Digest, ImageRecord>();
+
+  constructor(records: ImageRecords, layers: LayerStore) {
+    this.#records = records;
+    this.#layers = layers;
+    for (const row of records.images())
+      this.#images.set(row.id, { row, config: parseImageConfig(row.config) });
+    for (const { name, image } of records.names()) this.#names.set(name, image);
+  }
+
+  /** Newest first. */
+  list(): readonly ImageRecord[] {
+    const all = [...this.#images.keys()].map((id) => this.#record(id));
+    return all.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1));
+  }
+
+  /** As Docker looks: a whole id, a name, then the beginning of an id. */
+  tryFind(text: string): ImageRecord | undefined {
+    const digest = /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : text;
+    if (isDigest(digest)) return this.#images.has(digest) ? this.#record(digest) : undefined;
+    const named = this.#byName(text);
+    const id = named ?? this.#byPrefix(text.replace(/^sha256:/, ""));
+    return id === undefined ? undefined : this.#record(id);
+  }
+
+  /** @throws {GantryError} "not-found" in Docker's words */
+  find(text: string): ImageRecord {
+    const found = this.tryFind(text);
+    if (found !== undefined) return found;
+    throw new GantryError("not-found", `No such image: ${shown(text)}`, {
+      fields: { reference: text.slice(0, 300) },
+    });
+  }
+
+  /** Canonical names of an image, sorted. */
+  namesOf(id: Digest): readonly string[] {
+    return [...this.#names]
+      .filter(([, image]) => image === id)
+      .map(([name]) => name)
+      .sort();
+  }
+
+  /** Images made on top of this one; without id those made on none. */
+  children(parent: Digest | undefined): readonly ImageRecord[] {
+    return this.list().filter((image) => image.parent === parent);
+  }
+
+  configBytes(id: Digest): Uint8Array {
+    return this.#images.get(id)?.row.config ?? new Uint8Array();
+  }
+
+  /** Records an image and names for it, all or nothing. */
+  put(row: ImageRow, names: readonly string[]): ImageRecord {
+    const config = parseImageConfig(row.config);
+    this.#records.transaction(() => {
+      this.#records.putImage(row);
+      for (const name of names) this.#records.putName(name, row.id);
+    });
+    const known = this.#images.get(row.id);
+    const parent = known?.row.parent ?? row.parent;
+    this.#images.set(row.id, { row: { ...row, parent }, config });
+    for (const name of names) this.#names.set(name, row.id);
+    this.#described.clear();
+    return this.#record(row.id);
+  }
+
+  name(name: string, image: Digest): void {
+    this.#records.transaction(() => this.#records.putName(name, image));
+    this.#names.set(name, image);
+    this.#described.clear();
+  }
+
+  /** Takes names away and deletes images, in one transaction. */
+  drop(names: readonly string[], images: readonly Digest[]): void {
+    this.#records.transaction(() => {
+      for (const name of names) this.#records.deleteName(name);
+      for (const id of images) this.#records.deleteImage(id);
+    });
+    for (const name of names) this.#names.delete(name);
+    for (const id of images) this.#images.delete(id);
+    this.#described.clear();
+  }
+
+  #byName(text: string): Digest | undefined {
+    const reference = tryParse(text);
+    return reference === undefined ? undefined : this.#names.get(canonicalName(withDefaultTag(reference)));
+  }
+
+  #byPrefix(prefix: string): Digest | undefined {
+    if (!/^[0-9a-f]{1,64}$/.test(prefix)) return undefined;
+    const found = [...this.#images.keys()].filter((id) => digestHex(id).startsWith(prefix));
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  #record(id: Digest): ImageRecord {
+    const known = this.#described.get(id);
+    if (known !== undefined) return known;
+    const record = this.#describe(id);
+    this.#described.set(id, record);
+    return record;
+  }
+
+  #describe(id: Digest): ImageRecord {
+    const entry = this.#images.get(id);
+    if (entry === undefined) throw new GantryError("not-found", `No such image: ${id}`);
+    const { row, config } = entry;
+    const familiar = this.namesOf(id).map((name) => familiarName(parseReference(name)));
+    const created = Date.parse(config.created ?? "");
+    return Object.freeze({
+      id,
+      config,
+      repoTags: familiar.filter((name) => !name.includes("@")),
+      repoDigests: familiar.filter((name) => name.includes("@")),
+      size: this.#layers.chain(row.chainId).reduce((sum, layer) => sum + layer.size, 0),
+      createdAtMs: Number.isFinite(created) && created > 0 ? created : 0,
+      parent: row.parent,
+      chainId: row.chainId,
+      lowers: this.#layers.lowers(row.chainId),
+    });
+  }
+}
+
+function tryParse(text: string): Reference | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    // "invalid": not a name, so it may only be an id.
+    if (error instanceof GantryError) return undefined;
+    throw error;
+  }
+}
+
+function shown(text: string): string {
+  const reference = tryParse(text);
+  return reference === undefined ? text.slice(0, 300) : familiarName(withDefaultTag(reference));
+}

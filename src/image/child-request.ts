@@ -1,0 +1,101 @@
+/** What the engine asks of a confined child, and how the child answers: plain data, JSON on the wire. */
+import type { ErrorCode } from "../lib/index.ts";
+
+/** A directory, or an overlay that only the child mounts. Paths are the host's. */
+export type TreeRoot =
+  | { readonly dir: string }
+  | { readonly lowers: readonly string[]; readonly upper?: string; readonly work?: string };
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One thing to pack: a path inside the root (links are followed inside it) and its name in the archive. */
+export interface PackItem {
+  readonly path: string;
+  /** "" for the archive's root, which only `contentsOnly` may use. */
+  readonly as: string;
+  /** The directory's content without the directory. A file is packed as itself. */
+  readonly contentsOnly?: boolean;
+}
+
+/** A layer's own directory and what lies below it, top first. */
+export interface LayerTarget {
+  readonly target: string;
+  readonly parents: readonly string[];
+}
+
+export type ChildJob =
+  /** stdin: tar. Applies a layer; the report is an UnpackedLayer. */
+  | (LayerTarget & {
+      readonly job: "unpack-layer";
+      readonly maxBytes: number;
+      readonly missingTrailer: boolean;
+      readonly measure: "never" | "if-ours" | "always";
+    })
+  /** Measures an overlay's upper directory as a layer; the report is a MeasuredLayer or null when nothing changed. */
+  | (LayerTarget & { readonly job: "diff-layer"; readonly stubs: readonly string[] })
+  /** stdout: the layer's own tar. */
+  | { readonly job: "layer-tar"; readonly target: string }
+  /** stdout: a tar of chosen paths. */
+  | {
+      readonly job: "pack";
+      readonly root: TreeRoot;
+      readonly items: readonly PackItem[];
+      readonly exclude: readonly string[];
+      readonly owner?: Owner;
+      readonly chmod?: number;
+    }
+  /** stdin: tar. The report is a TreeSummary. */
+  | {
+      readonly job: "unpack";
+      readonly root: TreeRoot;
+      readonly dest: string;
+      readonly maxBytes: number;
+      readonly owner?: Owner;
+    }
+  /** stdout: one ListedEntry a line. The report says whether the path exists. */
+  | {
+      readonly job: "list";
+      readonly root: TreeRoot;
+      readonly path: string;
+      readonly recursive: boolean;
+      readonly maxEntries: number;
+    }
+  /** stdout: the file's bytes. The report says whether it exists. */
+  | { readonly job: "read"; readonly root: TreeRoot; readonly path: string; readonly maxBytes: number };
+
+export interface ChildRequest {
+  /** An existing empty directory: the child's own tmpfs is mounted on it, seen by nobody else. */
+  readonly scratch: string;
+  readonly work: ChildJob;
+}
+
+export interface MeasuredLayer {
+  readonly digest: string;
+  /** Bytes of the deterministic tar. */
+  readonly tarSize: number;
+  /** Bytes of the files' content. */
+  readonly size: number;
+}
+
+export interface UnpackedLayer {
+  readonly entries: number;
+  readonly size: number;
+  /** What gantry makes of it: when it was asked for, or the archive looks like one that gantry made. */
+  readonly canonical?: MeasuredLayer;
+}
+
+export interface ReportedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly fields?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** The one line that the child writes on stderr. */
+export type ChildReport = { readonly ok: unknown } | { readonly error: ReportedError };
+
+/** The request stands first on stdin: its length in 4 bytes, big-endian, then JSON. */
+export const maxRequestBytes = 64 << 20;

@@ -1,0 +1,220 @@
+/** Images on one machine: the door to this room. */
+import { type Digest, GantryError } from "../lib/index.ts";
+import { Background } from "./background.ts";
+import { Catalog } from "./catalog.ts";
+import { ContentStore } from "./content-store.ts";
+import { createImage, importTar, nameToGive } from "./create-image.ts";
+import { spendableBytes } from "./free-space.ts";
+import { historyOf } from "./history.ts";
+import { Holds, type HoldTarget } from "./holds.ts";
+import { LayerStore } from "./layer-store.ts";
+import { loadImages } from "./load.ts";
+import { ImageRecords } from "./records.ts";
+import { familiarName, parseReference } from "./reference.ts";
+import { planRemoval, type RemovalView } from "./remove-image.ts";
+import type { ImageRoom } from "./room.ts";
+import { saveImages } from "./save.ts";
+import type {
+  ApplyLayerRequest,
+  CreateImageRequest,
+  DiffLayerRequest,
+  HistoryRow,
+  Hold,
+  ImageRecord,
+  ImageStoreOptions,
+  ImportRequest,
+  Layer,
+  LoadedImage,
+  LoadOptions,
+  PruneRequest,
+  PruneResult,
+  RemovedItem,
+  RemoveRequest,
+} from "./types.ts";
+
+/**
+ * Opens the room in `root` and removes what a crash left. Whoever uses images beyond the life of this process (containers)
+ * must hold them anew before anything is removed.
+ */
+export class ImageStore {
+  readonly dir: string;
+  readonly #background: Background;
+  readonly #room: ImageRoom;
+
+  constructor({ root, db, sys, logger }: ImageStoreOptions) {
+    this.dir = root;
+    this.#background = new Background(logger);
+    const records = new ImageRecords(db);
+    const content = new ContentStore(root);
+    const holds = new Holds(
+      (id) => this.#holdTarget(id),
+      (released) => void layers.collect(released),
+    );
+    const layers = new LayerStore({ root, sys, records, content, background: this.#background, holds });
+    this.#room = { root, sys, logger, content, layers, holds, catalog: new Catalog(records, layers) };
+  }
+
+  #holdTarget(id: string): HoldTarget {
+    const image = this.#room.catalog.tryFind(id);
+    if (image !== undefined) return { image: image.id, layer: image.chainId };
+    return { image: undefined, layer: this.#room.layers.row(id as Digest).chainId };
+  }
+
+  /** Nothing that it is told to keep is collected until it is released. */
+  hold(): Hold {
+    return this.#room.holds.create();
+  }
+
+  /** By name, id, or beginning of an id. @throws {GantryError} "not-found": `No such image: x:latest` */
+  find(reference: string): ImageRecord {
+    return this.#room.catalog.find(reference);
+  }
+
+  tryFind(reference: string): ImageRecord | undefined {
+    return this.#room.catalog.tryFind(reference);
+  }
+
+  /** Newest first, untagged ones and intermediate ones of builds included. */
+  list(): readonly ImageRecord[] {
+    return this.#room.catalog.list();
+  }
+
+  /** Images built here on top of another: the builder's cache. */
+  findByParent(parent: Digest | undefined): readonly ImageRecord[] {
+    return this.#room.catalog.children(parent);
+  }
+
+  /** @throws {GantryError} "not-found", "invalid" */
+  tag(source: string, target: string): void {
+    const { id } = this.find(source);
+    if (parseReference(target).digest !== undefined) {
+      throw new GantryError("invalid", "refusing to create a tag with a digest reference");
+    }
+    this.#room.catalog.name(nameToGive(target), id);
+  }
+
+  /** Takes a name away and deletes the image with its last one; see remove-image.ts. */
+  async remove(
+    reference: string,
+    { force, noPrune, usedBy }: RemoveRequest,
+  ): Promise<readonly RemovedItem[]> {
+    const image = this.find(reference);
+    const plan = planRemoval(this.#removalView(usedBy), { id: image.id, reference, force, noPrune });
+    return this.#drop(plan.names, plan.images, plan.items).items;
+  }
+
+  #removalView(usedBy: RemoveRequest["usedBy"]): RemovalView {
+    const { catalog } = this.#room;
+    return {
+      namesOf: (id) => catalog.namesOf(id),
+      childrenOf: (id) => catalog.children(id).map((child) => child.id),
+      parentOf: (id) => catalog.tryFind(id)?.parent,
+      usedBy,
+    };
+  }
+
+  #drop(
+    names: readonly string[],
+    images: readonly Digest[],
+    items: readonly RemovedItem[],
+  ): { items: RemovedItem[]; bytes: number } {
+    const { catalog, layers } = this.#room;
+    const tops = images.flatMap((id) => catalog.tryFind(id)?.chainId ?? []);
+    catalog.drop(names, images);
+    const gone = layers.collect(tops);
+    return {
+      items: [...items, ...gone.map((layer) => ({ deleted: layer.chainId }))],
+      bytes: gone.reduce((sum, layer) => sum + layer.size, 0),
+    };
+  }
+
+  /** Deletes untagged images that nothing uses, and with `dangling: false` tagged ones too; then layers that nothing needs. */
+  async prune({ dangling, usedBy, filter }: PruneRequest): Promise<PruneResult> {
+    const { catalog, holds, layers } = this.#room;
+    const removed: RemovedItem[] = [];
+    let reclaimedBytes = 0;
+    // Children before parents: each round frees the next generation.
+    for (;;) {
+      const ripe = catalog.list().find((image) => {
+        if (dangling && image.repoTags.length + image.repoDigests.length > 0) return false;
+        if (holds.has(image.id) || usedBy(image.id) !== undefined || filter?.(image) === false) return false;
+        return catalog.children(image.id).length === 0;
+      });
+      if (ripe === undefined) break;
+      const names = catalog.namesOf(ripe.id);
+      const untagged = names.map((name) => ({ untagged: familiarName(parseReference(name)) }));
+      const { items, bytes } = this.#drop(names, [ripe.id], [...untagged, { deleted: ripe.id }]);
+      removed.push(...items);
+      reclaimedBytes += bytes;
+    }
+    reclaimedBytes += layers.collectAll().reduce((sum, layer) => sum + layer.size, 0);
+    return { removed, reclaimedBytes };
+  }
+
+  /** Newest first. */
+  history(reference: string): readonly HistoryRow[] {
+    const image = this.find(reference);
+    const ancestors: ImageRecord[] = [];
+    for (let at = image.parent; at !== undefined; at = ancestors.at(-1)?.parent) {
+      const parent = this.tryFind(at);
+      if (parent === undefined) break;
+      ancestors.push(parent);
+    }
+    return historyOf(image, this.#room.layers.chain(image.chainId), ancestors);
+  }
+
+  /** @throws {GantryError} "not-found" */
+  layer(chainId: Digest): Layer {
+    return this.#room.layers.get(chainId);
+  }
+
+  /** Directories of a layer and all below it, top first: the lower layers of an overlay. */
+  lowers(chainId: Digest | undefined): readonly string[] {
+    return this.#room.layers.lowers(chainId);
+  }
+
+  /** Applies an archive as a layer; what it is kept as is its own bytes, so that saving gives them again. */
+  async applyLayer(request: ApplyLayerRequest): Promise<Layer> {
+    const { content, layers, sys } = this.#room;
+    const { source, parent, digest, diffId, hold, signal } = request;
+    const maxBytes = spendableBytes(sys, this.dir);
+    const blob = await content.ingest(source, { expected: digest, what: "the layer", maxBytes, signal });
+    return layers.withBlob(blob.digest, () =>
+      layers.unpack({ source: content.read(blob.digest), blob: blob.digest, parent, diffId, hold, signal }),
+    );
+  }
+
+  /** Makes an upper directory a layer; undefined when it changes nothing. The directory is gone afterwards. */
+  diffLayer(request: DiffLayerRequest): Promise<Layer | undefined> {
+    return this.#room.layers.diff(request);
+  }
+
+  async createImage(request: CreateImageRequest): Promise<ImageRecord> {
+    return createImage(this.#room, request);
+  }
+
+  /** A root file system as an image of one layer. */
+  importTar(source: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<ImageRecord> {
+    return importTar(this.#room, source, request);
+  }
+
+  /** Reads a docker-archive or an OCI layout, as tar, gzip or zstd. All of its images or none. */
+  load(source: AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<readonly LoadedImage[]> {
+    return loadImages(this.#room, source, options);
+  }
+
+  /** One tar that is both a docker-archive and an OCI layout. @throws {GantryError} "not-found" before the first byte */
+  save(references: readonly string[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return saveImages(this.#room, references, signal);
+  }
+
+  /** A path on the store's file system that nothing has; what is left there is removed at the next start. */
+  temporaryPath(kind: string): string {
+    return this.#room.content.temporaryPath(kind);
+  }
+
+  /** Resolves when all deletions asked for so far are done. */
+  idle(): Promise<void> {
+    return this.#background.idle();
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Directories that a layer's archive did not describe: overlay shows the topmost layer's attributes, so that they must be
+ * those of the directory below. Runs in the confined child, before it ends.
+ */
+import * as fs from "node:fs";
+import { isErrno } from "../lib/index.ts";
+import type { Sys } from "../kernel/index.ts";
+
+type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">;
+
+/**
+ * @param implied paths below the layer's root, "" is the root
+ * @param parent where what lies below the layer is readable, relative to the working directory
+ */
+export function inheritDirectories(sys: InheritSys, implied: readonly string[], parent: string): void {
+  // Deepest first: a time set on a directory stays when its parents are changed.
+  for (const path of [...implied].sort().reverse()) {
+    const from = walk(parent, path);
+    if (from !== undefined) copyAttributes(sys, from, `/${path}`);
+  }
+}
+
+/** The path below `parent` if every part of it is a directory: no link is followed, for it would lead outside. */
+export function walk(parent: string, path: string): string | undefined {
+  let at = parent;
+  for (const part of path.split("/")) {
+    if (part !== "") at += `/${part}`;
+    if (fs.lstatSync(at, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  }
+  return at;
+}
+
+function copyAttributes(sys: InheritSys, from: string, to: string): void {
+  const stat = fs.lstatSync(from, { bigint: true });
+  if (!fs.lstatSync(to).isDirectory()) return;
+  fs.lchownSync(to, Number(stat.uid), Number(stat.gid));
+  fs.chmodSync(to, Number(stat.mode & 0o7777n));
+  for (const name of attributesOf(sys, from)) sys.setXattr(to, name, sys.getXattr(from, name));
+  sys.setTimes(to, stat.mtimeNs, stat.mtimeNs);
+}
+
+function attributesOf(sys: InheritSys, path: string): readonly string[] {
+  try {
+    return sys
+      .listXattrs(path)
+      .filter((name) => !name.startsWith("trusted.overlay.") && name !== "security.selinux");
+  } catch (error) {
+    if (isErrno(error, "ENOTSUP", "EOPNOTSUPP")) return [];
+    throw error;
+  }
+}

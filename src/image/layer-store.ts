@@ -1,0 +1,305 @@
+/**
+ * Unpacked layers: `layers/HEX/fs`, HEX being the chain id's. A layer is prepared in a temporary directory by a confined
+ * child, synced, renamed, and then recorded; a directory without record is what a crash left, and is removed at start.
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import type { Sys } from "../kernel/index.ts";
+import { type Digest, digestHex, GantryError, parseDigest } from "../lib/index.ts";
+import type { Background } from "./background.ts";
+import { chainId } from "./chain-id.ts";
+import { runChild, streamChild } from "./child.ts";
+import type { ChildJob, MeasuredLayer, UnpackedLayer } from "./child-request.ts";
+import { decompress } from "./compression.ts";
+import { type ContentStore, syncDirectory } from "./content-store.ts";
+import { spendableBytes } from "./free-space.ts";
+import type { Holds } from "./holds.ts";
+import type { ImageRecords, LayerRow } from "./records.ts";
+import { type Digester, digested } from "./stream-digest.ts";
+import type { DiffLayerRequest, Hold, Layer } from "./types.ts";
+
+export interface LayerStoreParts {
+  readonly root: string;
+  readonly sys: Sys;
+  readonly records: ImageRecords;
+  readonly content: ContentStore;
+  readonly background: Background;
+  readonly holds: Holds;
+}
+
+export interface UnpackRequest {
+  /** A tar, plain or compressed. */
+  readonly source: AsyncIterable<Uint8Array>;
+  readonly parent: Digest | undefined;
+  /** What the uncompressed tar must hash to. */
+  readonly diffId: Digest | undefined;
+  /** A blob in the content store with the same bytes as `source`: recorded unless the layer can be made again without it. */
+  readonly blob: Digest | undefined;
+  readonly hold: Hold;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class LayerStore {
+  readonly #parts: LayerStoreParts;
+  readonly #layers: string;
+  /** Mount point of the children, each in its own mount namespace. */
+  readonly scratch: string;
+
+  constructor(parts: LayerStoreParts) {
+    this.#parts = parts;
+    this.#layers = join(parts.root, "layers");
+    this.scratch = join(parts.root, "scratch");
+    for (const dir of [this.#layers, this.scratch]) fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#reconcile();
+  }
+
+  /** @throws {GantryError} "not-found" */
+  row(id: Digest): LayerRow {
+    const row = this.#parts.records.layer(id);
+    if (row === undefined) throw new GantryError("not-found", `no such layer: ${id}`);
+    return row;
+  }
+
+  has(id: Digest): boolean {
+    return this.#parts.records.layer(id) !== undefined;
+  }
+
+  get(id: Digest): Layer {
+    return this.#describe(this.row(id));
+  }
+
+  /** The rows of a layer and all below it, top first. */
+  chain(top: Digest | undefined): readonly LayerRow[] {
+    const rows: LayerRow[] = [];
+    for (let at = top; at !== undefined; at = rows.at(-1)?.parent) rows.push(this.row(at));
+    return rows;
+  }
+
+  /** The directories of a layer and all below it, top first: an overlay's lower layers. */
+  lowers(top: Digest | undefined): readonly string[] {
+    return this.chain(top).map((row) => this.#dir(row.chainId));
+  }
+
+  /** Applies an archive as it came: its digest is the layer's. */
+  async unpack(request: UnpackRequest): Promise<Layer> {
+    const { parent, diffId, hold } = request;
+    const known = diffId === undefined ? undefined : this.#parts.records.layer(chainId(parent, diffId));
+    if (known !== undefined) return this.#keep(known, hold);
+    return this.#prepare(async (target) => {
+      const { unpacked, tar } = await this.#runUnpack(
+        request,
+        target,
+        request.blob === undefined ? "never" : "if-ours",
+      );
+      const isOurs = unpacked.canonical?.digest === tar.digest;
+      const blob = isOurs ? undefined : request.blob;
+      return this.#commit(
+        target,
+        { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob },
+        hold,
+      );
+    });
+  }
+
+  /** Applies an archive and names the layer by the tar that gantry makes of it, so that the archive need not be kept. */
+  async unpackAsOwn(request: UnpackRequest): Promise<Layer> {
+    return this.#prepare(async (target) => {
+      const { unpacked } = await this.#runUnpack(request, target, "always");
+      return this.#commitMeasured(target, unpacked.canonical, request);
+    });
+  }
+
+  /** Makes an upper directory a layer; undefined when it changes nothing. */
+  async diff({ upper, parent, hold, stubs, signal }: DiffLayerRequest): Promise<Layer | undefined> {
+    if (parent !== undefined) hold.keep(parent);
+    return this.#prepare(async (target) => {
+      fs.rmdirSync(target);
+      fs.renameSync(upper, target);
+      const work: ChildJob = { job: "diff-layer", target, parents: this.lowers(parent), stubs: stubs ?? [] };
+      const measured = (await runChild({ scratch: this.scratch, work, signal })) as MeasuredLayer | null;
+      return measured === null ? undefined : this.#commitMeasured(target, measured, { parent, hold });
+    });
+  }
+
+  /**
+   * The layer's uncompressed tar: from the archive that was kept, or made again from the directory.
+   * @throws {GantryError} "corrupt" at the end when the bytes are not those of the diff id
+   */
+  async *tar(row: LayerRow, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+    const work: ChildJob = { job: "layer-tar", target: this.#dir(row.chainId) };
+    const source =
+      row.blob === undefined
+        ? streamChild({ scratch: this.scratch, work, signal })
+        : decompress(this.#parts.content.read(row.blob), { maxBytes: row.tarSize });
+    const digester: Digester = { size: 0, digest: undefined };
+    yield* digested(source, digester);
+    if (digester.digest === row.diffId) return;
+    throw new GantryError(
+      "corrupt",
+      `layer ${row.diffId} has been changed on disk: its digest now is ${digester.digest}`,
+      {
+        hint: "remove the image and make or load it anew",
+      },
+    );
+  }
+
+  /** Deletes those of the layers, and then of their parents, that nothing needs; returns their chain ids. */
+  collect(candidates: readonly Digest[]): readonly Layer[] {
+    const { records, holds, content, background } = this.#parts;
+    const gone: LayerRow[] = [];
+    const queue = [...candidates];
+    records.transaction(() => {
+      for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+        const row = records.layer(id);
+        if (row === undefined || holds.has(id) || records.isLayerNeeded(id)) continue;
+        records.deleteLayer(id);
+        gone.push(row);
+        if (row.parent !== undefined) queue.push(row.parent);
+      }
+    });
+    for (const { chainId: id, blob } of gone) {
+      void background.remove(this.#discard(join(this.#layers, digestHex(id))));
+      if (blob !== undefined && !this.#blobsInUse.has(blob) && !records.isBlobNeeded(blob))
+        content.remove(blob);
+    }
+    return gone.map((row) => this.#describe(row));
+  }
+
+  /** Deletes all layers and blobs that nothing needs. */
+  collectAll(): readonly Layer[] {
+    const { records, content } = this.#parts;
+    const gone = this.collect(records.layers().map((row) => row.chainId));
+    content.collect((digest) => this.#blobsInUse.has(digest) || records.isBlobNeeded(digest));
+    return gone;
+  }
+
+  /** Blobs of archives that are being unpacked: no record tells of them yet. */
+  readonly #blobsInUse = new Set<Digest>();
+
+  /** Protects a blob while `work` runs; it is removed after it unless a layer's record needs it then. */
+  async withBlob<T>(blob: Digest, work: () => Promise<T>): Promise<T> {
+    const isFirst = !this.#blobsInUse.has(blob);
+    this.#blobsInUse.add(blob);
+    try {
+      return await work();
+    } finally {
+      if (isFirst) this.#blobsInUse.delete(blob);
+      if (isFirst && !this.#parts.records.isBlobNeeded(blob)) this.#parts.content.remove(blob);
+    }
+  }
+
+  #dir(id: Digest): string {
+    return join(this.#layers, digestHex(id), "fs");
+  }
+
+  #describe({ chainId: id, diffId, parent, size }: LayerRow): Layer {
+    return { chainId: id, diffId, parent, size, dir: this.#dir(id) };
+  }
+
+  #keep(row: LayerRow, hold: Hold): Layer {
+    hold.keep(row.chainId);
+    return this.#describe(row);
+  }
+
+  async #runUnpack(
+    { source, parent, diffId, hold, signal }: UnpackRequest,
+    target: string,
+    measure: "never" | "if-ours" | "always",
+  ): Promise<{
+    readonly unpacked: UnpackedLayer;
+    readonly tar: { readonly size: number; readonly digest: Digest };
+  }> {
+    if (parent !== undefined) hold.keep(parent);
+    const maxBytes = spendableBytes(this.#parts.sys, this.#layers);
+    const digester: Digester = { size: 0, digest: undefined };
+    const work: ChildJob = {
+      job: "unpack-layer",
+      target,
+      parents: this.lowers(parent),
+      maxBytes,
+      // A digest vouches for the length.
+      missingTrailer: diffId !== undefined,
+      measure,
+    };
+    const tar = digested(decompress(source, { maxBytes: maxBytes + tarOverheadBytes }), digester);
+    const unpacked = (await runChild({ scratch: this.scratch, work, source: tar, signal })) as UnpackedLayer;
+    const { digest } = digester;
+    if (digest === undefined) throw new GantryError("corrupt", "the archive was not read to its end");
+    if (diffId !== undefined && digest !== diffId) {
+      throw new GantryError("corrupt", `the layer has digest ${digest}, expected ${diffId}`, {
+        hint: "get or make the archive anew",
+      });
+    }
+    return { unpacked, tar: { size: digester.size, digest } };
+  }
+
+  /** A temporary layer directory for `work`; it is gone afterwards, whatever happens. */
+  async #prepare<T>(work: (target: string) => Promise<T>): Promise<T> {
+    const dir = this.#parts.content.temporaryPath("layer");
+    const target = join(dir, "fs");
+    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
+    // A umask must not decide on the mode of an image's root.
+    fs.chmodSync(target, 0o755);
+    try {
+      return await work(target);
+    } finally {
+      if (fs.existsSync(dir)) await this.#parts.background.remove(dir);
+    }
+  }
+
+  #commitMeasured(
+    target: string,
+    measured: MeasuredLayer | undefined,
+    { parent, hold }: { parent?: Digest | undefined; hold: Hold },
+  ): Layer {
+    if (measured === undefined) throw new GantryError("internal", "the child did not measure the layer");
+    const { digest, tarSize, size } = measured;
+    return this.#commit(
+      target,
+      { diffId: parseDigest(digest), tarSize, size, parent, blob: undefined },
+      hold,
+    );
+  }
+
+  /** Synchronous from the look whether the layer exists to its record: two makers of one layer cannot collide. */
+  #commit(target: string, made: Omit<LayerRow, "chainId">, hold: Hold): Layer {
+    const { records } = this.#parts;
+    const id = chainId(made.parent, made.diffId);
+    const known = records.layer(id);
+    if (known !== undefined) return this.#keep(known, hold);
+    const dir = join(this.#layers, digestHex(id));
+    fs.renameSync(join(target, ".."), dir);
+    syncDirectory(this.#layers);
+    const { diffId, parent, size, tarSize, blob } = made;
+    const row: LayerRow = { chainId: id, diffId, parent, size, tarSize, blob };
+    try {
+      records.transaction(() => records.insertLayer(row));
+    } catch (error) {
+      void this.#parts.background.remove(this.#discard(dir));
+      throw error;
+    }
+    return this.#keep(row, hold);
+  }
+
+  /** Out of the way at once; the result is to be deleted. */
+  #discard(dir: string): string {
+    const trash = this.#parts.content.temporaryPath("trash");
+    if (fs.existsSync(dir)) fs.renameSync(dir, trash);
+    return trash;
+  }
+
+  /** After a crash: temporary files, directories without record, blobs without layer. */
+  #reconcile(): void {
+    const { content, background, records } = this.#parts;
+    for (const name of fs.readdirSync(content.temporary))
+      void background.remove(join(content.temporary, name));
+    const recorded = new Set(records.layers().map((row) => digestHex(row.chainId)));
+    for (const name of fs.readdirSync(this.#layers)) {
+      if (!recorded.has(name)) void background.remove(this.#discard(join(this.#layers, name)));
+    }
+    content.collect((digest) => records.isBlobNeeded(digest));
+  }
+}
+
+/** Headers of an archive of which every file is empty come on top of the content. */
+const tarOverheadBytes = 2 ** 30;

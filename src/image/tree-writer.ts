@@ -1,0 +1,338 @@
+/**
+ * Applies tar events to the tree below `/`: runs in the confined child, whose root is the target. Only blocking calls, so
+ * that all of them happen on the confined thread. Whatever exists is replaced, never opened: a device or fifo that the
+ * archive made cannot be touched by its next entry.
+ */
+import * as fs from "node:fs";
+import {
+  GantryError,
+  isErrno,
+  messageOf,
+  type TarEntry,
+  type TarEvent,
+  toGantryError,
+} from "../lib/index.ts";
+import type { Owner } from "./child-request.ts";
+import type { Sys } from "../kernel/index.ts";
+import { archivePath, layerName, linkedPath } from "./tree-path.ts";
+
+export interface TreeWriterOptions {
+  readonly sys: Pick<Sys, "mknod" | "setXattr" | "setTimes">;
+  /**
+   * A layer: whiteouts become overlay's own, and a later entry replaces what an earlier one made. Else a living tree:
+   * names mean themselves, links to directories are kept, and no file takes a directory's place.
+   */
+  readonly layer: boolean;
+  /** Most bytes of content. */
+  readonly maxBytes: number;
+  /** Absolute path that the archive's paths are below: "" for the root. */
+  readonly base?: string;
+  /** Instead of the archive's. */
+  readonly owner?: Owner | undefined;
+}
+
+export interface TreeSummary {
+  readonly entries: number;
+  readonly bytes: number;
+  /** Directories that no entry described; "" is the root. */
+  readonly implied: readonly string[];
+}
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
+const nodeTypes = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
+const maxTimeNs = 2n ** 33n * 1_000_000_000n;
+/** As many links in a row as the kernel follows. */
+const maxHops = 40;
+const opaqueXattr = "trusted.overlay.opaque";
+const opaqueValue = Buffer.from("y");
+
+export class TreeWriter {
+  readonly #options: TreeWriterOptions;
+  readonly #implied = new Set<string>([""]);
+  /** Set when all else is done: what is made inside a directory changes its time. */
+  readonly #dirTimes = new Map<string, bigint>();
+  /** The parent of the last entry, found to be without links that lead outside. */
+  #lastParent: string | undefined;
+  #entries = 0;
+  #bytes = 0;
+  #file: { readonly fd: number; readonly path: string; written: number } | undefined;
+
+  constructor(options: TreeWriterOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {GantryError} that names the entry */
+  apply(event: TarEvent): void {
+    try {
+      this.#apply(event);
+    } catch (error) {
+      if (error instanceof GantryError) throw error;
+      if (isErrno(error, "ENOSPC", "EDQUOT")) throw noSpace(event.entry, error);
+      const refused = isErrno(error, "ENAMETOOLONG", "EINVAL", "ELOOP", "ENOTDIR");
+      const doing = `unpack ${JSON.stringify(event.entry.path)}`;
+      throw refused
+        ? new GantryError("corrupt", `${doing}: ${messageOf(error)}`, { cause: error })
+        : toGantryError(error, doing);
+    }
+  }
+
+  #apply(event: TarEvent): void {
+    switch (event.kind) {
+      case "entry":
+        return this.#begin(event.entry);
+      case "data":
+        return this.#write(event.offset, event.bytes);
+      case "end":
+        return this.#end(event.entry);
+    }
+  }
+
+  finish(): TreeSummary {
+    for (const [path, timeNs] of [...this.#dirTimes].reverse()) {
+      // A later entry may have replaced the directory.
+      if (isDirectory(path)) this.#options.sys.setTimes(path, timeNs, timeNs);
+    }
+    return { entries: this.#entries, bytes: this.#bytes, implied: [...this.#implied] };
+  }
+
+  #begin(entry: TarEntry): void {
+    this.#entries++;
+    const parts = archivePath(entry.path);
+    const name = parts.at(-1);
+    if (name === undefined) return this.#root(entry);
+    const parent = parts.slice(0, -1);
+    if (this.#options.layer) this.#refuseLinks(parent, entry.path);
+    this.#makeParents(parent);
+    if (this.#options.layer && this.#whiteout(parent, name)) return;
+    const path = this.#path(parts);
+    // A link to a directory stands for it, and keeps what it points to as it is.
+    if (!this.#options.layer && entry.type === "dir" && isLinkToDirectory(path)) return;
+    this.#make(entry, path);
+    if (entry.type !== "file" && entry.type !== "hardlink") this.#dress(entry, path);
+    if (entry.type === "dir") this.#implied.delete(parts.join("/"));
+  }
+
+  #path(parts: readonly string[]): string {
+    return `${this.#options.base ?? ""}/${parts.join("/")}`;
+  }
+
+  #root(entry: TarEntry): void {
+    if (entry.type !== "dir") throw new GantryError("corrupt", "the archive's root is not a directory");
+    this.#implied.delete("");
+    this.#dress(entry, this.#path([]));
+  }
+
+  /** In a layer, no entry is made through a link that leads outside; the chroot would keep it inside, but it is no honest archive. */
+  #refuseLinks(parent: readonly string[], entry: string): void {
+    const key = parent.join("/");
+    if (key === this.#lastParent) return;
+    for (let depth = 1; depth <= parent.length; depth++) {
+      let parts = parent.slice(0, depth);
+      for (let hops = 0; hops < maxHops; hops++) {
+        const target = readLink(this.#path(parts));
+        if (target === undefined) break;
+        parts = [...linkedPath(parts, target, entry)];
+      }
+    }
+    this.#lastParent = key;
+  }
+
+  #makeParents(parts: readonly string[]): void {
+    const path = this.#path(parts);
+    if (parts.length === 0 || isDirectory(path, true)) return;
+    this.#makeParents(parts.slice(0, -1));
+    // In a layer, a whiteout or file of an earlier entry gives way to the directory that the archive needs.
+    const hidden = this.#options.layer && isWhiteout(path);
+    this.#replacing(path, () => fs.mkdirSync(path, 0o755));
+    if (hidden) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+    const { owner } = this.#options;
+    if (owner !== undefined) fs.lchownSync(path, owner.uid, owner.gid);
+    this.#implied.add(parts.join("/"));
+    this.#entries++;
+  }
+
+  /** Handles the names that hide files of lower layers; false for a plain name. */
+  #whiteout(parent: readonly string[], name: string): boolean {
+    const meaning = layerName(name);
+    if (meaning.kind === "plain") return false;
+    const dir = this.#path(parent);
+    if (meaning.kind === "opaque") this.#options.sys.setXattr(dir, opaqueXattr, opaqueValue);
+    else if (meaning.kind === "whiteout") {
+      const path = this.#path([...parent, meaning.hides]);
+      try {
+        this.#options.sys.mknod(path, nodeTypes.char, 0, 0);
+      } catch (error) {
+        if (!isErrno(error, "EEXIST")) throw error;
+        // A whiteout hides lower layers only: what this layer holds itself stays, and hides as a whole.
+        if (isDirectory(path)) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+      }
+    }
+    return true;
+  }
+
+  #make(entry: TarEntry, path: string): void {
+    switch (entry.type) {
+      case "file":
+        return this.#open(entry, path);
+      case "dir":
+        return this.#makeDir(path);
+      case "symlink":
+        return this.#replacing(path, () => fs.symlinkSync(entry.linkPath, path));
+      case "hardlink":
+        return this.#link(entry, path);
+      case "char":
+      case "block":
+      case "fifo": {
+        const kind = nodeTypes[entry.type];
+        return this.#replacing(path, () =>
+          this.#options.sys.mknod(path, kind | 0o600, entry.devMajor, entry.devMinor),
+        );
+      }
+    }
+  }
+
+  #open(entry: TarEntry, path: string): void {
+    if (this.#bytes + entry.size > this.#options.maxBytes) {
+      throw noSpace(entry, undefined);
+    }
+    this.#bytes += entry.size;
+    this.#replacing(path, () => {
+      this.#file = {
+        fd: fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+        path,
+        written: 0,
+      };
+    });
+  }
+
+  #makeDir(path: string): void {
+    if (isDirectory(path)) return;
+    const hidden = this.#options.layer && isWhiteout(path);
+    this.#replacing(path, () => fs.mkdirSync(path, 0o700));
+    // The layer hid the lower directory and made a new one: nothing of the old may shine through.
+    if (hidden) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+  }
+
+  #link(entry: TarEntry, path: string): void {
+    const target = this.#path(archivePath(entry.linkPath));
+    if (target === path)
+      throw new GantryError("corrupt", `hard link ${JSON.stringify(entry.path)} points to itself`);
+    try {
+      this.#replacing(path, () => fs.linkSync(target, path));
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "EPERM", "ENOTDIR", "ELOOP", "EXDEV")) throw error;
+      throw new GantryError(
+        "corrupt",
+        `hard link ${JSON.stringify(entry.path)} to ${JSON.stringify(entry.linkPath)}, which is not in the archive`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Runs `make`; when the path is taken, removes what is there and tries once more. */
+  #replacing(path: string, make: () => void): void {
+    try {
+      make();
+    } catch (error) {
+      if (!isErrno(error, "EEXIST")) throw error;
+      this.#lastParent = undefined;
+      if (!this.#options.layer && isDirectory(path)) {
+        throw new GantryError("conflict", `cannot overwrite directory ${path} with a file that is none`, {
+          cause: error,
+        });
+      }
+      removeAll(path);
+      make();
+    }
+  }
+
+  #write(offset: number, bytes: Uint8Array): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    for (let at = 0; at < bytes.length;)
+      at += fs.writeSync(file.fd, bytes, at, bytes.length - at, offset + at);
+    file.written = offset + bytes.length;
+  }
+
+  #end(entry: TarEntry): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    if (file.written < entry.size) fs.ftruncateSync(file.fd, entry.size);
+    fs.closeSync(file.fd);
+    this.#dress(entry, file.path);
+  }
+
+  /** Owner first: chown clears set-id bits and file capabilities. */
+  #dress(entry: TarEntry, path: string): void {
+    const { owner } = this.#options;
+    fs.lchownSync(path, owner?.uid ?? entry.uid, owner?.gid ?? entry.gid);
+    if (entry.type !== "symlink") fs.chmodSync(path, entry.mode);
+    for (const [name, value] of entry.xattrs) this.#setXattr(path, name, value);
+    const timeNs = entry.mtimeNs < 0n ? 0n : entry.mtimeNs > maxTimeNs ? maxTimeNs : entry.mtimeNs;
+    if (entry.type === "dir") this.#dirTimes.set(path, timeNs);
+    else this.#options.sys.setTimes(path, timeNs, timeNs);
+  }
+
+  #setXattr(path: string, name: string, value: Uint8Array): void {
+    // Overlay's own attributes redirect lookups: never taken from an archive.
+    if (name.startsWith("trusted.overlay.")) return;
+    try {
+      this.#options.sys.setXattr(path, name, value);
+    } catch (error) {
+      // The file system or the security module here lacks the attribute's kind, as peers have it: the file comes without.
+      if (!isErrno(error, "ENOTSUP", "EOPNOTSUPP", "EPERM")) throw error;
+    }
+  }
+}
+
+function noSpace(entry: TarEntry, cause: unknown): GantryError {
+  return new GantryError(
+    "exhausted",
+    `no space left on device: unpack ${JSON.stringify(entry.path)} (${entry.size} bytes)`,
+    {
+      hint: "free disk space, for example with: gantry system prune",
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}
+
+function isLinkToDirectory(path: string): boolean {
+  return fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && isDirectory(path, true);
+}
+
+/** @param follow count a symlink to a directory as one */
+function isDirectory(path: string, follow = false): boolean {
+  const stat = follow
+    ? fs.statSync(path, { throwIfNoEntry: false })
+    : fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true;
+}
+
+/** The target of a symlink; undefined for all else. */
+function readLink(path: string): string | undefined {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isSymbolicLink() === true ? fs.readlinkSync(path) : undefined;
+}
+
+function isWhiteout(path: string): boolean {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isCharacterDevice() === true && stat.rdev === 0;
+}
+
+/** Removes a file or a tree without following links. Not recursive in the language: depth is the archive's choice. */
+function removeAll(path: string): void {
+  const stack = [path];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    if (!isDirectory(top)) {
+      fs.unlinkSync(top);
+      stack.pop();
+      continue;
+    }
+    const names = fs.readdirSync(top);
+    if (names.length === 0) {
+      fs.rmdirSync(top);
+      stack.pop();
+    } else for (const name of names) stack.push(`${top}/${name}`);
+  }
+}
