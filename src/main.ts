@@ -26,3 +26,5 @@ async function runEngine(flags: readonly string[]): Promise<number> {
 }
 
 process.exitCode = await main();
+
+export {};

@@ -6,7 +6,10 @@ const plain = { root: "/var/lib/gantry", state: "/run/gantry", hosts: [], debug:
 test.each([
   [[], plain],
   [["--root", "/a/", "--state=/b"], { ...plain, root: "/a", state: "/b" }],
-  [["-H", "unix:///x", "--host=tcp://:1", "-Htcp://[::1]:2"], { ...plain, hosts: ["unix:///x", "tcp://:1", "tcp://[::1]:2"] }],
+  [
+    ["-H", "unix:///x", "--host=tcp://:1", "-Htcp://[::1]:2"],
+    { ...plain, hosts: ["unix:///x", "tcp://:1", "tcp://[::1]:2"] },
+  ],
   [["-D"], { ...plain, debug: true }],
   [["--debug=false", "--help"], { ...plain, help: true }],
 ])("%j", (words, want) => expect(parseEngineFlags(words)).toEqual(want));

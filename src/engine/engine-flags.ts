@@ -11,7 +11,12 @@ export interface EngineFlags {
   readonly help: boolean;
 }
 
-const withValue: Readonly<Record<string, "root" | "state" | "host">> = { "--root": "root", "--state": "state", "--host": "host", "-H": "host" };
+const withValue: Readonly<Record<string, "root" | "state" | "host">> = {
+  "--root": "root",
+  "--state": "state",
+  "--host": "host",
+  "-H": "host",
+};
 
 /** @throws {GantryError} "invalid", worded as docker words it */
 export function parseEngineFlags(words: readonly string[]): EngineFlags {
@@ -29,7 +34,10 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
       else values[name] = given;
     } else if (flag === "--debug" || flag === "-D") debug = booleanOf(flag, value);
     else if (flag === "--help" || flag === "-h") help = true;
-    else throw invalid(flag.startsWith("-") ? `unknown flag: ${flag}` : `'engine' accepts no arguments: ${flag}`);
+    else
+      throw invalid(
+        flag.startsWith("-") ? `unknown flag: ${flag}` : `'engine' accepts no arguments: ${flag}`,
+      );
   }
   return { root: clean(values.root), state: clean(values.state), hosts, debug, help };
 }

@@ -46,7 +46,8 @@ export async function main(words: readonly string[], help: () => Promise<string>
 }
 
 async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger: Logger): Promise<number> {
-  if (process.getuid?.() !== 0) throw new GantryError("denied", "the engine must run as root", { hint: "run it with sudo" });
+  if (process.getuid?.() !== 0)
+    throw new GantryError("denied", "the engine must run as root", { hint: "run it with sudo" });
   process.umask(0o022);
   surviveBugs(logger);
   const ended = untilSignal();
@@ -61,7 +62,11 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
   try {
     for (const address of [...extra, own]) {
       if (!isLoopback(address)) {
-        logger.warn("engine.exposed", { message: "the API is reachable from other machines without any authentication: whoever reaches it is root here", ...address });
+        logger.warn("engine.exposed", {
+          message:
+            "the API is reachable from other machines without any authentication: whoever reaches it is root here",
+          ...address,
+        });
       }
       const server = createServer();
       await listen(server, address);
@@ -81,7 +86,10 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
 
 /** @throws {GantryError} "denied" and the like, naming the directory */
 function prepareDirectories({ root, state }: EngineFlags): void {
-  for (const [path, mode] of [[root, 0o711], [state, 0o711]] as const) {
+  for (const [path, mode] of [
+    [root, 0o711],
+    [state, 0o711],
+  ] as const) {
     try {
       mkdirSync(path, { recursive: true, mode });
       // Others may pass through to the socket, and see nothing.
@@ -104,7 +112,10 @@ function untilSignal(): Promise<string> {
  */
 function surviveBugs(logger: Logger): void {
   const tell = (thrown: unknown): void =>
-    logger.error("engine.bug", { message: messageOf(thrown), stack: thrown instanceof Error ? thrown.stack : undefined });
+    logger.error("engine.bug", {
+      message: messageOf(thrown),
+      stack: thrown instanceof Error ? thrown.stack : undefined,
+    });
   process.on("uncaughtException", tell);
   process.on("unhandledRejection", tell);
 }

@@ -6,8 +6,12 @@ import type { Engine } from "./engine.ts";
 import type { EnginePaths } from "./paths.ts";
 
 /** Ends and removes all containers, then the networks with their bridges and rules. Images and volumes are files of the root. */
-export async function uninstallEngine({ containers, networks }: Pick<Engine, "containers" | "networks">): Promise<void> {
-  for (const { record } of containers.list()) await containers.remove(record.id, { force: true, volumes: true });
+export async function uninstallEngine({
+  containers,
+  networks,
+}: Pick<Engine, "containers" | "networks">): Promise<void> {
+  for (const { record } of containers.list())
+    await containers.remove(record.id, { force: true, volumes: true });
   await networks.deleteAll();
 }
 

@@ -24,7 +24,11 @@ function part<T extends object>(name: string, members: Partial<T>): T {
   }) as T;
 }
 
-export type Parts = { readonly [K in "containers" | "execs" | "images" | "trees" | "networks" | "volumes" | "builder"]?: Partial<ApiEngine[K]> };
+export type Parts = {
+  readonly [K in "containers" | "execs" | "images" | "trees" | "networks" | "volumes" | "builder"]?: Partial<
+    ApiEngine[K]
+  >;
+};
 
 export interface TestApi {
   readonly path: string;
@@ -58,7 +62,8 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
   };
   const server: Server = createApi(engine, { debug: false })();
   await new Promise<void>((resolve) => void server.listen(path, resolve));
-  const request = (target: string, init: RequestInit = {}): Promise<Response> => fetch(`http://engine${target}`, { ...init, unix: path });
+  const request = (target: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`http://engine${target}`, { ...init, unix: path });
   return {
     path,
     events,
@@ -67,7 +72,9 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     post: (target, body) =>
       request(target, {
         method: "POST",
-        ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+        ...(body === undefined
+          ? {}
+          : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
       }),
     stop() {
       server.close();
@@ -92,7 +99,13 @@ export function sampleView(change: Partial<ContainerView> = {}): ContainerView {
   };
 }
 
-export const exitedWith = (exitCode: number): Exited => ({ exitCode, signal: 0, oomKilled: false, atMs: 0, lostLogLines: 0 });
+export const exitedWith = (exitCode: number): Exited => ({
+  exitCode,
+  signal: 0,
+  oomKilled: false,
+  atMs: 0,
+  lostLogLines: 0,
+});
 
 /** A session that a test plays the container of. */
 export class FakeSession implements AttachSession {
@@ -185,7 +198,8 @@ export class RawClient {
   async until(fits: (heard: Buffer) => boolean, what: string): Promise<Buffer> {
     const deadline = Date.now() + waitMs;
     while (!fits(this.#heard)) {
-      if (Date.now() > deadline || this.#ended) throw new Error(`${what} did not come; heard ${JSON.stringify(this.#heard.toString("latin1"))}`);
+      if (Date.now() > deadline || this.#ended)
+        throw new Error(`${what} did not come; heard ${JSON.stringify(this.#heard.toString("latin1"))}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         setTimeout(resolve, 50);
@@ -205,8 +219,14 @@ export class RawClient {
   /** Waits for exactly this, and takes it away. */
   async hear(want: string | Uint8Array): Promise<void> {
     const bytes = Buffer.from(want);
-    const heard = await this.until((all) => all.length >= bytes.length, JSON.stringify(bytes.toString("latin1")));
-    if (!heard.subarray(0, bytes.length).equals(bytes)) throw new Error(`heard ${JSON.stringify(heard.toString("latin1"))} instead of ${JSON.stringify(bytes.toString("latin1"))}`);
+    const heard = await this.until(
+      (all) => all.length >= bytes.length,
+      JSON.stringify(bytes.toString("latin1")),
+    );
+    if (!heard.subarray(0, bytes.length).equals(bytes))
+      throw new Error(
+        `heard ${JSON.stringify(heard.toString("latin1"))} instead of ${JSON.stringify(bytes.toString("latin1"))}`,
+      );
     this.#heard = heard.subarray(bytes.length);
   }
 

@@ -5,8 +5,22 @@ import { type Filters, fitsName } from "./filters.ts";
 import type { ContainerView } from "./wire-container.ts";
 
 export const containerFilters = [
-  "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "label!", "name", "network",
-  "publish", "since", "status", "volume",
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "label!",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+  "volume",
 ] as const;
 
 const statuses = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
@@ -42,12 +56,17 @@ export function selectContainers(
 }
 
 function isUp(view: ContainerView): boolean {
-  return view.state.status === "running" || view.state.status === "paused" || view.state.status === "restarting";
+  return (
+    view.state.status === "running" || view.state.status === "paused" || view.state.status === "restarting"
+  );
 }
 
 function predicateOf(filters: Filters, lookups: Lookups): (view: ContainerView) => boolean {
   for (const status of filters.values("status")) {
-    if (!statuses.includes(status)) throw new GantryError("invalid", `invalid filter 'status=${status}'`, { hint: `one of: ${statuses.join(" ")}` });
+    if (!statuses.includes(status))
+      throw new GantryError("invalid", `invalid filter 'status=${status}'`, {
+        hint: `one of: ${statuses.join(" ")}`,
+      });
   }
   const exited = filters.values("exited").map((code) => {
     if (!/^\d{1,3}$/.test(code)) throw new GantryError("invalid", `invalid filter 'exited=${code}'`);
@@ -70,10 +89,18 @@ function predicateOf(filters: Filters, lookups: Lookups): (view: ContainerView) 
       task !== true &&
       filters.some("health", (health) => health === "none") &&
       (ancestors === undefined || ancestors(view)) &&
-      filters.some("volume", (wish) => mounts.some((mount) => mount.name === wish || mount.target === wish || mount.source === wish)) &&
+      filters.some("volume", (wish) =>
+        mounts.some((mount) => mount.name === wish || mount.target === wish || mount.source === wish),
+      ) &&
       filters.some("network", (wish) => isIn(view, wish)) &&
-      filters.some("publish", (wish) => (endpoint?.ports ?? []).some((port) => fitsPort(wish, port.containerPort, port.protocol))) &&
-      filters.some("expose", (wish) => Object.keys(record.config.ExposedPorts).some((port) => fitsPort(wish, Number.parseInt(port, 10), port.split("/")[1] ?? "tcp")))
+      filters.some("publish", (wish) =>
+        (endpoint?.ports ?? []).some((port) => fitsPort(wish, port.containerPort, port.protocol)),
+      ) &&
+      filters.some("expose", (wish) =>
+        Object.keys(record.config.ExposedPorts).some((port) =>
+          fitsPort(wish, Number.parseInt(port, 10), port.split("/")[1] ?? "tcp"),
+        ),
+      )
     );
   };
 }
@@ -84,13 +111,18 @@ function createdAt(reference: string | undefined, { container }: Lookups): numbe
 
 function isIn({ record, endpoint }: ContainerView, wish: string): boolean {
   const mode = record.host.NetworkMode === "default" ? "bridge" : record.host.NetworkMode;
-  return mode === wish || endpoint?.networkName === wish || (endpoint !== undefined && wish.length >= 12 && endpoint.networkId.startsWith(wish));
+  return (
+    mode === wish ||
+    endpoint?.networkName === wish ||
+    (endpoint !== undefined && wish.length >= 12 && endpoint.networkId.startsWith(wish))
+  );
 }
 
 /** `80`, `80/tcp`, `8000-8010/udp`. */
 function fitsPort(wish: string, port: number, protocol: string): boolean {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(wish);
-  if (match === null) throw new GantryError("invalid", `invalid filter: ${JSON.stringify(wish.slice(0, 40))} is no port`);
+  if (match === null)
+    throw new GantryError("invalid", `invalid filter: ${JSON.stringify(wish.slice(0, 40))} is no port`);
   const low = Number(match[1]);
   return port >= low && port <= Number(match[2] ?? low) && protocol === (match[3] ?? "tcp");
 }
@@ -103,6 +135,10 @@ function ancestorIds(filters: Filters, lookups: Lookups): ((view: ContainerView)
     ancestors.some((image) => {
       if (image.id === record.imageId) return true;
       const depth = image.lowers.length;
-      return depth > 0 && depth <= layers.length && image.lowers.every((dir, i) => layers[layers.length - depth + i] === dir);
+      return (
+        depth > 0 &&
+        depth <= layers.length &&
+        image.lowers.every((dir, i) => layers[layers.length - depth + i] === dir)
+      );
     });
 }

@@ -12,7 +12,10 @@ export function parseDetachKeys(text: string): readonly number[] {
     const control = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
     if (control !== undefined) return control.toUpperCase().charCodeAt(0) - 64;
     if (/^[\x20-\x7e]$/.test(key)) return key.charCodeAt(0);
-    throw new GantryError("invalid", `Invalid detach keys (${text.slice(0, 80)}): Unknown character: '${key.slice(0, 20)}'`);
+    throw new GantryError(
+      "invalid",
+      `Invalid detach keys (${text.slice(0, 80)}): Unknown character: '${key.slice(0, 20)}'`,
+    );
   });
 }
 

@@ -19,7 +19,10 @@ const statuses = {
 } as const satisfies Record<ErrorCode, number>;
 
 /** What `docker run` exits with when the container did not start. */
-const exitCodes: Partial<Record<ErrorCode, number>> = { "command-not-found": 127, "command-not-executable": 126 };
+const exitCodes: Partial<Record<ErrorCode, number>> = {
+  "command-not-found": 127,
+  "command-not-executable": 126,
+};
 
 export interface ErrorAnswer {
   readonly statusCode: number;
@@ -51,7 +54,9 @@ export function startMessage(code: ErrorCode, message: string): string {
     case "command-not-found":
       return words127.test(message) ? message : `${message}: executable file not found in $PATH`;
     case "command-not-executable":
-      return words126.test(message) && !words127.test(message) ? message : `${withoutWords(message)}: permission denied`;
+      return words126.test(message) && !words127.test(message)
+        ? message
+        : `${withoutWords(message)}: permission denied`;
     default:
       return withoutWords(message);
   }

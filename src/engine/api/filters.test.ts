@@ -85,5 +85,6 @@ describe("query", () => {
     ["2023-11-14T22:13:20.25Z", 1_700_000_000_250_000_000n],
   ])("time %j", (text, want) => expect(timeOf(new URLSearchParams({ t: text }), "t")).toBe(want));
 
-  test("no time", () => expect(() => timeOf(new URLSearchParams("t=yesterday"), "t")).toThrow("is not a time"));
+  test("no time", () =>
+    expect(() => timeOf(new URLSearchParams("t=yesterday"), "t")).toThrow("is not a time"));
 });

@@ -82,7 +82,8 @@ export function parseFilters(text: string | null, known: readonly string[]): Fil
   const values = new Map<string, readonly string[]>();
   if (text === null || text.trim() === "") return new Filters(values);
   for (const [name, list] of Object.entries(parseObject(text))) {
-    if (!known.includes(name)) throw new GantryError("invalid", `invalid filter '${name}'`, { hint: `one of: ${known.join(" ")}` });
+    if (!known.includes(name))
+      throw new GantryError("invalid", `invalid filter '${name}'`, { hint: `one of: ${known.join(" ")}` });
     values.set(name, valuesOf(name, list));
   }
   return new Filters(values);
@@ -95,12 +96,17 @@ function parseObject(text: string): object {
   } catch (error) {
     throw new GantryError("invalid", "invalid filter: not JSON", { cause: error });
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw invalid(text.slice(0, 100));
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw invalid(text.slice(0, 100));
   return parsed;
 }
 
 function valuesOf(name: string, list: unknown): readonly string[] {
-  const values: unknown[] = Array.isArray(list) ? list : typeof list === "object" && list !== null ? Object.keys(list) : [list];
+  const values: unknown[] = Array.isArray(list)
+    ? list
+    : typeof list === "object" && list !== null
+      ? Object.keys(list)
+      : [list];
   if (values.length > mostValues) throw invalid(`${name}: more than ${mostValues} values`);
   return values.map((value) => {
     if (typeof value !== "string") throw invalid(name);

@@ -12,7 +12,8 @@ test("frames come out whole however the stream is cut", () => {
     const frames = new ClientFrames();
     const got: string[] = [];
     for (let at = 0; at < stream.length; at += size) {
-      for (const { type, payload } of frames.push(stream.subarray(at, at + size))) got.push(`${type}:${payload.toString()}`);
+      for (const { type, payload } of frames.push(stream.subarray(at, at + size)))
+        got.push(`${type}:${payload.toString()}`);
     }
     expect(got).toEqual(["32:{}", "0:hello", "0:"]);
   }

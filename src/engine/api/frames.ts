@@ -31,12 +31,16 @@ export class ClientFrames {
 
   /** @throws {GantryError} "invalid" for what is no frame or too long */
   push(bytes: Uint8Array): ClientFrame[] {
-    let rest = this.#rest.length === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) : Buffer.concat([this.#rest, bytes]);
+    let rest =
+      this.#rest.length === 0
+        ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+        : Buffer.concat([this.#rest, bytes]);
     const frames: ClientFrame[] = [];
     while (rest.length >= 8) {
       const type = rest.readUInt8(0);
       const length = rest.readUInt32BE(4);
-      if (rest.readUIntBE(1, 3) !== 0) throw new GantryError("invalid", "the client sent something that is no frame");
+      if (rest.readUIntBE(1, 3) !== 0)
+        throw new GantryError("invalid", "the client sent something that is no frame");
       if (length > (type === frameType.run ? longestRun : longestOther)) {
         throw new GantryError("invalid", `the client sent a frame of ${length} bytes`);
       }

@@ -39,7 +39,9 @@ describe("attach with an upgrade", () => {
     const { api, session, asked } = await serveContainer(false);
     const client = new RawClient(api.path);
     client.upgrade("/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1");
-    expect(await client.head()).toMatch(/^HTTP\/1\.1 101 UPGRADED\r\nContent-Type: application\/vnd\.docker\.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n/);
+    expect(await client.head()).toMatch(
+      /^HTTP\/1\.1 101 UPGRADED\r\nContent-Type: application\/vnd\.docker\.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n/,
+    );
     await session.say(1, "out");
     await session.say(2, "err");
     await client.hear(Buffer.concat([frame(1, Buffer.from("out")), frame(2, Buffer.from("err"))]));
@@ -52,7 +54,12 @@ describe("attach with an upgrade", () => {
     await client.hear(frame(1, Buffer.from("late")));
     await session.end(exitedWith(0));
     expect(await client.rest()).toBe("");
-    expect(asked).toEqual([["a".repeat(64), { streams: { stdin: true, stdout: true, stderr: true }, logs: false, stream: true, detachKeys: "" }]]);
+    expect(asked).toEqual([
+      [
+        "a".repeat(64),
+        { streams: { stdin: true, stdout: true, stderr: true }, logs: false, stream: true, detachKeys: "" },
+      ],
+    ]);
   });
 
   test("old clients get the old media type", async () => {
@@ -145,15 +152,16 @@ describe("attach with an upgrade", () => {
     expect((await session.stdinEnded).length).toBeGreaterThanOrEqual(1 << 20);
   });
 
-  test.each([
-    ["/containers/web/attach?stream=1&detachKeys=ctrl-1", 400, "Invalid detach keys"],
-  ])("%s is refused as HTTP", async (path, status, message) => {
-    const { api } = await serveContainer(true);
-    const client = new RawClient(api.path);
-    client.upgrade(path);
-    expect(await client.head()).toStartWith(`HTTP/1.1 ${status}`);
-    expect(await client.rest()).toContain(message);
-  });
+  test.each([["/containers/web/attach?stream=1&detachKeys=ctrl-1", 400, "Invalid detach keys"]])(
+    "%s is refused as HTTP",
+    async (path, status, message) => {
+      const { api } = await serveContainer(true);
+      const client = new RawClient(api.path);
+      client.upgrade(path);
+      expect(await client.head()).toStartWith(`HTTP/1.1 ${status}`);
+      expect(await client.rest()).toContain(message);
+    },
+  );
 
   test("a paused container is a conflict", async () => {
     const { api } = await serveContainer(false, "paused");
@@ -168,7 +176,9 @@ describe("attach without an upgrade", () => {
   test("output is the body up to the end of the connection, without chunks", async () => {
     const { api, session } = await serveContainer(false);
     const client = new RawClient(api.path);
-    client.send("POST /containers/web/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    client.send(
+      "POST /containers/web/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    );
     const head = await client.head();
     expect(head).toStartWith("HTTP/1.1 200 OK\r\n");
     expect(head).toContain("application/vnd.docker.raw-stream");
@@ -189,8 +199,21 @@ describe("attach without an upgrade", () => {
 });
 
 describe("exec", () => {
-  const config = { cmd: ["sh"], env: [], user: "", workingDir: "", tty: false, privileged: false, attachStdin: true, attachStdout: true, attachStderr: true, detachKeys: "" };
-  async function serveExec(failure?: GantryError): Promise<{ api: TestApi; session: FakeSession; started: unknown[] }> {
+  const config = {
+    cmd: ["sh"],
+    env: [],
+    user: "",
+    workingDir: "",
+    tty: false,
+    privileged: false,
+    attachStdin: true,
+    attachStdout: true,
+    attachStderr: true,
+    detachKeys: "",
+  };
+  async function serveExec(
+    failure?: GantryError,
+  ): Promise<{ api: TestApi; session: FakeSession; started: unknown[] }> {
     const session = new FakeSession();
     const started: unknown[] = [];
     const api = await serveApi({
@@ -199,11 +222,21 @@ describe("exec", () => {
           started.push(["create", container, given]);
           return { id: "e1" };
         },
-        inspect: () => ({ id: "e1", containerId: "c1", config, running: false, exitCode: failure === undefined ? 0 : 127, pid: 0 }),
+        inspect: () => ({
+          id: "e1",
+          containerId: "c1",
+          config,
+          running: false,
+          exitCode: failure === undefined ? 0 : 127,
+          pid: 0,
+        }),
         start: async (id, options) => {
           started.push([id, options]);
           if (failure !== undefined) throw failure;
-          return { started: { pid: 1, startTime: "1", monitorPid: 2 }, ...(options.attach === undefined ? {} : { session }) };
+          return {
+            started: { pid: 1, startTime: "1", monitorPid: 2 },
+            ...(options.attach === undefined ? {} : { session }),
+          };
         },
         resize: (_, rows, cols) => void started.push(`${rows}x${cols}`),
       },
@@ -214,7 +247,14 @@ describe("exec", () => {
 
   test("create, start with an upgrade and a body, talk", async () => {
     const { api, session, started } = await serveExec();
-    const created = await api.post("/containers/c1/exec", { Cmd: ["sh"], AttachStdin: true, AttachStdout: true, AttachStderr: true, Env: ["A=b"], ConsoleSize: [1, 2] });
+    const created = await api.post("/containers/c1/exec", {
+      Cmd: ["sh"],
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Env: ["A=b"],
+      ConsoleSize: [1, 2],
+    });
     expect([created.status, await created.json()]).toEqual([201, { Id: "e1" }]);
     const client = new RawClient(api.path);
     client.upgrade("/exec/e1/start", { Detach: false, Tty: false, ConsoleSize: [24, 80] });
@@ -226,7 +266,10 @@ describe("exec", () => {
     expect(await session.stdinEnded).toBe("exit\n");
     await session.end(exitedWith(0));
     await client.rest();
-    expect(started.at(-1)).toEqual(["e1", { attach: { stdin: true, stdout: true, stderr: true }, rows: 24, cols: 80 }]);
+    expect(started.at(-1)).toEqual([
+      "e1",
+      { attach: { stdin: true, stdout: true, stderr: true }, rows: 24, cols: 80 },
+    ]);
   });
 
   test("detached: no streams, an empty answer", async () => {
@@ -237,13 +280,21 @@ describe("exec", () => {
   });
 
   test("what cannot be executed is told on the stream", async () => {
-    const { api } = await serveExec(new GantryError("command-not-found", 'exec: "nope": executable file not found in $PATH'));
+    const { api } = await serveExec(
+      new GantryError("command-not-found", 'exec: "nope": executable file not found in $PATH'),
+    );
     const client = new RawClient(api.path);
     client.upgrade("/exec/e1/start", {});
     expect(await client.head()).toStartWith("HTTP/1.1 101");
-    await client.hear(frame(1, Buffer.from('OCI runtime exec failed: exec: "nope": executable file not found in $PATH\r\n')));
+    await client.hear(
+      frame(1, Buffer.from('OCI runtime exec failed: exec: "nope": executable file not found in $PATH\r\n')),
+    );
     expect(await client.rest()).toBe("");
-    expect(await (await api.fetch("/exec/e1/json")).json()).toMatchObject({ ID: "e1", ExitCode: 127, Running: false });
+    expect(await (await api.fetch("/exec/e1/json")).json()).toMatchObject({
+      ID: "e1",
+      ExitCode: 127,
+      Running: false,
+    });
   });
 
   test("other failures are HTTP errors", async () => {

@@ -27,7 +27,11 @@ export const mediaTypes = {
  * @param framed with a header before each piece; a terminal's output goes out as it is
  * @returns resolved at the end of the session or of the client
  */
-export function feedOutput(session: AttachSession, sink: Writable, framed: boolean): Promise<Exited | undefined> {
+export function feedOutput(
+  session: AttachSession,
+  sink: Writable,
+  framed: boolean,
+): Promise<Exited | undefined> {
   const ended = Promise.withResolvers<Exited | undefined>();
   sink.on("close", () => {
     session.close();
@@ -51,7 +55,11 @@ export function feedOutput(session: AttachSession, sink: Writable, framed: boole
 export function feedInput(
   session: AttachSession,
   source: Readable,
-  options: { readonly head: Uint8Array; readonly detachKeys?: readonly number[]; readonly onDetach: () => void },
+  options: {
+    readonly head: Uint8Array;
+    readonly detachKeys?: readonly number[];
+    readonly onDetach: () => void;
+  },
 ): void {
   const scanner = options.detachKeys === undefined ? undefined : new DetachScanner(options.detachKeys);
   let open = true;
@@ -69,10 +77,12 @@ export function feedInput(
     if (!open || bytes.length === 0) return;
     source.pause();
     // A session that has ended takes nothing more; what is typed then goes nowhere, as in a pipe.
-    writing = writing.then(() => take(bytes)).then(
-      () => void source.resume(),
-      () => void source.resume(),
-    );
+    writing = writing
+      .then(() => take(bytes))
+      .then(
+        () => void source.resume(),
+        () => void source.resume(),
+      );
   };
   data(options.head);
   source.on("data", data);

@@ -23,7 +23,9 @@ export class HttpCounters {
     const lines = [
       "# HELP gantry_http_requests_total Requests answered by the engine's API.",
       "# TYPE gantry_http_requests_total counter",
-      ...[...this.#answered].sort().map(([labels, count]) => `gantry_http_requests_total{${labels}} ${count}`),
+      ...[...this.#answered]
+        .sort()
+        .map(([labels, count]) => `gantry_http_requests_total{${labels}} ${count}`),
       "# HELP gantry_http_requests_open Requests and joined sessions under way.",
       "# TYPE gantry_http_requests_open gauge",
       `gantry_http_requests_open ${this.#open}`,

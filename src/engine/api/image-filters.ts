@@ -16,7 +16,12 @@ export interface ImageLookups {
  * @param all intermediate images of builds too
  * @returns newest first
  */
-export function selectImages(images: readonly ImageRecord[], text: string | null, all: boolean, lookups: ImageLookups): readonly ImageRecord[] {
+export function selectImages(
+  images: readonly ImageRecord[],
+  text: string | null,
+  all: boolean,
+  lookups: ImageLookups,
+): readonly ImageRecord[] {
   const filters = parseFilters(text, imageFilters);
   const parents = new Set(images.map((image) => image.parent));
   const fits = predicateOf(filters, lookups);
@@ -68,6 +73,7 @@ function fitsReference(patterns: readonly string[], name: string): boolean {
 /** Of an image with several names, only those that fit are shown. */
 function withMatchingNames(image: ImageRecord, patterns: readonly string[]): ImageRecord {
   if (patterns.length === 0) return image;
-  const fitting = (names: readonly string[]): readonly string[] => names.filter((name) => fitsReference(patterns, name));
+  const fitting = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => fitsReference(patterns, name));
   return { ...image, repoTags: fitting(image.repoTags), repoDigests: fitting(image.repoDigests) };
 }

@@ -12,7 +12,11 @@ export interface ImagesUse {
 }
 
 /** @param users image ids of the containers, one entry a container */
-export function imagesUse(images: readonly ImageRecord[], layerOf: LayerOf, users: readonly string[]): ImagesUse {
+export function imagesUse(
+  images: readonly ImageRecord[],
+  layerOf: LayerOf,
+  users: readonly string[],
+): ImagesUse {
   const chains = new Map(images.map((image) => [image.id, chainOf(image, layerOf)]));
   const holders = new Map<string, number>();
   const sizes = new Map<string, number>();
@@ -33,7 +37,7 @@ export function imagesUse(images: readonly ImageRecord[], layerOf: LayerOf, user
 
 function chainOf(image: ImageRecord, layerOf: LayerOf): Layer[] {
   const layers: Layer[] = [];
-  for (let chainId = image.chainId; chainId !== undefined; ) {
+  for (let chainId = image.chainId; chainId !== undefined;) {
     const layer = layerOf(chainId);
     layers.push(layer);
     chainId = layer.parent;

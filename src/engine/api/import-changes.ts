@@ -9,11 +9,17 @@ export function parseChanges(lines: readonly string[]): ContainerDefaults {
   const draft: Draft = {};
   for (const line of lines) {
     const match = /^\s*([a-zA-Z]+)\s+(\S.*?)\s*$/s.exec(line);
-    if (match === null) throw new GantryError("invalid", `invalid change: ${JSON.stringify(line.slice(0, 200))} is no Dockerfile instruction`);
+    if (match === null)
+      throw new GantryError(
+        "invalid",
+        `invalid change: ${JSON.stringify(line.slice(0, 200))} is no Dockerfile instruction`,
+      );
     const [, word = "", rest = ""] = match;
     const apply = instructions[word.toUpperCase()];
     if (apply === undefined) {
-      throw new GantryError("invalid", `${word.toLowerCase()} is not a valid change command`, { hint: `one of: ${Object.keys(instructions).join(" ")}` });
+      throw new GantryError("invalid", `${word.toLowerCase()} is not a valid change command`, {
+        hint: `one of: ${Object.keys(instructions).join(" ")}`,
+      });
     }
     apply(draft, rest);
   }
@@ -23,12 +29,14 @@ export function parseChanges(lines: readonly string[]): ContainerDefaults {
 const instructions: Readonly<Record<string, (draft: Draft, rest: string) => void>> = {
   CMD: (draft, rest) => void (draft.Cmd = command(rest)),
   ENTRYPOINT: (draft, rest) => void (draft.Entrypoint = command(rest)),
-  ENV: (draft, rest) => void (draft.Env = [...(draft.Env ?? []), ...pairs(rest).map(([key, value]) => `${key}=${value}`)]),
+  ENV: (draft, rest) =>
+    void (draft.Env = [...(draft.Env ?? []), ...pairs(rest).map(([key, value]) => `${key}=${value}`)]),
   EXPOSE: (draft, rest) => void (draft.ExposedPorts = { ...draft.ExposedPorts, ...ports(rest) }),
   LABEL: (draft, rest) => void (draft.Labels = { ...draft.Labels, ...Object.fromEntries(pairs(rest)) }),
   STOPSIGNAL: (draft, rest) => void (draft.StopSignal = rest),
   USER: (draft, rest) => void (draft.User = rest),
-  VOLUME: (draft, rest) => void (draft.Volumes = { ...draft.Volumes, ...Object.fromEntries(words(rest).map((path) => [path, {}])) }),
+  VOLUME: (draft, rest) =>
+    void (draft.Volumes = { ...draft.Volumes, ...Object.fromEntries(words(rest).map((path) => [path, {}])) }),
   WORKDIR: (draft, rest) => void (draft.WorkingDir = rest),
 };
 
@@ -57,7 +65,8 @@ function ports(rest: string): Readonly<Record<string, object>> {
   return Object.fromEntries(
     rest.split(/\s+/).map((port) => {
       const match = /^(\d{1,5})(?:\/(tcp|udp))?$/.exec(port);
-      if (match === null || Number(match[1]) > 65535) throw new GantryError("invalid", `invalid port in a change: ${JSON.stringify(port)}`);
+      if (match === null || Number(match[1]) > 65535)
+        throw new GantryError("invalid", `invalid port in a change: ${JSON.stringify(port)}`);
       return [`${match[1] ?? ""}/${match[2] ?? "tcp"}`, {}];
     }),
   );
@@ -67,7 +76,9 @@ function ports(rest: string): Readonly<Record<string, object>> {
 function pairs(rest: string): readonly (readonly [string, string])[] {
   const old = /^([^\s=]+)\s+(.*)$/s.exec(rest);
   if (old !== null) return [[old[1] ?? "", old[2] ?? ""]];
-  return [...rest.matchAll(/([^\s=]+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:\\.|[^\s\\])*)/gs)].map(([, key = "", value = ""]) => [key, unquote(value)]);
+  return [...rest.matchAll(/([^\s=]+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:\\.|[^\s\\])*)/gs)].map(
+    ([, key = "", value = ""]) => [key, unquote(value)],
+  );
 }
 
 function unquote(value: string): string {

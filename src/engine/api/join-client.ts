@@ -23,7 +23,12 @@ export function streamType({ version }: Call, tty: boolean): string {
 }
 
 /** Joins an upgraded connection to a session, after the switching head was written. Resolves at the end. */
-export async function joinSocket(session: AttachSession, request: JoinRequest, socket: Duplex, head: Uint8Array): Promise<void> {
+export async function joinSocket(
+  session: AttachSession,
+  request: JoinRequest,
+  socket: Duplex,
+  head: Uint8Array,
+): Promise<void> {
   const ended = feedOutput(session, socket, !request.tty);
   if (request.stdin) {
     const detachKeys = request.tty ? { detachKeys: parseDetachKeys(request.detachKeys) } : {};
@@ -44,7 +49,11 @@ export async function joinSocket(session: AttachSession, request: JoinRequest, s
  * Joins an ordinary request to a session: its output is the body of the answer, up to the connection's end.
  * @throws {GantryError} "invalid" when the client wants stdin, which only an upgraded connection has
  */
-export async function joinResponse(session: AttachSession, request: JoinRequest, response: ServerResponse): Promise<void> {
+export async function joinResponse(
+  session: AttachSession,
+  request: JoinRequest,
+  response: ServerResponse,
+): Promise<void> {
   startRaw(response, mediaTypes.raw);
   await feedOutput(session, response, !request.tty);
   endConnection(response);
@@ -59,7 +68,10 @@ export function refuseStdin(stdin: boolean): void {
 }
 
 /** Sends the head of an answer that lasts to the connection's end, without chunks, as clients that hijack expect it. */
-export function startRaw(response: ServerResponse & { useChunkedEncodingByDefault?: boolean }, contentType: string): Writable {
+export function startRaw(
+  response: ServerResponse & { useChunkedEncodingByDefault?: boolean },
+  contentType: string,
+): Writable {
   response.useChunkedEncodingByDefault = false;
   response.shouldKeepAlive = false;
   response.writeHead(200, { "Content-Type": contentType, Connection: "close" });

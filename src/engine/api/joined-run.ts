@@ -60,7 +60,11 @@ export function parseRunFrame(payload: Buffer): RunFrame {
 }
 
 /** Serves one session. @param start runs what the RUN frame asks for */
-export function serveRun(socket: Duplex, head: Buffer, start: (run: RunFrame) => Promise<RunningProgram>): Promise<void> {
+export function serveRun(
+  socket: Duplex,
+  head: Buffer,
+  start: (run: RunFrame) => Promise<RunningProgram>,
+): Promise<void> {
   return new RunSession(socket, start).serve(head);
 }
 
@@ -86,7 +90,10 @@ class RunSession {
 
   async serve(head: Buffer): Promise<void> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new GantryError("timeout", "the client sent no RUN frame")), runDeadlineMs);
+    const timer = setTimeout(
+      () => reject(new GantryError("timeout", "the client sent no RUN frame")),
+      runDeadlineMs,
+    );
     this.#socket.on("close", () => {
       reject(new GantryError("canceled", "the client went away"));
       this.#program?.session?.close();
@@ -158,7 +165,8 @@ class RunSession {
   #takeRun([first, ...rest]: readonly ClientFrame[]): ClientFrame[] {
     this.#asked = true;
     try {
-      if (first?.type !== frameType.run) throw new GantryError("invalid", "the client's first frame must be RUN");
+      if (first?.type !== frameType.run)
+        throw new GantryError("invalid", "the client's first frame must be RUN");
       this.#run.resolve(parseRunFrame(first.payload));
     } catch (error) {
       this.#run.reject(error);

@@ -41,7 +41,10 @@ export class Fields {
   }
 
   integer(key: string, otherwise = 0): number {
-    return this.#typed(key, "an integer", (v): v is number => typeof v === "number" && Number.isSafeInteger(v)) ?? otherwise;
+    return (
+      this.#typed(key, "an integer", (v): v is number => typeof v === "number" && Number.isSafeInteger(v)) ??
+      otherwise
+    );
   }
 
   strings(key: string): readonly string[] {
@@ -90,9 +93,13 @@ export class Fields {
   refuseOthers(): void {
     for (const [key, value] of Object.entries(this.#values)) {
       if (this.#seen.has(key) || saysNothing(value)) continue;
-      throw new GantryError("unsupported", `${this.#name(key)} is not supported: ${JSON.stringify(value).slice(0, 120)}`, {
-        hint: "leave the option away",
-      });
+      throw new GantryError(
+        "unsupported",
+        `${this.#name(key)} is not supported: ${JSON.stringify(value).slice(0, 120)}`,
+        {
+          hint: "leave the option away",
+        },
+      );
     }
   }
 }
@@ -102,7 +109,8 @@ function isStringArray(value: unknown): value is string[] {
 }
 
 function saysNothing(value: unknown): boolean {
-  if (value === null || value === 0 || value === -1 || value === false || value === "" || value === "default") return true;
+  if (value === null || value === 0 || value === -1 || value === false || value === "" || value === "default")
+    return true;
   if (Array.isArray(value)) return value.every(saysNothing);
   return typeof value === "object" && Object.values(value).every(saysNothing);
 }

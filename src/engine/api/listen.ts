@@ -13,7 +13,8 @@ const longestSocketPath = 107;
 
 /** @throws {GantryError} "invalid" for anything but unix:///path and tcp://address:port */
 export function parseListenAddress(text: string): ListenAddress {
-  if (text.startsWith("unix://") || text.startsWith("/")) return { is: "unix", path: checkSocketPath(text.replace(/^unix:\/\//, "")) };
+  if (text.startsWith("unix://") || text.startsWith("/"))
+    return { is: "unix", path: checkSocketPath(text.replace(/^unix:\/\//, "")) };
   const match = /^tcp:\/\/(?:\[([0-9a-fA-F:.]+)\]|([^:/[\]]*))(?::(\d{1,5}))?\/?$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? "";
   const port = Number(match?.[3] ?? 2375);
@@ -46,7 +47,9 @@ export async function listen(server: Server, address: ListenAddress): Promise<vo
   } catch (error) {
     if (isErrno(error, "EADDRINUSE")) {
       const where = address.is === "unix" ? address.path : `${address.host}:${address.port}`;
-      throw new GantryError("conflict", `cannot listen on ${where}: the address is already in use`, { cause: error });
+      throw new GantryError("conflict", `cannot listen on ${where}: the address is already in use`, {
+        cause: error,
+      });
     }
     throw toGantryError(error, "listen");
   }
@@ -80,7 +83,9 @@ function refuseOther(path: string): void {
     if (isErrno(error, "ENOENT")) return;
     throw error;
   }
-  throw new GantryError("conflict", `${path} is there already and is no socket`, { hint: "remove it or choose another path" });
+  throw new GantryError("conflict", `${path} is there already and is no socket`, {
+    hint: "remove it or choose another path",
+  });
 }
 
 function started(server: Server, start: () => void): Promise<void> {

@@ -25,21 +25,31 @@ export function parseBuild(query: URLSearchParams): Omit<BuildRequest, "context"
     remove: flagOf(query, "rm", true),
     forceRemove: flagOf(query, "forcerm"),
     network: textOf(query, "networkmode") || "default",
-    extraHosts: query.getAll("extrahosts").flatMap((hosts) => hosts.split(",")).filter((host) => host !== ""),
+    extraHosts: query
+      .getAll("extrahosts")
+      .flatMap((hosts) => hosts.split(","))
+      .filter((host) => host !== ""),
     limits: limitsOf(query),
   };
 }
 
 function refuseUnsupported(query: URLSearchParams): void {
   if (textOf(query, "version") === "2" || query.has("session") || query.has("buildid")) {
-    throw new GantryError("unsupported", "this engine builds with the classic builder only, not with BuildKit", { hint: "set DOCKER_BUILDKIT=0" });
+    throw new GantryError(
+      "unsupported",
+      "this engine builds with the classic builder only, not with BuildKit",
+      { hint: "set DOCKER_BUILDKIT=0" },
+    );
   }
   if (flagOf(query, "squash")) throw new GantryError("unsupported", "squash is not supported");
-  if (!["", "null", "[]"].includes(textOf(query, "outputs"))) throw new GantryError("unsupported", "build outputs other than an image are not supported");
+  if (!["", "null", "[]"].includes(textOf(query, "outputs")))
+    throw new GantryError("unsupported", "build outputs other than an image are not supported");
   const isolation = textOf(query, "isolation");
-  if (isolation !== "" && isolation !== "default") throw new GantryError("invalid", `Unsupported isolation: ${JSON.stringify(isolation)}`);
+  if (isolation !== "" && isolation !== "default")
+    throw new GantryError("invalid", `Unsupported isolation: ${JSON.stringify(isolation)}`);
   const options = textOf(query, "securityopt");
-  if (!["", "null", "[]"].includes(options)) throw new GantryError("unsupported", "security options of a build are not supported");
+  if (!["", "null", "[]"].includes(options))
+    throw new GantryError("unsupported", "security options of a build are not supported");
 }
 
 function jsonOf(query: URLSearchParams, name: string): unknown {
@@ -86,6 +96,12 @@ function limitsOf(query: URLSearchParams): BuildLimits {
     ...(mems === "" ? {} : { cpusetMems: mems }),
     ...(ulimits.length === 0
       ? {}
-      : { ulimits: ulimits.map((one) => ({ name: one.string("Name"), soft: one.integer("Soft"), hard: one.integer("Hard") })) }),
+      : {
+          ulimits: ulimits.map((one) => ({
+            name: one.string("Name"),
+            soft: one.integer("Soft"),
+            hard: one.integer("Hard"),
+          })),
+        }),
   };
 }

@@ -47,10 +47,18 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
   const network = parseNetworking(fields, host.NetworkMode);
   fields.string("MacAddress");
   fields.refuseOthers();
-  return { name: name.replace(/^\//, ""), config, entrypointSet: fields.has("Entrypoint") && entrypoint.length > 0, host, network };
+  return {
+    name: name.replace(/^\//, ""),
+    config,
+    entrypointSet: fields.has("Entrypoint") && entrypoint.length > 0,
+    host,
+    network,
+  };
 }
 
-function parseIdentity(fields: Fields): Pick<ContainerConfig, "Hostname" | "Domainname" | "User" | "Image" | "Labels"> {
+function parseIdentity(
+  fields: Fields,
+): Pick<ContainerConfig, "Hostname" | "Domainname" | "User" | "Image" | "Labels"> {
   const hostname = fields.string("Hostname");
   if (hostname.length > 64 || /[^a-zA-Z0-9._-]/.test(hostname)) {
     throw new GantryError("invalid", `invalid hostname: ${JSON.stringify(hostname)}`);
@@ -75,7 +83,10 @@ function checkEnv(entry: string): string {
 
 function checkWorkingDir(path: string): string {
   if (path !== "" && !path.startsWith("/")) {
-    throw new GantryError("invalid", `the working directory '${path}' is invalid, it needs to be an absolute path`);
+    throw new GantryError(
+      "invalid",
+      `the working directory '${path}' is invalid, it needs to be an absolute path`,
+    );
   }
   return path;
 }
@@ -122,7 +133,14 @@ function parseHostConfig(fields: Fields): HostConfig {
 
 /** Fields without meaning on Linux or for us, which clients send with values that change nothing. */
 function ignorable(fields: Fields): void {
-  for (const key of ["ConsoleSize", "ContainerIDFile", "Isolation", "VolumeDriver", "MemorySwappiness", "CgroupnsMode"]) {
+  for (const key of [
+    "ConsoleSize",
+    "ContainerIDFile",
+    "Isolation",
+    "VolumeDriver",
+    "MemorySwappiness",
+    "CgroupnsMode",
+  ]) {
     fields.raw(key);
   }
   const runtime = fields.string("Runtime");
@@ -130,15 +148,28 @@ function ignorable(fields: Fields): void {
     throw new GantryError("invalid", `unknown or invalid runtime name: ${runtime}`);
   }
   const userns = fields.string("UsernsMode");
-  if (userns !== "" && userns !== "host") throw new GantryError("unsupported", `UsernsMode ${userns} is not supported`);
+  if (userns !== "" && userns !== "host")
+    throw new GantryError("unsupported", `UsernsMode ${userns} is not supported`);
 }
 
-function parseSecurity(fields: Fields): Pick<
+function parseSecurity(
+  fields: Fields,
+): Pick<
   HostConfig,
-  "Privileged" | "CapAdd" | "CapDrop" | "SecurityOpt" | "GroupAdd" | "Sysctls" | "ReadonlyRootfs" | "IpcMode" | "PidMode" | "UTSMode"
+  | "Privileged"
+  | "CapAdd"
+  | "CapDrop"
+  | "SecurityOpt"
+  | "GroupAdd"
+  | "Sysctls"
+  | "ReadonlyRootfs"
+  | "IpcMode"
+  | "PidMode"
+  | "UTSMode"
 > {
   for (const option of fields.strings("SecurityOpt")) {
-    const known = /^(no-new-privileges([:=](true|false))?|seccomp[:=].*|label[:=]disable|apparmor[:=]unconfined|systempaths[:=]unconfined)$/s;
+    const known =
+      /^(no-new-privileges([:=](true|false))?|seccomp[:=].*|label[:=]disable|apparmor[:=]unconfined|systempaths[:=]unconfined)$/s;
     if (!known.test(option)) throw new GantryError("unsupported", `SecurityOpt ${option} is not supported`);
   }
   return {
@@ -149,14 +180,16 @@ function parseSecurity(fields: Fields): Pick<
     GroupAdd: fields.strings("GroupAdd"),
     Sysctls: fields.stringMap("Sysctls"),
     ReadonlyRootfs: fields.boolean("ReadonlyRootfs"),
-    IpcMode: oneOf(fields.string("IpcMode"), "IpcMode", ["", "private", "shareable", "host", "none"]) || "private",
+    IpcMode:
+      oneOf(fields.string("IpcMode"), "IpcMode", ["", "private", "shareable", "host", "none"]) || "private",
     PidMode: oneOf(fields.string("PidMode"), "PidMode", ["", "host"]),
     UTSMode: oneOf(fields.string("UTSMode"), "UTSMode", ["", "host"]),
   };
 }
 
 function oneOf(value: string, name: string, allowed: readonly string[]): string {
-  if (!allowed.includes(value)) throw new GantryError("invalid", `invalid ${name}: ${value}`, { hint: `one of: ${allowed.join(" ")}` });
+  if (!allowed.includes(value))
+    throw new GantryError("invalid", `invalid ${name}: ${value}`, { hint: `one of: ${allowed.join(" ")}` });
   return value;
 }
 
@@ -171,7 +204,9 @@ function parseStorage(fields: Fields): Pick<HostConfig, "Binds" | "Mounts" | "Tm
 function parseMountRequest(fields: Fields): MountRequest {
   const type = fields.string("Type");
   if (type !== "bind" && type !== "volume" && type !== "tmpfs") {
-    throw new GantryError("unsupported", `mount type ${JSON.stringify(type)} is not supported`, { hint: "bind, volume or tmpfs" });
+    throw new GantryError("unsupported", `mount type ${JSON.stringify(type)} is not supported`, {
+      hint: "bind, volume or tmpfs",
+    });
   }
   const bind = fields.object("BindOptions");
   const volume = fields.object("VolumeOptions");
@@ -181,7 +216,10 @@ function parseMountRequest(fields: Fields): MountRequest {
     Source: fields.string("Source"),
     Target: fields.string("Target"),
     ReadOnly: fields.boolean("ReadOnly"),
-    BindOptions: { Propagation: bind.string("Propagation"), CreateMountpoint: bind.boolean("CreateMountpoint") },
+    BindOptions: {
+      Propagation: bind.string("Propagation"),
+      CreateMountpoint: bind.boolean("CreateMountpoint"),
+    },
     VolumeOptions: { NoCopy: volume.boolean("NoCopy") },
     TmpfsOptions: { SizeBytes: tmpfs.integer("SizeBytes"), Mode: tmpfs.integer("Mode") },
   };
@@ -204,17 +242,21 @@ function parsePortBindings(fields: Fields): Readonly<Record<string, readonly Por
 function parseLogConfig(fields: Fields): HostConfig["LogConfig"] {
   const Type = fields.string("Type") || "json-file";
   if (!["json-file", "local", "none"].includes(Type)) {
-    throw new GantryError("unsupported", `logger: no log driver named '${Type}' is registered`, { hint: "json-file, local or none" });
+    throw new GantryError("unsupported", `logger: no log driver named '${Type}' is registered`, {
+      hint: "json-file, local or none",
+    });
   }
   const Config = fields.stringMap("Config");
   for (const key of Object.keys(Config)) {
-    if (key !== "max-size" && key !== "max-file") throw new GantryError("invalid", `unknown log opt '${key}' for ${Type} log driver`);
+    if (key !== "max-size" && key !== "max-file")
+      throw new GantryError("invalid", `unknown log opt '${key}' for ${Type} log driver`);
   }
   return { Type, Config };
 }
 
 function checkExtraHost(entry: string): string {
-  if (!/^[^:=\s]+[:=].+$/.test(entry)) throw new GantryError("invalid", `bad format for add-host: "${entry}"`);
+  if (!/^[^:=\s]+[:=].+$/.test(entry))
+    throw new GantryError("invalid", `bad format for add-host: "${entry}"`);
   return entry;
 }
 
@@ -222,7 +264,10 @@ function parseNetworking(fields: Fields, mode: string): NetworkRequest {
   const endpoints = fields.object("NetworkingConfig").object("EndpointsConfig");
   const names = endpoints.keys();
   if (names.length > 1) {
-    throw new GantryError("unsupported", `a container in several networks at once is not supported: ${names.join(", ")}`);
+    throw new GantryError(
+      "unsupported",
+      `a container in several networks at once is not supported: ${names.join(", ")}`,
+    );
   }
   // Clients name the endpoint as NetworkMode does; `default` means `bridge`.
   const endpoint = endpoints.object(names[0] ?? mode);

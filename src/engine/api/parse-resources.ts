@@ -5,17 +5,38 @@ import { defaultHostConfig } from "../create-defaults.ts";
 import type { Fields } from "./json-fields.ts";
 
 /** @throws {GantryError} "invalid", worded as dockerd does */
-export function parseResources(fields: Fields): Pick<
+export function parseResources(
+  fields: Fields,
+): Pick<
   HostConfig,
-  "Memory" | "MemorySwap" | "MemoryReservation" | "NanoCpus" | "CpuShares" | "CpuPeriod" | "CpuQuota" | "CpusetCpus" | "CpusetMems" | "PidsLimit" | "OomScoreAdj" | "Ulimits" | "ShmSize" | "Devices"
+  | "Memory"
+  | "MemorySwap"
+  | "MemoryReservation"
+  | "NanoCpus"
+  | "CpuShares"
+  | "CpuPeriod"
+  | "CpuQuota"
+  | "CpusetCpus"
+  | "CpusetMems"
+  | "PidsLimit"
+  | "OomScoreAdj"
+  | "Ulimits"
+  | "ShmSize"
+  | "Devices"
 > {
   const memory = checkMemory(fields.integer("Memory"));
   const memorySwap = fields.integer("MemorySwap");
   if (memorySwap > 0 && memorySwap < memory) {
-    throw new GantryError("invalid", "Minimum memoryswap limit should be larger than memory limit, see usage");
+    throw new GantryError(
+      "invalid",
+      "Minimum memoryswap limit should be larger than memory limit, see usage",
+    );
   }
   if (memorySwap > 0 && memory === 0) {
-    throw new GantryError("invalid", "You should always set the Memory limit when using Memoryswap limit, see usage");
+    throw new GantryError(
+      "invalid",
+      "You should always set the Memory limit when using Memoryswap limit, see usage",
+    );
   }
   const nanoCpus = fields.integer("NanoCpus");
   if (nanoCpus < 0 || nanoCpus > navigator.hardwareConcurrency * 1e9) {
@@ -26,7 +47,10 @@ export function parseResources(fields: Fields): Pick<
   }
   const quota = fields.integer("CpuQuota");
   if (nanoCpus > 0 && (quota > 0 || fields.integer("CpuPeriod") > 0)) {
-    throw new GantryError("invalid", "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.");
+    throw new GantryError(
+      "invalid",
+      "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.",
+    );
   }
   return {
     Memory: memory,
@@ -48,7 +72,8 @@ export function parseResources(fields: Fields): Pick<
 
 /** @returns `bytes` @throws {GantryError} "invalid" below 6 MiB; 0 is no limit */
 export function checkMemory(bytes: number): number {
-  if (bytes !== 0 && bytes < 6 * 1024 * 1024) throw new GantryError("invalid", "Minimum memory limit allowed is 6MB");
+  if (bytes !== 0 && bytes < 6 * 1024 * 1024)
+    throw new GantryError("invalid", "Minimum memory limit allowed is 6MB");
   return bytes;
 }
 
@@ -62,7 +87,10 @@ function checkRange(value: number, low: number, high: number, name: string): num
 function parseUlimit(fields: Fields): Ulimit {
   const ulimit = { Name: fields.string("Name"), Soft: fields.integer("Soft"), Hard: fields.integer("Hard") };
   if (ulimit.Hard >= 0 && ulimit.Soft > ulimit.Hard) {
-    throw new GantryError("invalid", `ulimit soft limit must be less than or equal to hard limit: ${ulimit.Soft} > ${ulimit.Hard}`);
+    throw new GantryError(
+      "invalid",
+      `ulimit soft limit must be less than or equal to hard limit: ${ulimit.Soft} > ${ulimit.Hard}`,
+    );
   }
   return ulimit;
 }
@@ -81,16 +109,22 @@ export function parseRestartPolicy(fields: Fields): HostConfig["RestartPolicy"] 
   const name = fields.string("Name") || "no";
   const retries = fields.integer("MaximumRetryCount");
   if (!isRestartPolicyName(name)) {
-    throw new GantryError("invalid", `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
+    throw new GantryError(
+      "invalid",
+      `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
+    );
   }
   if (retries > 0 && name !== "on-failure") {
-    throw new GantryError("invalid", "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+    throw new GantryError(
+      "invalid",
+      "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+    );
   }
-  if (retries < 0) throw new GantryError("invalid", "invalid restart policy: maximum retry count cannot be negative");
+  if (retries < 0)
+    throw new GantryError("invalid", "invalid restart policy: maximum retry count cannot be negative");
   return { Name: name, MaximumRetryCount: retries };
 }
 
 function isRestartPolicyName(name: string): name is RestartPolicyName {
   return ["no", "always", "unless-stopped", "on-failure"].includes(name);
 }
-

@@ -17,7 +17,9 @@ export function untilOf(filters: Filters, nowMs: number): number {
   if (/^\d{1,12}(\.\d{1,9})?$/.test(text)) return Number(text) * 1000;
   if (/^(\d{1,9}(\.\d{1,9})?(h|ms|m|s))+$/.test(text)) {
     const parts = text.matchAll(/([\d.]+)(h|ms|m|s)/g);
-    return nowMs - [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ""] ?? 0), 0);
+    return (
+      nowMs - [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ""] ?? 0), 0)
+    );
   }
   const ms = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(ms)) throw new GantryError("invalid", `invalid filter 'until=${text.slice(0, 40)}'`);

@@ -18,7 +18,10 @@ export function numberOf(query: URLSearchParams, name: string): number | undefin
   if (text === null || text === "") return undefined;
   const value = Number(text);
   if (!/^-?\d{1,16}$/.test(text) || !Number.isSafeInteger(value)) {
-    throw new GantryError("invalid", `invalid value for ${name}: ${JSON.stringify(text.slice(0, 40))} is not a whole number`);
+    throw new GantryError(
+      "invalid",
+      `invalid value for ${name}: ${JSON.stringify(text.slice(0, 40))} is not a whole number`,
+    );
   }
   return value;
 }
@@ -31,9 +34,14 @@ export function timeOf(query: URLSearchParams, name: string): bigint {
   const text = query.get(name) ?? "";
   if (text === "" || text === "0") return 0n;
   const seconds = /^(-?\d{1,12})(?:\.(\d{1,9})\d*)?$/.exec(text);
-  if (seconds !== null) return BigInt(seconds[1] ?? "0") * 1_000_000_000n + BigInt((seconds[2] ?? "0").padEnd(9, "0"));
+  if (seconds !== null)
+    return BigInt(seconds[1] ?? "0") * 1_000_000_000n + BigInt((seconds[2] ?? "0").padEnd(9, "0"));
   const ms = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new GantryError("invalid", `invalid value for ${name}: ${JSON.stringify(text.slice(0, 40))} is not a time`);
+  if (Number.isNaN(ms))
+    throw new GantryError(
+      "invalid",
+      `invalid value for ${name}: ${JSON.stringify(text.slice(0, 40))} is not a time`,
+    );
   const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? "0";
   return BigInt(Math.floor(ms / 1000)) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
 }

@@ -18,7 +18,8 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   let bytes = 0;
   for await (const piece of bodyOf(request)) {
     bytes += piece.length;
-    if (bytes > maxJsonBytes) throw new GantryError("invalid", `the request's body is larger than ${maxJsonBytes} bytes`);
+    if (bytes > maxJsonBytes)
+      throw new GantryError("invalid", `the request's body is larger than ${maxJsonBytes} bytes`);
     chunks.push(piece);
   }
   const text = Buffer.concat(chunks).toString("utf8");
@@ -30,20 +31,27 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch (error) {
     throw new GantryError("invalid", "invalid JSON: the request's body cannot be parsed", { cause: error });
   }
-  if (depthOf(value, 0) > maxJsonDepth) throw new GantryError("invalid", `the request's body is nested deeper than ${maxJsonDepth} levels`);
+  if (depthOf(value, 0) > maxJsonDepth)
+    throw new GantryError("invalid", `the request's body is nested deeper than ${maxJsonDepth} levels`);
   return value;
 }
 
 function checkMediaType(header: string | undefined): void {
   const type = (header ?? "").split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
-    throw new GantryError("invalid", `unsupported Content-Type header (${(header ?? "").slice(0, 100)}): must be 'application/json'`);
+    throw new GantryError(
+      "invalid",
+      `unsupported Content-Type header (${(header ?? "").slice(0, 100)}): must be 'application/json'`,
+    );
   }
 }
 
 function depthOf(value: unknown, depth: number): number {
   if (typeof value !== "object" || value === null || depth > maxJsonDepth) return depth;
-  return Object.values(value).reduce((deepest: number, child) => Math.max(deepest, depthOf(child, depth + 1)), depth);
+  return Object.values(value).reduce(
+    (deepest: number, child) => Math.max(deepest, depthOf(child, depth + 1)),
+    depth,
+  );
 }
 
 /**
@@ -54,7 +62,10 @@ export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Arr
   try {
     for await (const chunk of request) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
   } catch (error) {
-    throw new GantryError("canceled", "the client went away while it sent the request's body", { cause: error });
+    throw new GantryError("canceled", "the client went away while it sent the request's body", {
+      cause: error,
+    });
   }
-  if (!request.complete) throw new GantryError("canceled", "the client went away while it sent the request's body");
+  if (!request.complete)
+    throw new GantryError("canceled", "the client went away while it sent the request's body");
 }

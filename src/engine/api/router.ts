@@ -17,7 +17,8 @@ export interface Call {
 /** The path parameter `name` of a call; a pattern without it is a bug of the route. */
 export function param(call: Call, name: string): string {
   const value = call.params[name];
-  if (value === undefined) throw new GantryError("internal", `the route of ${call.request.url ?? ""} has no :${name}`);
+  if (value === undefined)
+    throw new GantryError("internal", `the route of ${call.request.url ?? ""} has no :${name}`);
   return value;
 }
 
@@ -123,7 +124,10 @@ function splitVersion(path: string): { version: readonly [number, number]; path:
   const version = [Number(match[1]), Number(match[2])] as const;
   const text = `${version[0]}.${version[1]}`;
   if (isBelow(newestVersion, version)) {
-    throw new GantryError("invalid", `client version ${text} is too new. Maximum supported API version is ${newestVersion.join(".")}`);
+    throw new GantryError(
+      "invalid",
+      `client version ${text} is too new. Maximum supported API version is ${newestVersion.join(".")}`,
+    );
   }
   if (isBelow(version, oldestVersion)) {
     throw new GantryError(

@@ -37,14 +37,16 @@ async function lookUp({ containers, trees, paths }: ApiEngine, call: Call): Prom
   const path = pathOf(call);
   const root = containerTree(paths, view);
   const entry = (await trees.list(root, path, { recursive: false }))?.[0];
-  if (entry === undefined) throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
+  if (entry === undefined)
+    throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
   return { root, path, stat: wirePathStat(path, entry) };
 }
 
 function pathOf({ query }: Call): string {
   const path = textOf(query, "path");
   if (path === "") throw new GantryError("invalid", "bad parameter: path is empty");
-  if (path.includes("\0") || Buffer.byteLength(path) > 4095) throw new GantryError("invalid", "bad parameter: path is no path");
+  if (path.includes("\0") || Buffer.byteLength(path) > 4095)
+    throw new GantryError("invalid", "bad parameter: path is no path");
   return path.startsWith("/") ? path : `/${path}`;
 }
 
@@ -60,11 +62,13 @@ async function copyIn(engine: ApiEngine, call: Call): Promise<Reply> {
   const { containers, trees, paths } = engine;
   const id = param(call, "id");
   const view = containers.view(id);
-  if (view.record.host.ReadonlyRootfs) throw new GantryError("denied", "container rootfs is marked read-only");
+  if (view.record.host.ReadonlyRootfs)
+    throw new GantryError("denied", "container rootfs is marked read-only");
   const path = pathOf(call);
   const root = containerTree(paths, view);
   const entry = (await trees.list(root, path, { recursive: false }))?.[0];
-  if (entry === undefined) throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
+  if (entry === undefined)
+    throw new GantryError("not-found", `Could not find the file ${path} in container ${id}`);
   if (entry.type !== "dir") throw new GantryError("invalid", "extraction point is not a directory");
   if (flagOf(call.query, "copyUIDGID") && view.record.config.User !== "") {
     throw new GantryError("unsupported", "copying with the container's own user (cp -a) is not supported");
@@ -73,12 +77,21 @@ async function copyIn(engine: ApiEngine, call: Call): Promise<Reply> {
   return new Reply(200);
 }
 
-async function exportTree({ containers, trees, paths }: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
+async function exportTree(
+  { containers, trees, paths }: ApiEngine,
+  call: Call,
+  response: ServerResponse,
+): Promise<void> {
   const view = containers.view(param(call, "id"));
   // Through a running container's eyes its volumes and /proc would be in the archive too.
   if (view.state.pid !== 0) {
-    throw new GantryError("unsupported", "a running container cannot be exported", { hint: `stop it first: docker stop ${view.record.name}` });
+    throw new GantryError("unsupported", "a running container cannot be exported", {
+      hint: `stop it first: docker stop ${view.record.name}`,
+    });
   }
-  const source = trees.pack(containerTree(paths, view), { items: [{ path: "/", as: "", contentsOnly: true }], signal: call.signal });
+  const source = trees.pack(containerTree(paths, view), {
+    items: [{ path: "/", as: "", contentsOnly: true }],
+    signal: call.signal,
+  });
   await sendStream(response, source, { contentType: "application/octet-stream" });
 }

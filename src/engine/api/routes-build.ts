@@ -15,7 +15,11 @@ export function addBuildRoutes(router: Router, engine: ApiEngine): void {
     throw new GantryError("unsupported", "builds are cancelled by closing their connection");
   });
   const buildKit = (): never => {
-    throw new GantryError("unsupported", "this engine builds with the classic builder only, not with BuildKit", { hint: "set DOCKER_BUILDKIT=0" });
+    throw new GantryError(
+      "unsupported",
+      "this engine builds with the classic builder only, not with BuildKit",
+      { hint: "set DOCKER_BUILDKIT=0" },
+    );
   };
   for (const path of ["/session", "/grpc"]) router.add("POST", path, { json: buildKit, hijack: buildKit });
 }

@@ -12,7 +12,7 @@ import { readJson } from "./read-body.ts";
 import { type Call, param, Reply, type Router } from "./router.ts";
 import { inStartWords } from "./start-words.ts";
 import { terminalSizeOf } from "./terminal-size.ts";
-import { type ContainerView, wireInspect, wireSummary } from "./wire-container.ts";
+import { wireInspect, wireSummary } from "./wire-container.ts";
 
 export function addContainerRoutes(router: Router, engine: ApiEngine): void {
   const { containers } = engine;
@@ -20,13 +20,19 @@ export function addContainerRoutes(router: Router, engine: ApiEngine): void {
   router.json("POST", "/containers/create", (call) => create(engine, call));
   router.json("POST", "/containers/prune", (call) => prune(engine, call));
   router.json("GET", "/containers/:id/json", (call) => inspect(engine, call));
-  router.json("GET", "/containers/:id/top", (call) => containers.top(param(call, "id"), textOf(call.query, "ps_args") || "-ef"));
+  router.json("GET", "/containers/:id/top", (call) =>
+    containers.top(param(call, "id"), textOf(call.query, "ps_args") || "-ef"),
+  );
   router.json("POST", "/containers/:id/start", (call) => start(engine, call));
-  router.json("POST", "/containers/:id/stop", (call) => containers.stop(param(call, "id"), stopOptions(call)));
+  router.json("POST", "/containers/:id/stop", (call) =>
+    containers.stop(param(call, "id"), stopOptions(call)),
+  );
   router.json("POST", "/containers/:id/restart", (call) =>
     inStartWords(() => containers.restart(param(call, "id"), stopOptions(call))),
   );
-  router.json("POST", "/containers/:id/kill", (call) => containers.kill(param(call, "id"), textOf(call.query, "signal") || "SIGKILL"));
+  router.json("POST", "/containers/:id/kill", (call) =>
+    containers.kill(param(call, "id"), textOf(call.query, "signal") || "SIGKILL"),
+  );
   router.json("POST", "/containers/:id/pause", (call) => containers.pause(param(call, "id")));
   router.json("POST", "/containers/:id/unpause", (call) => containers.unpause(param(call, "id")));
   router.json("POST", "/containers/:id/rename", (call) => rename(engine, call));
@@ -44,11 +50,17 @@ export function addContainerRoutes(router: Router, engine: ApiEngine): void {
     response.setHeader("Content-Type", "application/json");
     response.flushHeaders();
     const { exitCode, error } = await waiting;
-    response.end(`${JSON.stringify({ StatusCode: exitCode, ...(error === "" ? {} : { Error: { Message: error } }) })}\n`);
+    response.end(
+      `${JSON.stringify({ StatusCode: exitCode, ...(error === "" ? {} : { Error: { Message: error } }) })}\n`,
+    );
   });
   router.json("DELETE", "/containers/:id", async (call) => {
-    if (flagOf(call.query, "link")) throw new GantryError("unsupported", "links between containers are not supported");
-    await containers.remove(param(call, "id"), { force: flagOf(call.query, "force"), volumes: flagOf(call.query, "v") });
+    if (flagOf(call.query, "link"))
+      throw new GantryError("unsupported", "links between containers are not supported");
+    await containers.remove(param(call, "id"), {
+      force: flagOf(call.query, "force"),
+      volumes: flagOf(call.query, "v"),
+    });
   });
 }
 
@@ -70,7 +82,10 @@ async function list({ containers, images }: ApiEngine, { query }: Call): Promise
 }
 
 /** What it changed on its image, and both together. */
-export async function sizesOf(containers: ApiEngine["containers"], id: string): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
+export async function sizesOf(
+  containers: ApiEngine["containers"],
+  id: string,
+): Promise<{ readonly SizeRw: number; readonly SizeRootFs: number }> {
   const { writable, whole } = await containers.size(id);
   return { SizeRw: writable, SizeRootFs: whole };
 }
@@ -90,11 +105,15 @@ export function checkPlatform(platform: string): void {
   const [os, architecture] = platform.split("/");
   const own = process.arch === "x64" ? ["amd64", "x86_64"] : ["arm64", "aarch64"];
   if (os === "linux" && (architecture === undefined || own.includes(architecture))) return;
-  throw new GantryError("unsupported", `platform ${platform} is not supported: this machine is linux/${own[0] ?? ""}`);
+  throw new GantryError(
+    "unsupported",
+    `platform ${platform} is not supported: this machine is linux/${own[0] ?? ""}`,
+  );
 }
 
 async function start({ containers }: ApiEngine, call: Call): Promise<void> {
-  if (textOf(call.query, "checkpoint") !== "") throw new GantryError("unsupported", "checkpoints are not supported");
+  if (textOf(call.query, "checkpoint") !== "")
+    throw new GantryError("unsupported", "checkpoints are not supported");
   await inStartWords(() => containers.start(param(call, "id")));
 }
 
@@ -108,14 +127,20 @@ async function inspect({ containers }: ApiEngine, call: Call): Promise<unknown> 
 function stopOptions({ query }: Call): { timeoutSeconds?: number; signal?: string } {
   const timeoutSeconds = numberOf(query, "t");
   const signal = textOf(query, "signal");
-  return { ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }), ...(signal === "" ? {} : { signal }) };
+  return {
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(signal === "" ? {} : { signal }),
+  };
 }
 
 async function rename({ containers }: ApiEngine, call: Call): Promise<void> {
   const name = textOf(call.query, "name").replace(/^\//, "");
   if (name === "") throw new GantryError("invalid", "Neither old nor new names may be empty");
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-    throw new GantryError("invalid", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    throw new GantryError(
+      "invalid",
+      `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
   }
   await containers.rename(param(call, "id"), name);
 }

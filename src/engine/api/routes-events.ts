@@ -16,7 +16,11 @@ export function addEventRoutes(router: Router, engine: ApiEngine): void {
   router.stream("GET", "/events", (call, response) => events(engine, call, response));
 }
 
-function events({ events: bus }: ApiEngine, { query, signal }: Call, response: ServerResponse): Promise<void> {
+function events(
+  { events: bus }: ApiEngine,
+  { query, signal }: Call,
+  response: ServerResponse,
+): Promise<void> {
   const filters = parseFilters(query.get("filters"), eventFilters);
   const sinceNs = timeOf(query, "since");
   const untilNs = timeOf(query, "until");

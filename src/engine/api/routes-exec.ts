@@ -6,7 +6,14 @@ import type { AttachSession } from "../../runtime/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { startMessage } from "./errors.ts";
 import { endConnection, frame } from "./hijack.ts";
-import { joinResponse, joinSocket, type JoinRequest, refuseStdin, startRaw, streamType } from "./join-client.ts";
+import {
+  joinResponse,
+  joinSocket,
+  type JoinRequest,
+  refuseStdin,
+  startRaw,
+  streamType,
+} from "./join-client.ts";
 import { type ExecStartRequest, parseExec, parseExecStart } from "./parse-exec.ts";
 import { readJson } from "./read-body.ts";
 import { type Call, param, Reply, type Router } from "./router.ts";
@@ -59,7 +66,9 @@ async function startPlain(engine: ApiEngine, call: Call, response: ServerRespons
     return void response.end();
   }
   refuseStdin(join.stdin);
-  const session = await start(engine, call, request, (error) => tell(startRaw(response, streamType(call, join.tty)), error, join.tty));
+  const session = await start(engine, call, request, (error) =>
+    tell(startRaw(response, streamType(call, join.tty)), error, join.tty),
+  );
   if (session !== undefined) await joinResponse(session, join, response);
 }
 
@@ -83,7 +92,8 @@ async function start(
   const attach = { stdin: config.attachStdin, stdout: config.attachStdout, stderr: config.attachStderr };
   try {
     const { session } = await execs.start(id, { attach, rows, cols });
-    if (session === undefined) throw new GantryError("internal", `exec ${id} was started without its streams`);
+    if (session === undefined)
+      throw new GantryError("internal", `exec ${id} was started without its streams`);
     return session;
   } catch (thrown) {
     const error = toGantryError(thrown);
@@ -109,7 +119,13 @@ export function wireExec({ execs }: ApiEngine, id: string): object {
     ID: id,
     Running: running,
     ExitCode: exitCode ?? null,
-    ProcessConfig: { tty: config.tty, entrypoint, arguments: args, privileged: config.privileged, ...(config.user === "" ? {} : { user: config.user }) },
+    ProcessConfig: {
+      tty: config.tty,
+      entrypoint,
+      arguments: args,
+      privileged: config.privileged,
+      ...(config.user === "" ? {} : { user: config.user }),
+    },
     OpenStdin: config.attachStdin,
     OpenStderr: config.attachStderr,
     OpenStdout: config.attachStdout,

@@ -24,7 +24,9 @@ export interface GantryRouteOptions {
 }
 
 export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }: GantryRouteOptions): void {
-  router.hijack("POST", "/gantry/run", (_, socket, head) => serveRun(socket, head, (run) => runContainer(engine, run)));
+  router.hijack("POST", "/gantry/run", (_, socket, head) =>
+    serveRun(socket, head, (run) => runContainer(engine, run)),
+  );
   router.hijack("POST", "/gantry/containers/:id/exec", (call, socket, head) => {
     const id = param(call, "id");
     return serveRun(socket, head, (run) => runExec(engine, id, run));
@@ -32,7 +34,9 @@ export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }
   router.json("GET", "/gantry/containers/:id/explain", async (call) => ({
     steps: await engine.containers.explain(param(call, "id")),
   }));
-  router.stream("POST", "/gantry/images/bootstrap", (call, response) => bootstrapImage(engine, call, response));
+  router.stream("POST", "/gantry/images/bootstrap", (call, response) =>
+    bootstrapImage(engine, call, response),
+  );
   router.stream("POST", "/gantry/uninstall", async (_, response) => {
     if (uninstall === undefined) throw new GantryError("unsupported", "this engine cannot uninstall itself");
     await uninstall.run();
@@ -71,12 +75,18 @@ async function runExec({ execs }: ApiEngine, container: string, run: RunFrame): 
 async function bootstrapImage({ images }: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
   const kind = textOf(call.query, "kind");
   if (kind !== "busybox" && kind !== "debian") {
-    throw new GantryError("invalid", `there is no base image ${JSON.stringify(kind.slice(0, 40))} to make`, { hint: "there are: busybox debian" });
+    throw new GantryError("invalid", `there is no base image ${JSON.stringify(kind.slice(0, 40))} to make`, {
+      hint: "there are: busybox debian",
+    });
   }
   const messages = new JsonMessages(response);
   try {
     const reference = textOf(call.query, "t") || `${kind}:latest`;
-    const image = await bootstrap(kind, images, { reference, signal: call.signal, onLine: (line) => void messages.send({ status: line }) });
+    const image = await bootstrap(kind, images, {
+      reference,
+      signal: call.signal,
+      onLine: (line) => void messages.send({ status: line }),
+    });
     void messages.send({ aux: { ID: image.id } });
     void messages.send({ status: `Made ${image.repoTags.join(", ") || image.id}` });
     messages.end();

@@ -23,10 +23,14 @@ export function addImageRoutes(router: Router, engine: ApiEngine): void {
   router.json("GET", "/images/search", () => {
     throw noRegistry("search images");
   });
-  router.stream("GET", "/images/get", (call, response) => save(engine, call, response, call.query.getAll("names")));
+  router.stream("GET", "/images/get", (call, response) =>
+    save(engine, call, response, call.query.getAll("names")),
+  );
   router.json("GET", "/images/*name/json", (call) => wireImage(images.find(param(call, "name"))));
   router.json("GET", "/images/*name/history", (call) => wireHistory(images.history(param(call, "name"))));
-  router.stream("GET", "/images/*name/get", (call, response) => save(engine, call, response, [param(call, "name")]));
+  router.stream("GET", "/images/*name/get", (call, response) =>
+    save(engine, call, response, [param(call, "name")]),
+  );
   router.json("POST", "/images/*name/tag", (call) => tag(engine, call));
   router.json("POST", "/images/*name/push", (call) => {
     images.find(param(call, "name"));
@@ -37,7 +41,9 @@ export function addImageRoutes(router: Router, engine: ApiEngine): void {
     throw noRegistry(`look up ${param(call, "name")}`);
   });
   router.json("POST", "/commit", () => {
-    throw new GantryError("unsupported", "making an image of a container's changes is not supported", { hint: "write a Dockerfile and build it" });
+    throw new GantryError("unsupported", "making an image of a container's changes is not supported", {
+      hint: "write a Dockerfile and build it",
+    });
   });
 }
 
@@ -66,7 +72,11 @@ async function createImage(engine: ApiEngine, call: Call, response: ServerRespon
   const source = textOf(query, "fromSrc");
   if (source === "") throw new GantryError("invalid", "neither fromImage nor fromSrc is given");
   if (source !== "-") {
-    throw new GantryError("unsupported", `cannot import from ${source.slice(0, 200)}: this engine does not import from URLs`, { hint: "fetch it and send it: curl -L URL | docker import -" });
+    throw new GantryError(
+      "unsupported",
+      `cannot import from ${source.slice(0, 200)}: this engine does not import from URLs`,
+      { hint: "fetch it and send it: curl -L URL | docker import -" },
+    );
   }
   checkPlatform(textOf(query, "platform"));
   const repository = textOf(query, "repo");
@@ -102,13 +112,19 @@ async function load(engine: ApiEngine, call: Call, response: ServerResponse): Pr
     const loaded = await engine.images.load(bodyOf(call.request), {
       signal,
       onProgress: ({ layer, status }) => {
-        if (!quiet && status !== "done") void messages.send({ id: layer.slice("sha256:".length).slice(0, 12), status: progressWords[status], progressDetail: {} });
+        if (!quiet && status !== "done")
+          void messages.send({
+            id: layer.slice("sha256:".length).slice(0, 12),
+            status: progressWords[status],
+            progressDetail: {},
+          });
       },
     });
     for (const { id, references } of loaded) {
       engine.events.emit("image", "load", id, { name: references[0] ?? id });
       const names = references.map((name) => `Loaded image: ${name}\n`);
-      for (const stream of names.length === 0 ? [`Loaded image ID: ${id}\n`] : names) void messages.send({ stream });
+      for (const stream of names.length === 0 ? [`Loaded image ID: ${id}\n`] : names)
+        void messages.send({ stream });
     }
     messages.end();
   } catch (error) {
@@ -118,7 +134,12 @@ async function load(engine: ApiEngine, call: Call, response: ServerResponse): Pr
 
 const progressWords = { unpacking: "Loading layer", exists: "Layer already exists" } as const;
 
-async function save({ images }: ApiEngine, call: Call, response: ServerResponse, names: readonly string[]): Promise<void> {
+async function save(
+  { images }: ApiEngine,
+  call: Call,
+  response: ServerResponse,
+  names: readonly string[],
+): Promise<void> {
   checkPlatform(textOf(call.query, "platform"));
   const wanted = names.flatMap((name) => name.split(",")).filter((name) => name !== "");
   if (wanted.length === 0) throw new GantryError("invalid", "no image is named");
@@ -163,5 +184,8 @@ async function prune({ images, containers, events }: ApiEngine, { query }: Call)
     filter: (image) => image.createdAtMs < untilMs && filters.labels(image.config.config.Labels ?? {}),
   });
   emitRemoved(events, removed);
-  return { ImagesDeleted: removed.length === 0 ? null : wireRemoved(removed), SpaceReclaimed: reclaimedBytes };
+  return {
+    ImagesDeleted: removed.length === 0 ? null : wireRemoved(removed),
+    SpaceReclaimed: reclaimedBytes,
+  };
 }

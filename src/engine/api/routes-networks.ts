@@ -25,9 +25,13 @@ export function addNetworkRoutes(router: Router, engine: ApiEngine): void {
   });
   for (const verb of ["connect", "disconnect"]) {
     router.json("POST", `/networks/:id/${verb}`, () => {
-      throw new GantryError("unsupported", `a container cannot be ${verb === "connect" ? "connected to a network" : "disconnected from its network"} after its creation`, {
-        hint: "name the network when the container is created: --network NAME",
-      });
+      throw new GantryError(
+        "unsupported",
+        `a container cannot be ${verb === "connect" ? "connected to a network" : "disconnected from its network"} after its creation`,
+        {
+          hint: "name the network when the container is created: --network NAME",
+        },
+      );
     });
   }
 }
@@ -40,14 +44,24 @@ function endpointsOf({ containers, networks }: ApiEngine, network: Network): rea
 }
 
 function list(engine: ApiEngine, { query }: Call): object[] {
-  const filters = parseFilters(query.get("filters"), ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"]);
+  const filters = parseFilters(query.get("filters"), [
+    "dangling",
+    "driver",
+    "id",
+    "label",
+    "label!",
+    "name",
+    "scope",
+    "type",
+  ]);
   const dangling = filters.flag("dangling");
   return engine.networks
     .list()
     .filter(
       (network) =>
         fits(network, filters) &&
-        (dangling === undefined || (!network.predefined && endpointsOf(engine, network).length === 0) === dangling),
+        (dangling === undefined ||
+          (!network.predefined && endpointsOf(engine, network).length === 0) === dangling),
     )
     .map((network) => wireNetwork(network));
 }
@@ -83,8 +97,10 @@ async function create({ networks, events }: ApiEngine, { request }: Call): Promi
   };
   if (wish.name === "") throw new GantryError("invalid", "network name cannot be blank");
   const scope = fields.string("Scope");
-  if (scope !== "" && scope !== "local") throw new GantryError("unsupported", `networks of scope ${scope} are not supported`);
-  if (!fields.boolean("EnableIPv4", true)) throw new GantryError("unsupported", "networks without IPv4 are not supported");
+  if (scope !== "" && scope !== "local")
+    throw new GantryError("unsupported", `networks of scope ${scope} are not supported`);
+  if (!fields.boolean("EnableIPv4", true))
+    throw new GantryError("unsupported", "networks without IPv4 are not supported");
   fields.boolean("CheckDuplicate");
   fields.raw("ConfigFrom");
   fields.refuseOthers();

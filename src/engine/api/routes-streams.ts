@@ -26,7 +26,9 @@ export function addStreamRoutes(router: Router, engine: ApiEngine): void {
     },
   });
   const websocket = (): never => {
-    throw new GantryError("unsupported", "attaching over a websocket is not supported", { hint: "use POST /containers/{id}/attach with an upgrade to tcp" });
+    throw new GantryError("unsupported", "attaching over a websocket is not supported", {
+      hint: "use POST /containers/{id}/attach with an upgrade to tcp",
+    });
   };
   router.add("GET", "/containers/:id/attach/ws", { json: websocket, hijack: websocket });
   router.stream("GET", "/containers/:id/logs", (call, response) => logs(engine, call, response));
@@ -35,12 +37,17 @@ export function addStreamRoutes(router: Router, engine: ApiEngine): void {
   );
 }
 
-async function attach({ containers }: ApiEngine, call: Call): Promise<{ session: Awaited<ReturnType<ApiEngine["containers"]["attach"]>>; request: JoinRequest }> {
+async function attach(
+  { containers }: ApiEngine,
+  call: Call,
+): Promise<{ session: Awaited<ReturnType<ApiEngine["containers"]["attach"]>>; request: JoinRequest }> {
   const { query } = call;
   const id = param(call, "id");
   const { record, state } = containers.view(id);
-  if (state.status === "paused") throw new GantryError("conflict", `container ${id} is paused, unpause the container before attach`);
-  if (state.status === "restarting") throw new GantryError("conflict", `container ${id} is restarting, wait until the container is running`);
+  if (state.status === "paused")
+    throw new GantryError("conflict", `container ${id} is paused, unpause the container before attach`);
+  if (state.status === "restarting")
+    throw new GantryError("conflict", `container ${id} is restarting, wait until the container is running`);
   const detachKeys = textOf(query, "detachKeys");
   parseDetachKeys(detachKeys);
   const stream = flagOf(query, "stream");
@@ -49,7 +56,12 @@ async function attach({ containers }: ApiEngine, call: Call): Promise<{ session:
     stdout: flagOf(query, "stdout"),
     stderr: flagOf(query, "stderr"),
   };
-  const session = await containers.attach(record.id, { streams, logs: flagOf(query, "logs"), stream, detachKeys });
+  const session = await containers.attach(record.id, {
+    streams,
+    logs: flagOf(query, "logs"),
+    stream,
+    detachKeys,
+  });
   return { session, request: { call, tty: record.config.Tty, stdin: streams.stdin, detachKeys } };
 }
 
@@ -67,7 +79,8 @@ async function logs({ containers }: ApiEngine, call: Call, response: ServerRespo
 export function logQuery(query: URLSearchParams): LogQuery {
   const stdout = flagOf(query, "stdout");
   const stderr = flagOf(query, "stderr");
-  if (!stdout && !stderr) throw new GantryError("invalid", "Bad parameters: you must choose at least one stream");
+  if (!stdout && !stderr)
+    throw new GantryError("invalid", "Bad parameters: you must choose at least one stream");
   const tail = textOf(query, "tail");
   return {
     stdout,

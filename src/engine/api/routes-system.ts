@@ -12,7 +12,12 @@ import { wireInfo, wireVersion } from "./wire-system.ts";
 import { wireVolume } from "./wire-volume.ts";
 
 /** Version 1 is the classic builder: the docker command then builds by POST /build. */
-const pingHeaders = { "Builder-Version": "1", "Cache-Control": "no-cache, no-store, must-revalidate", Pragma: "no-cache", Swarm: "inactive" } as const;
+const pingHeaders = {
+  "Builder-Version": "1",
+  "Cache-Control": "no-cache, no-store, must-revalidate",
+  Pragma: "no-cache",
+  Swarm: "inactive",
+} as const;
 
 export interface SystemRouteOptions {
   readonly debug: boolean;
@@ -20,7 +25,11 @@ export interface SystemRouteOptions {
 
 export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: SystemRouteOptions): void {
   router.json("GET", "/_ping", () => new Reply(200, "OK", pingHeaders));
-  router.json("HEAD", "/_ping", () => new Reply(200, undefined, { ...pingHeaders, "Content-Type": "text/plain; charset=utf-8" }));
+  router.json(
+    "HEAD",
+    "/_ping",
+    () => new Reply(200, undefined, { ...pingHeaders, "Content-Type": "text/plain; charset=utf-8" }),
+  );
   router.json("GET", "/version", () => wireVersion(machineFacts()));
   router.json("GET", "/info", () =>
     wireInfo({
@@ -45,24 +54,41 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
 async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: Call): Promise<object> {
   const types = query.getAll("type");
   for (const type of types) {
-    if (!["container", "image", "volume", "build-cache"].includes(type)) throw new GantryError("invalid", `unknown object type: ${type.slice(0, 40)}`);
+    if (!["container", "image", "volume", "build-cache"].includes(type))
+      throw new GantryError("invalid", `unknown object type: ${type.slice(0, 40)}`);
   }
   const wants = (type: string): boolean => types.length === 0 || types.includes(type);
   const views = containers.list();
   const list = images.list();
-  const use = imagesUse(list, (chainId) => images.layer(chainId), views.map(({ record }) => record.imageId));
+  const use = imagesUse(
+    list,
+    (chainId) => images.layer(chainId),
+    views.map(({ record }) => record.imageId),
+  );
   const now = Date.now();
   return {
     LayersSize: wants("image") ? use.layersSize : 0,
-    Images: wants("image") ? list.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted)) : null,
+    Images: wants("image")
+      ? list.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted))
+      : null,
     Containers: wants("container")
-      ? await Promise.all(views.map(async (view) => ({ ...wireSummary(view, now), ...(await sizesOf(containers, view.record.id)) })))
+      ? await Promise.all(
+          views.map(async (view) => ({
+            ...wireSummary(view, now),
+            ...(await sizesOf(containers, view.record.id)),
+          })),
+        )
       : null,
     Volumes: wants("volume")
       ? await Promise.all(
-          volumes.list().map(async (volume) =>
-            wireVolume(volume, { size: await volumes.usage(volume.name), users: containers.volumeUsers(volume.name).length }),
-          ),
+          volumes
+            .list()
+            .map(async (volume) =>
+              wireVolume(volume, {
+                size: await volumes.usage(volume.name),
+                users: containers.volumeUsers(volume.name).length,
+              }),
+            ),
         )
       : null,
     // Images of build steps are images like others: there is no cache beside them.

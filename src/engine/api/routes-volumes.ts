@@ -19,25 +19,32 @@ export function addVolumeRoutes(router: Router, engine: ApiEngine): void {
     const name = param(call, "name");
     const users = containers.volumeUsers(name);
     if (users.length > 0) {
-      throw new GantryError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, { hint: "remove those containers first" });
+      throw new GantryError("conflict", `remove ${name}: volume is in use - [${users.join(", ")}]`, {
+        hint: "remove those containers first",
+      });
     }
     await volumes.remove(name, { force: flagOf(call.query, "force") });
     engine.events.emit("volume", "destroy", name, { driver: "local" });
   });
   router.json("PUT", "/volumes/:name", () => {
-    throw new GantryError("unavailable", "This node is not a swarm manager. Only cluster volumes can be changed.");
+    throw new GantryError(
+      "unavailable",
+      "This node is not a swarm manager. Only cluster volumes can be changed.",
+    );
   });
 }
 
 function list({ containers, volumes }: ApiEngine, { query }: Call): object {
   const filters = parseFilters(query.get("filters"), ["dangling", "driver", "label", "label!", "name"]);
   const dangling = filters.flag("dangling");
-  const chosen = volumes.list().filter(
-    (volume) =>
-      fits(volume, filters) &&
-      filters.some("driver", (driver) => driver === volume.driver) &&
-      (dangling === undefined || (containers.volumeUsers(volume.name).length === 0) === dangling),
-  );
+  const chosen = volumes
+    .list()
+    .filter(
+      (volume) =>
+        fits(volume, filters) &&
+        filters.some("driver", (driver) => driver === volume.driver) &&
+        (dangling === undefined || (containers.volumeUsers(volume.name).length === 0) === dangling),
+    );
   return { Volumes: chosen.map((volume) => wireVolume(volume)), Warnings: null };
 }
 
@@ -62,7 +69,9 @@ async function create({ volumes, events }: ApiEngine, { request }: Call): Promis
 
 async function prune({ containers, volumes, events }: ApiEngine, { query }: Call): Promise<object> {
   const filters = parseFilters(query.get("filters"), ["all", "label", "label!"]);
-  const used = new Set(volumes.list().flatMap(({ name }) => (containers.volumeUsers(name).length > 0 ? [name] : [])));
+  const used = new Set(
+    volumes.list().flatMap(({ name }) => (containers.volumeUsers(name).length > 0 ? [name] : [])),
+  );
   const { deleted, reclaimedBytes } = await volumes.prune(used, {
     all: filters.flag("all") ?? false,
     keep: (volume) => !filters.labels(volume.labels),

@@ -10,7 +10,11 @@ import { wireStats } from "./wire-stats.ts";
 const intervalMs = 1000;
 
 /** @param read takes a sample; its "not-found" ends a stream: the container is gone */
-export async function sendStats(read: () => ContainerStats, { query, signal }: Call, response: ServerResponse): Promise<void> {
+export async function sendStats(
+  read: () => ContainerStats,
+  { query, signal }: Call,
+  response: ServerResponse,
+): Promise<void> {
   const stream = flagOf(query, "stream", true);
   let before: ContainerStats | undefined;
   let now = read();

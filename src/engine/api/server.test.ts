@@ -29,7 +29,12 @@ describe("the server", () => {
       const answer = await api.fetch("/_ping", { method });
       expect(answer.status).toBe(200);
       const { headers } = answer;
-      expect([headers.get("api-version"), headers.get("builder-version"), headers.get("ostype"), headers.get("docker-experimental")]).toEqual(["1.50", "1", "linux", "false"]);
+      expect([
+        headers.get("api-version"),
+        headers.get("builder-version"),
+        headers.get("ostype"),
+        headers.get("docker-experimental"),
+      ]).toEqual(["1.50", "1", "linux", "false"]);
       expect(await answer.text()).toBe(method === "GET" ? "OK" : "");
     }
   });
@@ -38,7 +43,11 @@ describe("the server", () => {
     ["/v1.24/containers/json", 200, ""],
     ["/v1.50/containers/json", 200, ""],
     ["/v1.51/containers/json", 400, "client version 1.51 is too new. Maximum supported API version is 1.50"],
-    ["/v1.23/containers/json", 400, "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version"],
+    [
+      "/v1.23/containers/json",
+      400,
+      "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+    ],
     ["/nope", 404, "page not found"],
     ["/containers/%ff/json", 400, "malformed path: %ff"],
     ["/swarm", 503, "This node is not a swarm manager."],
@@ -92,7 +101,12 @@ describe("bodies", () => {
   const json = { "Content-Type": "application/json" };
   test.each([
     ["not JSON", "{", json, "invalid JSON"],
-    ["another media type", "{}", { "Content-Type": "text/plain" }, "unsupported Content-Type header (text/plain): must be 'application/json'"],
+    [
+      "another media type",
+      "{}",
+      { "Content-Type": "text/plain" },
+      "unsupported Content-Type header (text/plain): must be 'application/json'",
+    ],
     ["a list", "[]", json, "the body must be an object"],
     ["nested without end", `${'{"a":'.repeat(100)}1${"}".repeat(100)}`, json, "nested deeper than 64"],
     ["too large", JSON.stringify({ Image: "x".repeat(5 << 20) }), json, "larger than 4194304 bytes"],
@@ -105,7 +119,10 @@ describe("bodies", () => {
 
   test("a good one", async () => {
     const answer = await api.post("/containers/create?name=x1", { Image: "busybox" });
-    expect([answer.status, await answer.json()]).toEqual([201, { Id: "b".repeat(64), Warnings: ["careful"] }]);
+    expect([answer.status, await answer.json()]).toEqual([
+      201,
+      { Id: "b".repeat(64), Warnings: ["careful"] },
+    ]);
   });
 
   test("a body that is refused early does not keep the connection", async () => {

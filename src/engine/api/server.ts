@@ -21,7 +21,10 @@ export interface ApiServerOptions {
 
 /** Makes the server; the caller lets it listen. */
 export function createApiServer(options: ApiServerOptions): Server {
-  const server = createServer({ maxHeaderSize: 64 << 10 }, (request, response) => void answer(options, request, response));
+  const server = createServer(
+    { maxHeaderSize: 64 << 10 },
+    (request, response) => void answer(options, request, response),
+  );
   server.on("upgrade", (request, socket, head) => void upgrade(options, { request, socket, head }));
   server.requestTimeout = 0; // a build context or an image may take as long as it takes
   server.headersTimeout = 30_000;
@@ -29,7 +32,11 @@ export function createApiServer(options: ApiServerOptions): Server {
   return server;
 }
 
-async function answer(options: ApiServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  options: ApiServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { router, counters } = options;
   const gone = new AbortController();
   counters.opened();
@@ -52,7 +59,12 @@ async function answer(options: ApiServerOptions, request: IncomingMessage, respo
   }
 }
 
-function refuse({ logger }: ApiServerOptions, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+function refuse(
+  { logger }: ApiServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): void {
   const rendered = renderError(error);
   logFailure(logger, request, rendered.statusCode, error);
   // After the first byte a status cannot be changed: cutting the connection is all that tells the client.
@@ -65,7 +77,13 @@ function refuse({ logger }: ApiServerOptions, request: IncomingMessage, response
 function logFailure(logger: Logger, request: IncomingMessage, status: number, error: unknown): void {
   if (status < 500 || status === 501) return;
   const stack = error instanceof Error && status === 500 ? error.stack : undefined;
-  logger.error("api.failed", { method: request.method, url: request.url, status, message: messageOf(error), stack });
+  logger.error("api.failed", {
+    method: request.method,
+    url: request.url,
+    status,
+    message: messageOf(error),
+    stack,
+  });
 }
 
 function send(response: ServerResponse, result: unknown): void {

@@ -8,6 +8,10 @@ export async function inStartWords<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (thrown) {
     const { code, message, hint, fields } = toGantryError(thrown);
-    throw new GantryError(code, startMessage(code, message), { cause: thrown, fields, ...(hint === undefined ? {} : { hint }) });
+    throw new GantryError(code, startMessage(code, message), {
+      cause: thrown,
+      fields,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 }

@@ -38,7 +38,12 @@ export interface ContainerView {
   readonly endpoint: EndpointView | undefined;
   readonly mounts: readonly MountView[];
   readonly execIds: readonly string[];
-  readonly paths: { readonly log: string; readonly hosts: string; readonly resolvConf: string; readonly hostname: string };
+  readonly paths: {
+    readonly log: string;
+    readonly hosts: string;
+    readonly resolvConf: string;
+    readonly hostname: string;
+  };
   readonly layers: readonly string[];
   readonly upper: string;
 }
@@ -100,7 +105,12 @@ function wirePortList(record: ContainerRecord, endpoint: EndpointView | undefine
   const published = new Set(endpoint.ports.map((port) => `${port.containerPort}/${port.protocol}`));
   const exposed = Object.keys(record.config.ExposedPorts).filter((port) => !published.has(port));
   return [
-    ...endpoint.ports.map((p) => ({ IP: p.hostIp, PrivatePort: p.containerPort, PublicPort: p.hostPort, Type: p.protocol })),
+    ...endpoint.ports.map((p) => ({
+      IP: p.hostIp,
+      PrivatePort: p.containerPort,
+      PublicPort: p.hostPort,
+      Type: p.protocol,
+    })),
     ...exposed.map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split("/")[1] })),
   ];
 }

@@ -3,7 +3,21 @@ import type { EngineEvent } from "../events.ts";
 import type { Filters } from "./filters.ts";
 
 export const eventFilters = [
-  "config", "container", "daemon", "event", "image", "label", "label!", "network", "node", "plugin", "scope", "secret", "service", "type", "volume",
+  "config",
+  "container",
+  "daemon",
+  "event",
+  "image",
+  "label",
+  "label!",
+  "network",
+  "node",
+  "plugin",
+  "scope",
+  "secret",
+  "service",
+  "type",
+  "volume",
 ] as const;
 
 /** The message of one event; old clients read `status`, `id` and `from`. */
@@ -35,17 +49,41 @@ export function fitsEvent(event: EngineEvent, filters: Filters): boolean {
     filters.some("event", (wish) => wish === action || wish === verb) &&
     filters.some("scope", (wish) => wish === "local") &&
     filters.labels(attributes) &&
-    (["container", "image", "network", "volume", "daemon", "plugin", "service", "node", "secret", "config"] as const).every((kind) =>
-      filters.some(kind, (wish) => isNamed(event, kind, wish, id, attributes)),
-    )
+    (
+      [
+        "container",
+        "image",
+        "network",
+        "volume",
+        "daemon",
+        "plugin",
+        "service",
+        "node",
+        "secret",
+        "config",
+      ] as const
+    ).every((kind) => filters.some(kind, (wish) => isNamed(event, kind, wish, id, attributes)))
   );
 }
 
-function isNamed(event: EngineEvent, kind: string, wish: string, id: string, attributes: Readonly<Record<string, string>>): boolean {
-  if (kind === "image" && event.type === "container") return attributes["image"] === wish || stripTag(attributes["image"] ?? "") === wish;
-  if (event.type !== kind) return event.type === "network" && kind === "container" && attributes["container"] === wish;
+function isNamed(
+  event: EngineEvent,
+  kind: string,
+  wish: string,
+  id: string,
+  attributes: Readonly<Record<string, string>>,
+): boolean {
+  if (kind === "image" && event.type === "container")
+    return attributes["image"] === wish || stripTag(attributes["image"] ?? "") === wish;
+  if (event.type !== kind)
+    return event.type === "network" && kind === "container" && attributes["container"] === wish;
   const name = attributes["name"] ?? "";
-  return id === wish || (wish.length >= 4 && /^[0-9a-f]+$/.test(wish) && id.replace(/^sha256:/, "").startsWith(wish)) || name === wish || (kind === "image" && stripTag(name) === wish);
+  return (
+    id === wish ||
+    (wish.length >= 4 && /^[0-9a-f]+$/.test(wish) && id.replace(/^sha256:/, "").startsWith(wish)) ||
+    name === wish ||
+    (kind === "image" && stripTag(name) === wish)
+  );
 }
 
 function stripTag(name: string): string {

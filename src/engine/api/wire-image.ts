@@ -67,14 +67,20 @@ export function wireImage(image: ImageRecord): object {
     Size: image.size,
     VirtualSize: image.size,
     GraphDriver: { Name: "overlay2", Data: graphData(image.lowers) },
-    RootFS: { Type: "layers", ...(config.rootfs.diff_ids.length === 0 ? {} : { Layers: config.rootfs.diff_ids }) },
+    RootFS: {
+      Type: "layers",
+      ...(config.rootfs.diff_ids.length === 0 ? {} : { Layers: config.rootfs.diff_ids }),
+    },
     Metadata: { LastTagTime: "0001-01-01T00:00:00Z" },
   };
 }
 
 function graphData(lowers: readonly string[]): object {
   const [top, ...rest] = lowers;
-  return { ...(rest.length === 0 ? {} : { LowerDir: rest.join(":") }), ...(top === undefined ? {} : { UpperDir: top }) };
+  return {
+    ...(rest.length === 0 ? {} : { LowerDir: rest.join(":") }),
+    ...(top === undefined ? {} : { UpperDir: top }),
+  };
 }
 
 export function wireHistory(rows: readonly HistoryRow[]): object[] {

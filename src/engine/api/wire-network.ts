@@ -18,15 +18,26 @@ export function wireNetwork(network: Network, endpoints?: readonly Endpoint[]): 
       Config:
         bridge === undefined
           ? null
-          : [{ Subnet: bridge.subnet, Gateway: bridge.gateway, ...(bridge.ipRange === "" ? {} : { IPRange: bridge.ipRange }) }],
+          : [
+              {
+                Subnet: bridge.subnet,
+                Gateway: bridge.gateway,
+                ...(bridge.ipRange === "" ? {} : { IPRange: bridge.ipRange }),
+              },
+            ],
     },
     Internal: network.internal,
     Attachable: network.attachable,
     Ingress: false,
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
-    Containers: Object.fromEntries((endpoints ?? []).map((endpoint) => [endpoint.containerId, wireEndpoint(endpoint)])),
-    Options: bridge === undefined ? network.options : { "com.docker.network.bridge.name": bridge.device, ...network.options },
+    Containers: Object.fromEntries(
+      (endpoints ?? []).map((endpoint) => [endpoint.containerId, wireEndpoint(endpoint)]),
+    ),
+    Options:
+      bridge === undefined
+        ? network.options
+        : { "com.docker.network.bridge.name": bridge.device, ...network.options },
     Labels: network.labels,
   };
 }

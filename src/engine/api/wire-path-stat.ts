@@ -30,7 +30,9 @@ const goSpecial = [
 export function wirePathStat(path: string, file: ListedFile): PathStat {
   const special = goSpecial.reduce((sum, [bit, go]) => sum + ((file.mode & bit) === 0 ? 0 : go), 0);
   const ns = BigInt(file.mtimeNs);
-  const fraction = String(ns % 1_000_000_000n).padStart(9, "0").replace(/0+$/, "");
+  const fraction = String(ns % 1_000_000_000n)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
   const seconds = new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);
   return {
     name: baseName(path),

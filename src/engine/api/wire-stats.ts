@@ -18,7 +18,9 @@ export function wireStats(stats: ContainerStats, before: ContainerStats | undefi
     blkio_stats: wireBlockIo(stats),
     num_procs: 0,
     storage_stats: {},
-    ...(Object.keys(stats.networks).length === 0 ? {} : { networks: mapValues(stats.networks, wireInterface) }),
+    ...(Object.keys(stats.networks).length === 0
+      ? {}
+      : { networks: mapValues(stats.networks, wireInterface) }),
   };
 }
 
@@ -40,7 +42,11 @@ function wireCpu({ running, usage: { cpu }, systemCpuNs, onlineCpus }: Container
     },
     system_cpu_usage: systemCpuNs,
     online_cpus: onlineCpus,
-    throttling_data: { periods: cpu.periods, throttled_periods: cpu.throttledPeriods, throttled_time: cpu.throttledNs },
+    throttling_data: {
+      periods: cpu.periods,
+      throttled_periods: cpu.throttledPeriods,
+      throttled_time: cpu.throttledNs,
+    },
   };
 }
 
@@ -61,7 +67,10 @@ function wirePids({ usage: { pids } }: ContainerStats): object {
 }
 
 function wireBlockIo({ usage: { blockIo } }: ContainerStats): object {
-  const entries = (read: (of: NonNullable<typeof blockIo>[number]) => number, write: typeof read): object[] | null =>
+  const entries = (
+    read: (of: NonNullable<typeof blockIo>[number]) => number,
+    write: typeof read,
+  ): object[] | null =>
     blockIo === undefined
       ? null
       : blockIo.flatMap((of) => [
@@ -69,8 +78,14 @@ function wireBlockIo({ usage: { blockIo } }: ContainerStats): object {
           { major: of.major, minor: of.minor, op: "write", value: write(of) },
         ]);
   return {
-    io_service_bytes_recursive: entries((of) => of.readBytes, (of) => of.writeBytes),
-    io_serviced_recursive: entries((of) => of.reads, (of) => of.writes),
+    io_service_bytes_recursive: entries(
+      (of) => of.readBytes,
+      (of) => of.writeBytes,
+    ),
+    io_serviced_recursive: entries(
+      (of) => of.reads,
+      (of) => of.writes,
+    ),
     io_queue_recursive: null,
     io_service_time_recursive: null,
     io_wait_time_recursive: null,

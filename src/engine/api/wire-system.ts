@@ -42,8 +42,19 @@ export interface InfoInput {
   readonly now: Date;
 }
 
-export function wireInfo({ id, root, host, containers, images, debug, listeners, openFiles, now }: InfoInput): object {
-  const count = (...statuses: readonly string[]): number => containers.filter(({ state }) => statuses.includes(state.status)).length;
+export function wireInfo({
+  id,
+  root,
+  host,
+  containers,
+  images,
+  debug,
+  listeners,
+  openFiles,
+  now,
+}: InfoInput): object {
+  const count = (...statuses: readonly string[]): number =>
+    containers.filter(({ state }) => statuses.includes(state.status)).length;
   const running = count("running", "restarting");
   const paused = count("paused");
   return {
@@ -55,7 +66,12 @@ export function wireInfo({ id, root, host, containers, images, debug, listeners,
     Images: images,
     Driver: "overlay2",
     DriverStatus: [["Backing Filesystem", "overlayfs layers below the engine's root"]],
-    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file", "local", "none"] },
+    Plugins: {
+      Volume: ["local"],
+      Network: ["bridge", "host", "null"],
+      Authorization: null,
+      Log: ["json-file", "local", "none"],
+    },
     MemoryLimit: true,
     SwapLimit: true,
     CpuCfsPeriod: true,
@@ -93,7 +109,14 @@ export function wireInfo({ id, root, host, containers, images, debug, listeners,
     ServerVersion: engineVersion,
     Runtimes: { gantry: { path: "gantry-init" } },
     DefaultRuntime: "gantry",
-    Swarm: { NodeID: "", NodeAddr: "", LocalNodeState: "inactive", ControlAvailable: false, Error: "", RemoteManagers: null },
+    Swarm: {
+      NodeID: "",
+      NodeAddr: "",
+      LocalNodeState: "inactive",
+      ControlAvailable: false,
+      Error: "",
+      RemoteManagers: null,
+    },
     // Containers and their output do not depend on the engine's process.
     LiveRestoreEnabled: true,
     Isolation: "",
@@ -101,7 +124,10 @@ export function wireInfo({ id, root, host, containers, images, debug, listeners,
     ContainerdCommit: { ID: "" },
     RuncCommit: { ID: "" },
     InitCommit: { ID: engineVersion },
-    SecurityOptions: ["name=seccomp,profile=builtin", ...(host.cgroupVersion === "2" ? ["name=cgroupns"] : [])],
+    SecurityOptions: [
+      "name=seccomp,profile=builtin",
+      ...(host.cgroupVersion === "2" ? ["name=cgroupns"] : []),
+    ],
     CDISpecDirs: [],
     Warnings: null,
   };
