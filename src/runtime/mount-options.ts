@@ -2,16 +2,16 @@
 import { mountAttr, mountFlags } from "../kernel/index.ts";
 
 export interface MountOptions {
-  /** MS_* of mount(2), without propagation. */
+  /** MS_* of mount(2), without propagation; MS_REC for rbind. They concern the mount itself. */
   readonly flags: bigint;
-  /** MOUNT_ATTR_* for mount_setattr(2) on a bind. */
+  /** MOUNT_ATTR_* for mount_setattr(2) on a bind: the same as `flags`, or what is asked for recursively (rro …). */
   readonly attrSet: bigint;
   readonly attrClear: bigint;
+  /** attrSet and attrClear concern all mounts below, too. */
+  readonly recursiveAttributes: boolean;
   /** MS_PRIVATE …, with MS_REC for the r-forms; 0: none asked for. */
   readonly propagation: bigint;
   readonly bind: boolean;
-  /** rbind, or an attribute that is asked for recursively. */
-  readonly recursive: boolean;
   readonly readonly: boolean;
   /** What the file system itself shall understand, comma-separated. */
   readonly data: string;
@@ -74,54 +74,65 @@ const propagations: Readonly<Record<string, bigint>> = {
 
 const notOffered = new Set(["idmap", "ridmap", "tmpcopyup", "remount"]);
 
+/** Attributes that are being collected, for the mount itself or for all below it. */
+class Attributes {
+  set = 0n;
+  clear = 0n;
+
+  apply(on: boolean, attr: bigint): void {
+    this.set = on ? this.set | attr : this.set & ~attr;
+    this.clear = on ? this.clear & ~attr : this.clear | attr;
+  }
+
+  applyAtime(attr: bigint): void {
+    this.set = (this.set & ~a.MOUNT_ATTR__ATIME) | attr;
+    this.clear |= a.MOUNT_ATTR__ATIME;
+  }
+
+  get isEmpty(): boolean {
+    return this.set === 0n && this.clear === 0n;
+  }
+}
+
 /** Splits options into flags, attributes and data; later options win over earlier ones. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
+  const own = new Attributes();
+  const deep = new Attributes();
   let flags = 0n;
-  let attrSet = 0n;
-  let attrClear = 0n;
   let propagation = 0n;
   let bind = false;
-  let recursive = false;
   const data: string[] = [];
   const unsupported: string[] = [];
-  const apply = (set: boolean, flag: bigint, attr: bigint): void => {
-    flags = set ? flags | flag : flags & ~flag;
-    attrSet = set ? attrSet | attr : attrSet & ~attr;
-    attrClear = set ? attrClear & ~attr : attrClear | attr;
-  };
-  const applyAtime = ([flag, attr]: readonly [bigint, bigint]): void => {
-    flags = (flags & ~allAtimeFlags) | flag;
-    attrSet = (attrSet & ~a.MOUNT_ATTR__ATIME) | attr;
-    attrClear |= a.MOUNT_ATTR__ATIME;
-  };
   for (const option of options) {
+    const spread = propagations[option];
     const plain = flagOptions[option];
     const atime = atimeOptions[option];
     const base = option.startsWith("r") ? option.slice(1) : "";
-    const deep = flagOptions[base];
-    const deepAtime = atimeOptions[base];
+    const below = flagOptions[base];
+    const atimeBelow = atimeOptions[base];
     if (option === "bind" || option === "rbind") {
       bind = true;
-      recursive ||= option === "rbind";
-    } else if (propagations[option] !== undefined) propagation = propagations[option] ?? 0n;
+      if (option === "rbind") flags |= m.MS_REC;
+    } else if (spread !== undefined) propagation = spread;
     else if (notOffered.has(option)) unsupported.push(option);
-    else if (plain !== undefined) apply(...plain);
-    else if (atime !== undefined) applyAtime(atime);
-    else if (deep !== undefined && deep[2] !== 0n) {
-      apply(...deep);
-      recursive = true;
-    } else if (deepAtime !== undefined) {
-      applyAtime(deepAtime);
-      recursive = true;
-    } else if (option !== "") data.push(option);
+    else if (plain !== undefined) {
+      flags = plain[0] ? flags | plain[1] : flags & ~plain[1];
+      own.apply(plain[0], plain[2]);
+    } else if (atime !== undefined) {
+      flags = (flags & ~allAtimeFlags) | atime[0];
+      own.applyAtime(atime[1]);
+    } else if (below !== undefined && below[2] !== 0n) deep.apply(below[0], below[2]);
+    else if (atimeBelow !== undefined) deep.applyAtime(atimeBelow[1]);
+    else if (option !== "") data.push(option);
   }
+  const used = deep.isEmpty ? own : deep;
   return {
     flags,
-    attrSet,
-    attrClear,
+    attrSet: used.set,
+    attrClear: used.clear,
+    recursiveAttributes: !deep.isEmpty,
     propagation,
     bind,
-    recursive,
     readonly: (flags & m.MS_RDONLY) !== 0n,
     data: data.join(","),
     unsupported,

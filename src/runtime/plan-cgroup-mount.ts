@@ -100,7 +100,7 @@ function bindOwn(input: CgroupMountInput, hierarchy: string, inside: string): Co
     flags: input.options.flags,
     attrSet: input.options.attrSet,
     attrClear: input.options.attrClear,
-    recursive: true,
+    recursive: false,
     makeTarget: "dir",
     propagation: mountFlags.MS_PRIVATE | mountFlags.MS_REC,
     because: input.because,

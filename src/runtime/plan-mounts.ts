@@ -37,17 +37,14 @@ export function planMounts(input: MountsInput): MountSteps {
 function planMount(mount: OciMount, input: MountsInput): MountSteps {
   const inside = insidePath(mount.destination);
   const options = parseMountOptions(mount.options ?? []);
-  refuseUnsupported(mount, options);
+  refuseUnsupported(mount, options, input.config);
   const because = input.because(`the config's mounts`, `mounts.${mount.destination}`, "mounts");
   if (mount.type === "cgroup" || mount.type === "cgroup2")
     return planCgroupMount({ ...input, inside, options, because });
   if (options.bind || mount.type === "bind")
     return { mounts: [bindStep(mount, inside, options, because)], late: [] };
-  // Devices and links are still to be made in /dev, and mount points in what lies on a read-only file system.
-  const holdsMore = (input.config.mounts ?? []).some((other) =>
-    isBelow(insidePath(other.destination), inside),
-  );
-  const isLate = options.readonly && mount.type === "tmpfs" && (inside === "/dev" || holdsMore);
+  // In /dev devices and links are still to be made.
+  const isLate = options.readonly && inside === "/dev";
   const step: ContainerStep = {
     do: "mount",
     source: mount.source ?? mount.type ?? "none",
@@ -69,7 +66,7 @@ function bindStep(mount: OciMount, inside: string, options: MountOptions, becaus
     flags: options.flags,
     attrSet: options.attrSet,
     attrClear: options.attrClear,
-    recursive: options.recursive,
+    recursive: options.recursiveAttributes,
     makeTarget: "as-source",
     // As in runc, a bind without a word on propagation is private: nothing mounted on the host later shows up inside.
     propagation: options.propagation === 0n ? mountFlags.MS_PRIVATE | mountFlags.MS_REC : options.propagation,
@@ -77,19 +74,21 @@ function bindStep(mount: OciMount, inside: string, options: MountOptions, becaus
   };
 }
 
-function refuseUnsupported(mount: OciMount, options: MountOptions): void {
+function refuseUnsupported(mount: OciMount, options: MountOptions, config: OciConfig): void {
   const words = [...options.unsupported];
+  const inside = insidePath(mount.destination);
+  const isBind = options.bind || mount.type === "bind";
+  const holdsMore = (config.mounts ?? []).some((other) => isBelow(insidePath(other.destination), inside));
   if ((mount.uidMappings?.length ?? 0) + (mount.gidMappings?.length ?? 0) > 0) words.push("uidMappings");
-  const shares = (options.propagation & (mountFlags.MS_SHARED | mountFlags.MS_UNBINDABLE)) !== 0n;
-  if (shares && !options.bind && mount.type !== "bind") words.push("shared propagation of a new file system");
+  // The container's mount tree is a slave of the host's: its mounts cannot reach the host.
+  if ((options.propagation & mountFlags.MS_SHARED) !== 0n) words.push("shared propagation");
+  if ((options.propagation & mountFlags.MS_UNBINDABLE) !== 0n && !isBind) words.push("unbindable");
+  if (options.readonly && mount.type === "tmpfs" && holdsMore) words.push("ro with other mounts in it");
   if (words.length > 0)
     throw new GantryError(
       "unsupported",
       `the mount on ${mount.destination} asks for ${words.join(", ")}, which gantry does not offer`,
-      {
-        fields: { path: "mounts" },
-        hint: "leave the option out",
-      },
+      { fields: { path: "mounts" }, hint: "leave the option out" },
     );
 }
 

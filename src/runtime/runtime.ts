@@ -3,17 +3,14 @@ import { fstatSync } from "node:fs";
 import { GantryError } from "../lib/index.ts";
 import { initProgram, type Sys } from "../kernel/index.ts";
 import { Attached, type AttachSession } from "./attach-session.ts";
-import { removeCgroupDir } from "./cgroup-remove.ts";
 import { Channel } from "./channel.ts";
-import { Control, type FirstWord, type MonitorConnection } from "./control.ts";
+import { Control, type MonitorConnection } from "./control.ts";
 import { withDeadline } from "./deadline.ts";
 import { encodePlan } from "./encode-plan.ts";
-import { failureError } from "./failure.ts";
 import { helloFrame, type Started } from "./frames.ts";
-import { killHoldersOfSocket } from "./kill-holders.ts";
+import { handOver } from "./hand-over.ts";
 import type { AttachStreams, MonitorOptions, Plan } from "./plan-step.ts";
 
-const startDeadlineMs = 30_000;
 const answerDeadlineMs = 10_000;
 
 export interface LaunchRequest {
@@ -70,7 +67,7 @@ export class Runtime {
     const attached = channels.map((channel) => new Attached(channel));
     const control = new Control(controlChannel);
     try {
-      const started = await this.#handOver(plan, bytes, { control, channel: controlChannel, inode });
+      const started = await handOver(plan, bytes, { control, channel: controlChannel, inode });
       return { started, control, attached };
     } catch (error) {
       for (const session of attached) session.close();
@@ -104,7 +101,11 @@ export class Runtime {
 
   async #hello(socketPath: string, streams: AttachStreams | undefined): Promise<Channel> {
     const opening = Channel.connect(socketPath);
-    const channel = await withDeadline(opening, answerDeadlineMs, () => silent(socketPath));
+    const channel = await withDeadline(opening, answerDeadlineMs, () => silent(socketPath)).catch((error) => {
+      // An answer that comes too late is hung up on; a refusal has been reported already.
+      void opening.then((late) => late.close()).catch(() => {});
+      throw error;
+    });
     await withDeadline(channel.write(helloFrame(streams, true)), answerDeadlineMs, () =>
       silent(socketPath),
     ).catch((error) => {
@@ -125,52 +126,10 @@ export class Runtime {
     if (status !== 0)
       throw new GantryError("internal", `gantry-init monitor ended with status ${status ?? "unknown"}`);
   }
-
-  async #handOver(
-    plan: Plan,
-    bytes: Uint8Array,
-    to: { readonly control: Control; readonly channel: Channel; readonly inode: number },
-  ): Promise<Started> {
-    // A write that fails means that the monitor has closed its end; what it said before, or that it went, is `first`.
-    to.channel.write(bytes).catch(() => {});
-    let first: FirstWord;
-    try {
-      first = await withDeadline(to.control.first, startDeadlineMs, startTimeout);
-    } catch (error) {
-      await abandon(plan, to.inode);
-      throw error;
-    }
-    switch (first.kind) {
-      case "started":
-        return first.started;
-      case "failed":
-        throw failureError(plan, first.failed);
-      case "exited":
-        throw new GantryError("internal", "the monitor reported an exit before a start");
-      default:
-        throw first.error ?? new GantryError("internal", "the monitor ended before the container started");
-    }
-  }
 }
 
 async function adoptAll(fds: readonly number[]): Promise<Channel[]> {
   return Promise.all(fds.map((fd) => Channel.adopt(fd)));
-}
-
-/** Kills a monitor that hangs, and its child, and removes the cgroups that its plan made. */
-async function abandon(plan: Plan, inode: number): Promise<void> {
-  killHoldersOfSocket(inode);
-  for (const step of plan.teardown) if (step.do === "remove-cgroup") await removeCgroupDir(step.dir);
-}
-
-function startTimeout(): GantryError {
-  return new GantryError(
-    "timeout",
-    `the container did not start within ${startDeadlineMs / 1000} s; it was killed`,
-    {
-      hint: "a mount of a network file system or a full cgroup may hang; see: dmesg",
-    },
-  );
 }
 
 function silent(socketPath: string): GantryError {

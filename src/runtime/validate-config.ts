@@ -15,7 +15,7 @@ const maxId = 0xffff_fffe;
 export function validateConfig(config: unknown): OciConfig {
   const findings = findConfigProblems(config);
   if (findings.length > 0) throw invalid("config.json", findings);
-  return config as OciConfig;
+  return withoutNulls(config) as OciConfig;
 }
 
 /** As validateConfig, for a process alone (`exec --process`). */
@@ -23,7 +23,7 @@ export function validateProcess(process: unknown): OciProcess {
   const findings: Finding[] = [];
   checkProcess(new Checked(process, "process", findings));
   if (findings.length > 0) throw invalid("process", findings);
-  return process as OciProcess;
+  return withoutNulls(process) as OciProcess;
 }
 
 /** Every finding, in the order of the document; none for a valid config. */
@@ -58,6 +58,14 @@ export function findConfigProblems(config: unknown): readonly Finding[] {
   checkLinux(top.field("linux"));
   checkNamespaceUses(top);
   return findings;
+}
+
+/** Go programs write `null` for what is not set: left out, so that a field is either there or missing. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value;
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner)]));
 }
 
 function invalid(what: string, findings: readonly Finding[]): GantryError {
@@ -128,7 +136,7 @@ function checkMount(mount: Checked): void {
   const isBind =
     mount.field("type").value === "bind" ||
     options.some(({ value }) => value === "bind" || value === "rbind");
-  if (isBind) mount.field("source").absolutePath(true);
+  if (isBind) mount.field("source").text(true);
   else if (mount.field("type").isMissing) mount.field("type").found("is required where options hold no bind");
 }
 
