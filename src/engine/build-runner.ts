@@ -3,10 +3,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { BuildRun, BuildRunner } from "../build/index.ts";
 import { GantryError, shortId } from "../lib/index.ts";
-import type { Attachment } from "../network/index.ts";
 import { type AttachSession, type Exited, killCgroup, type MonitorConnection, planContainer, removeCgroup } from "../runtime/index.ts";
 import { buildRecord } from "./build-record.ts";
-import { attachNetwork } from "./containers/attach-network.ts";
+import { attachNetwork, type NetworkSetup } from "./containers/attach-network.ts";
 import { networkFileMounts, writeNetworkFiles } from "./containers/network-files.ts";
 import type { ContainerRecord } from "./container.ts";
 import type { EngineContext } from "./context.ts";
@@ -43,7 +42,7 @@ export class EngineBuildRunner implements BuildRunner {
     }
   }
 
-  async #runIn(request: BuildRun, record: ContainerRecord, attachment: Attachment | undefined): Promise<Exited> {
+  async #runIn(request: BuildRun, record: ContainerRecord, attachment: NetworkSetup | undefined): Promise<Exited> {
     const context = this.#context;
     const paths = containerPaths(context.paths, record.id);
     const { control, session } = await launch(context, request, record, attachment);
@@ -69,7 +68,7 @@ async function launch(
   context: EngineContext,
   request: BuildRun,
   record: ContainerRecord,
-  attachment: Attachment | undefined,
+  attachment: NetworkSetup | undefined,
 ): Promise<{ readonly control: MonitorConnection; readonly session: AttachSession }> {
   const paths = containerPaths(context.paths, record.id);
   try {

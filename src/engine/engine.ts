@@ -109,7 +109,7 @@ async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<
   const db = new Database(paths.database);
   try {
     const cgroups = detectCgroups();
-    const networks = await Networks.open({ db, sys, logger, instance: paths.instance, state: paths.state });
+    const networks = await Networks.open({ db, sys, logger, instance: paths.instance });
     return {
       paths,
       sys,
@@ -119,7 +119,7 @@ async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<
       host: hostFacts(cgroups),
       runtime: new Runtime(sys),
       images: new ImageStore({ root: paths.root, db, sys, logger }),
-      trees: new Trees(sys),
+      trees: new Trees(sys, paths.root),
       networks,
       volumes: new VolumeStore({ root: paths.root, db, logger }),
       store: new ContainerStore(db),

@@ -1,6 +1,7 @@
 /** Networks of one engine: what users create, and where containers are plugged in. */
 import { type Database, GantryError, type Logger, messageOf } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
+import type { ExtraSteps } from "../runtime/index.ts";
 import { resolvConf, type ResolvConfRequest } from "./container-files.ts";
 import { checkCreateRequest, mtuOf } from "./create-request.ts";
 import { DnsServers } from "./dns-servers.ts";
@@ -211,6 +212,20 @@ export class Networks {
       steps: planAttach({ instance: this.#instance, endpoint, bridge, bridgeIndex, slot, mtu }),
       holdFds: fds,
     };
+  }
+
+  /** The steps of a container's present attachment, or those that it would get now: nothing is reserved (for `explain`). */
+  preview(request: AttachRequest): ExtraSteps {
+    const bridge = this.#bridgeOf(request.network);
+    const { containerId, name, aliases, ports } = request;
+    const present = this.#store.endpoint(containerId);
+    const address = nextAddress(bridge.addresses, usedAddresses(this.#store.endpointsOf(bridge.network.id)));
+    const ip = request.ip === undefined || request.ip === "" ? formatIpv4(address) : request.ip;
+    const mac = request.mac === undefined || request.mac === "" ? macOf(address) : request.mac;
+    const endpoint = present?.endpoint ?? { ...placeIn(bridge), containerId, name, ip, mac, aliases, ports };
+    const bridgeIndex = this.#host.bridgeIndex(bridge);
+    const mtu = mtuOf(bridge.network.options);
+    return planAttach({ instance: this.#instance, endpoint, bridge, bridgeIndex, slot: present?.slot ?? 1, mtu });
   }
 
   #bridgeOf(nameOrId: string): BridgeNetwork {

@@ -1,27 +1,36 @@
 /** The network of a container's start: an endpoint in its bridge network, or nothing for `host` and `none`. */
-import type { Attachment, PortRequest } from "../../network/index.ts";
+import { type Attachment, type AttachRequest, planLoopback, type PortRequest } from "../../network/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { networkKind } from "../network-mode.ts";
 
+/** What a start needs of its network. */
+export type NetworkSetup = Partial<Pick<Attachment, "endpoint">> & Omit<Attachment, "endpoint">;
+
 /**
- * Reserves address and ports. Undefined for a container without an interface.
+ * Reserves address and ports. Undefined for the host's network, where there is nothing to do.
  * @throws {GantryError} "not-found" (network), "conflict" (a port in use), "exhausted" (no address left)
  */
-export async function attachNetwork({ networks }: EngineContext, record: ContainerRecord): Promise<Attachment | undefined> {
+export async function attachNetwork({ networks }: EngineContext, record: ContainerRecord): Promise<NetworkSetup | undefined> {
   const kind = networkKind(record.host.NetworkMode);
-  if (kind.kind !== "bridge") return undefined;
+  if (kind.kind === "host") return undefined;
+  if (kind.kind === "none") return { steps: planLoopback(), holdFds: [] };
+  return networks.attach(attachRequest(record, kind.network));
+}
+
+/** Pure. */
+export function attachRequest(record: ContainerRecord, network: string): AttachRequest {
   const { ip, mac, aliases } = record.network;
-  return networks.attach({
+  return {
     containerId: record.id,
     name: record.name,
-    network: kind.network,
+    network,
     ...(ip === "" ? {} : { ip }),
     ...(mac === "" ? {} : { mac }),
     aliases,
     ports: portRequests(record),
     dns: record.host.Dns,
-  });
+  };
 }
 
 /** What `-p` and `-P` publish. Pure. */

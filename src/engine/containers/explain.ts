@@ -1,10 +1,11 @@
 /** Every step asked of the kernel for a container, as it was started or would be. */
 import type { ExplainedStep, ExtraSteps } from "../../runtime/index.ts";
 import { explainPlan } from "../../runtime/index.ts";
+import { planLoopback } from "../../network/index.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
 import { networkKind } from "../network-mode.ts";
-import { portRequests } from "./attach-network.ts";
+import { attachRequest } from "./attach-network.ts";
 import { containerPlan } from "./container-plan.ts";
 import { mountsOf } from "./mount-spec.ts";
 import { resolveMount } from "./prepare-mounts.ts";
@@ -20,16 +21,6 @@ export async function explainContainer(context: EngineContext, { record }: Store
 /** Of the present endpoint; of a stopped container with the address it may get. */
 function explainedNetwork({ networks }: EngineContext, record: StoredContainer["record"]): ExtraSteps | undefined {
   const kind = networkKind(record.host.NetworkMode);
-  if (kind.kind !== "bridge") return undefined;
-  const { ip, mac, aliases } = record.network;
-  return networks.preview({
-    containerId: record.id,
-    name: record.name,
-    network: kind.network,
-    ...(ip === "" ? {} : { ip }),
-    ...(mac === "" ? {} : { mac }),
-    aliases,
-    ports: portRequests(record),
-    dns: record.host.Dns,
-  });
+  if (kind.kind === "host") return undefined;
+  return kind.kind === "none" ? planLoopback() : networks.preview(attachRequest(record, kind.network));
 }

@@ -1,7 +1,7 @@
 /** /etc/hosts, /etc/resolv.conf and /etc/hostname of a container, as files of its directory that are mounted over the image's. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { isErrno } from "../../lib/index.ts";
-import { type Endpoint, hostsFile, parseResolvConf, resolvConf } from "../../network/index.ts";
+import { type Endpoint, hostsFile } from "../../network/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { networkKind } from "../network-mode.ts";
@@ -17,17 +17,17 @@ export function writeNetworkFiles(
 ): void {
   const { config } = record;
   writeFileSync(paths.hostname, `${config.Hostname}\n`, { mode: 0o644 });
-  writeFileSync(paths.hosts, hostsText(record, endpoint), { mode: 0o644 });
+  writeFileSync(paths.hosts, hostsText(context, record, endpoint), { mode: 0o644 });
   writeFileSync(paths.resolvConf, resolvText(context, record, endpoint), { mode: 0o644 });
 }
 
-function hostsText({ config, host }: ContainerRecord, endpoint: Endpoint | undefined): string {
+function hostsText({ networks }: EngineContext, { config, host }: ContainerRecord, endpoint: Endpoint | undefined): string {
   const text = hostsFile({
     hostname: config.Hostname,
     domainname: config.Domainname,
     ip: endpoint?.ip ?? "",
     extraHosts: host.ExtraHosts,
-    gateway: endpoint?.gateway ?? "127.0.0.1",
+    gateway: endpoint?.gateway ?? networks.gatewayOf("bridge"),
   });
   if (networkKind(host.NetworkMode).kind !== "host") return text;
   // Docker: the host's network comes with the host's names.
@@ -35,14 +35,7 @@ function hostsText({ config, host }: ContainerRecord, endpoint: Endpoint | undef
 }
 
 function resolvText({ networks }: EngineContext, { host }: ContainerRecord, endpoint: Endpoint | undefined): string {
-  return resolvConf({
-    server: endpoint?.gateway ?? "",
-    internal: endpoint !== undefined && networks.find(endpoint.networkId).internal,
-    dns: host.Dns,
-    search: host.DnsSearch,
-    options: host.DnsOptions,
-    host: parseResolvConf(readOrEmpty("/etc/resolv.conf")),
-  });
+  return networks.resolvConf(endpoint?.networkId, { dns: host.Dns, search: host.DnsSearch, options: host.DnsOptions });
 }
 
 function readOrEmpty(path: string): string {
