@@ -7,6 +7,7 @@ export type ApiEngine = Pick<
   | "startedAtMs"
   | "paths"
   | "logger"
+  | "sys"
   | "containers"
   | "execs"
   | "images"

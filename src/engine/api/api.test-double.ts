@@ -51,6 +51,7 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     startedAtMs: 1_700_000_000_000,
     paths: enginePaths("/var/lib/gantry-test", "/run/gantry-test"),
     logger: createLogger("debug", (line) => void logged.push(line)),
+    sys: part("sys", { statfs: () => ({ type: 0xef53, totalBytes: 1n, freeBytes: 1n }) }),
     containers: part("containers", parts.containers ?? {}),
     execs: part("execs", parts.execs ?? {}),
     images: part("images", parts.images ?? {}),

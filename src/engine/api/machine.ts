@@ -22,6 +22,22 @@ export interface MachineFacts {
   readonly cgroupVersion: "1" | "2";
 }
 
+/** Names of file systems by their magic number (statfs(2)), as Docker calls them. */
+const fileSystems: Readonly<Record<number, string>> = {
+  0xef53: "extfs",
+  0x58465342: "xfs",
+  0x9123683e: "btrfs",
+  0x01021994: "tmpfs",
+  0x2fc12fc1: "zfs",
+  0x794c7630: "overlayfs",
+  0xf2f52010: "f2fs",
+};
+
+/** @param type of statfs(2) */
+export function fileSystemName(type: number): string {
+  return fileSystems[type >>> 0] ?? `0x${(type >>> 0).toString(16)}`;
+}
+
 let facts: MachineFacts | undefined;
 
 export function machineFacts(): MachineFacts {

@@ -45,6 +45,7 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
     ...(fields.has("StopTimeout") ? { StopTimeout: fields.integer("StopTimeout") } : {}),
   };
   const network = parseNetworking(fields, host.NetworkMode);
+  checkHealthcheck(fields.object("Healthcheck"));
   fields.string("MacAddress");
   fields.refuseOthers();
   return {
@@ -54,6 +55,12 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
     host,
     network,
   };
+}
+
+/** `--no-healthcheck` is what we do anyway; a check of its own is refused. */
+function checkHealthcheck(fields: Fields): void {
+  const [kind = "NONE"] = fields.strings("Test");
+  if (kind !== "NONE") throw new GantryError("unsupported", "health checks are not supported", { hint: "leave --health-cmd away" });
 }
 
 function parseIdentity(
@@ -131,18 +138,11 @@ function parseHostConfig(fields: Fields): HostConfig {
   return host;
 }
 
-/** Fields without meaning on Linux or for us, which clients send with values that change nothing. */
+/** Fields without meaning for us, which clients send with values that change nothing. */
 function ignorable(fields: Fields): void {
-  for (const key of [
-    "ConsoleSize",
-    "ContainerIDFile",
-    "Isolation",
-    "VolumeDriver",
-    "MemorySwappiness",
-    "CgroupnsMode",
-  ]) {
-    fields.raw(key);
-  }
+  for (const key of ["ConsoleSize", "ContainerIDFile"]) fields.raw(key);
+  oneOf(fields.string("CgroupnsMode"), "CgroupnsMode", ["", "private"]);
+  oneOf(fields.string("VolumeDriver"), "VolumeDriver", ["", "local"]);
   const runtime = fields.string("Runtime");
   if (!["", "gantry", "runc", "io.containerd.runc.v2"].includes(runtime)) {
     throw new GantryError("invalid", `unknown or invalid runtime name: ${runtime}`);

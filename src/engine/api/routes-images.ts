@@ -1,5 +1,6 @@
 /** /images, /distribution, /commit: the image store over HTTP. */
 import type { ServerResponse } from "node:http";
+import { familiarName, parseReference } from "../../image/index.ts";
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { parseFilters } from "./filters.ts";
@@ -68,7 +69,7 @@ function list({ images, containers }: ApiEngine, { query }: Call): object[] {
 async function createImage(engine: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
   const { query } = call;
   const from = textOf(query, "fromImage");
-  if (from !== "") throw noRegistry(`pull ${nameOf(from, textOf(query, "tag"))}`);
+  if (from !== "") throw noRegistry(`pull ${familiarName(parseReference(nameOf(from, textOf(query, "tag"))))}`);
   const source = textOf(query, "fromSrc");
   if (source === "") throw new GantryError("invalid", "neither fromImage nor fromSrc is given");
   if (source !== "-") {

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { GantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
-import { machineFacts } from "./machine.ts";
+import { fileSystemName, machineFacts } from "./machine.ts";
 import { imagesUse } from "./image-use.ts";
 import { type Call, Reply, type Router } from "./router.ts";
 import { sizesOf } from "./routes-containers.ts";
@@ -35,6 +35,7 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
     wireInfo({
       id: engine.id,
       root: engine.paths.root,
+      fileSystem: fileSystemName(engine.sys.statfs(engine.paths.root).type),
       host: machineFacts(),
       containers: engine.containers.list(),
       images: engine.images.list().length,

@@ -65,7 +65,7 @@ export function wireSummary(view: ContainerView, nowMs: number): object {
     Labels: record.config.Labels,
     State: state.status,
     Status: statusText(state, nowMs),
-    HostConfig: { NetworkMode: record.host.NetworkMode },
+    HostConfig: { NetworkMode: record.host.NetworkMode === "default" ? "bridge" : record.host.NetworkMode },
     NetworkSettings: { Networks: wireNetworks(view) },
     Mounts: view.mounts.map(wireMount),
   };
@@ -236,6 +236,7 @@ function wireHostConfig(record: ContainerRecord): unknown {
   const { host } = record;
   return {
     ...host,
+    NetworkMode: host.NetworkMode === "default" ? "bridge" : host.NetworkMode,
     Binds: host.Binds.length === 0 ? null : host.Binds,
     Mounts: host.Mounts.length === 0 ? undefined : host.Mounts,
     Tmpfs: Object.keys(host.Tmpfs).length === 0 ? undefined : host.Tmpfs,

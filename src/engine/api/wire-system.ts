@@ -33,6 +33,8 @@ export function wireVersion(host: MachineFacts): object {
 export interface InfoInput {
   readonly id: string;
   readonly root: string;
+  /** The file system that the root directory is on. */
+  readonly fileSystem: string;
   readonly host: MachineFacts;
   readonly containers: readonly ContainerView[];
   readonly images: number;
@@ -45,6 +47,7 @@ export interface InfoInput {
 export function wireInfo({
   id,
   root,
+  fileSystem,
   host,
   containers,
   images,
@@ -65,7 +68,7 @@ export function wireInfo({
     ContainersStopped: containers.length - running - paused,
     Images: images,
     Driver: "overlay2",
-    DriverStatus: [["Backing Filesystem", "overlayfs layers below the engine's root"]],
+    DriverStatus: [["Backing Filesystem", fileSystem]],
     Plugins: {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],
