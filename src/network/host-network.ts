@@ -7,7 +7,8 @@ import { HostTable } from "./host-table.ts";
 import { chooseAddresses } from "./ipam.ts";
 import { subnetsOverlap, type Subnet } from "./ipv4.ts";
 import { vethName } from "./names.ts";
-import type { NetworkRecord, NetworkStore } from "./network-store.ts";
+import type { NetworkRecord } from "./network-rows.ts";
+import type { NetworkStore } from "./network-store.ts";
 import type { BridgeNetwork, Endpoint, Network } from "./types.ts";
 
 export interface HostNetworkOptions {

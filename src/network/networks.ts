@@ -2,16 +2,14 @@
 import { type Database, GantryError, type Logger, messageOf } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
 import type { ExtraSteps } from "../runtime/index.ts";
+import { Attachments } from "./attachments.ts";
 import { resolvConf, type ResolvConfRequest } from "./container-files.ts";
-import { checkCreateRequest, mtuOf } from "./create-request.ts";
+import { checkCreateRequest } from "./create-request.ts";
 import { DnsServers } from "./dns-servers.ts";
 import { HostNetwork } from "./host-network.ts";
-import { claimAddress, nextAddress, planAddresses } from "./ipam.ts";
-import { formatIpv4, macOf, parseMac } from "./ipv4.ts";
-import { maxSlots } from "./names.ts";
-import { type EndpointRecord, NetworkStore, placeIn, usedAddresses } from "./network-store.ts";
-import { planAttach } from "./plan-attach.ts";
-import { reservePorts } from "./reserve-ports.ts";
+import { planAddresses } from "./ipam.ts";
+import { formatIpv4 } from "./ipv4.ts";
+import { NetworkStore } from "./network-store.ts";
 import { withSubnetLock } from "./subnet-lock.ts";
 import type {
   AttachRequest,
@@ -34,25 +32,21 @@ export interface NetworksOptions {
 }
 
 export class Networks {
-  readonly #sys: Sys;
   readonly #logger: Logger;
-  readonly #instance: string;
   readonly #now: () => number;
   readonly #store: NetworkStore;
   readonly #dns: DnsServers;
   readonly #host: HostNetwork;
-  /** The slot given last, by network: a fresh container does not get the number of a cable that is just being torn out. */
-  readonly #lastSlot = new Map<string, number>();
+  readonly #attachments: Attachments;
 
   private constructor(options: NetworksOptions) {
-    this.#sys = options.sys;
     this.#logger = options.logger;
-    this.#instance = options.instance;
     this.#now = options.now ?? Date.now;
     this.#store = new NetworkStore(options.db, options.instance);
     const resolvConfPath = options.resolvConfPath ?? "/etc/resolv.conf";
     this.#dns = new DnsServers({ store: this.#store, logger: options.logger, resolvConfPath });
     this.#host = new HostNetwork({ ...options, store: this.#store, dns: this.#dns });
+    this.#attachments = new Attachments({ ...options, store: this.#store, dns: this.#dns, host: this.#host });
   }
 
   /**
@@ -164,7 +158,6 @@ export class Networks {
   async #drop(network: Network): Promise<void> {
     this.#store.removeNetwork(network.id);
     this.#dns.stop(network.id);
-    this.#lastSlot.delete(network.id);
     await this.#host.removeBridge(network);
   }
 
@@ -186,46 +179,12 @@ export class Networks {
   async attach(request: AttachRequest): Promise<Attachment> {
     const bridge = this.#bridgeOf(request.network);
     await this.#ready(bridge);
-    this.release(request.containerId);
-    const records = this.#store.endpointsOf(bridge.network.id);
-    const used = usedAddresses(records);
-    const wish = request.ip ?? "";
-    const address =
-      wish === "" ? nextAddress(bridge.addresses, used) : claimAddress(bridge.addresses, used, wish);
-    const mac = request.mac === undefined || request.mac === "" ? macOf(address) : parseMac(request.mac);
-    const slot = this.#nextSlot(bridge, records);
-    const ip = formatIpv4(address);
-    const { ports, fds } = this.#reservePorts(request, bridge, ip);
-    const { containerId, name, aliases } = request;
-    const endpoint: Endpoint = { ...placeIn(bridge), containerId, name, ip, mac, aliases, ports };
-    try {
-      this.#store.addEndpoint({ endpoint, slot, dns: request.dns ?? [] });
-    } catch (error) {
-      for (const fd of fds) this.#sys.close(fd);
-      throw error;
-    }
-    this.#dns.endpointsChanged(bridge.network.id);
-    const bridgeIndex = this.#host.bridgeIndex(bridge);
-    const mtu = mtuOf(bridge.network.options);
-    return {
-      endpoint,
-      steps: planAttach({ instance: this.#instance, endpoint, bridge, bridgeIndex, slot, mtu }),
-      holdFds: fds,
-    };
+    return this.#attachments.attach(bridge, request);
   }
 
-  /** The steps of a container's present attachment, or those that it would get now: nothing is reserved (for `explain`). */
+  /** The steps of `attach`, for a container that is attached or would be; nothing is reserved. @throws as attach */
   preview(request: AttachRequest): ExtraSteps {
-    const bridge = this.#bridgeOf(request.network);
-    const { containerId, name, aliases, ports } = request;
-    const present = this.#store.endpoint(containerId);
-    const address = nextAddress(bridge.addresses, usedAddresses(this.#store.endpointsOf(bridge.network.id)));
-    const ip = request.ip === undefined || request.ip === "" ? formatIpv4(address) : request.ip;
-    const mac = request.mac === undefined || request.mac === "" ? macOf(address) : request.mac;
-    const endpoint = present?.endpoint ?? { ...placeIn(bridge), containerId, name, ip, mac, aliases, ports };
-    const bridgeIndex = this.#host.bridgeIndex(bridge);
-    const mtu = mtuOf(bridge.network.options);
-    return planAttach({ instance: this.#instance, endpoint, bridge, bridgeIndex, slot: present?.slot ?? 1, mtu });
+    return this.#attachments.preview(this.#bridgeOf(request.network), request);
   }
 
   #bridgeOf(nameOrId: string): BridgeNetwork {
@@ -235,44 +194,9 @@ export class Networks {
     return bridge;
   }
 
-  #reservePorts(
-    { containerId, name, ports }: AttachRequest,
-    { network }: BridgeNetwork,
-    ip: string,
-  ): ReturnType<typeof reservePorts> {
-    // As in Docker: without a way in there is nothing to publish.
-    const wanted = network.internal ? [] : ports;
-    if (wanted.length === 0) return { ports: [], fds: [] };
-    const taken = this.#store.endpoints().flatMap(({ endpoint }) => endpoint.ports);
-    return reservePorts(this.#sys, { containerId, name, ip, wanted, taken });
-  }
-
-  #nextSlot({ network, device }: BridgeNetwork, records: readonly EndpointRecord[]): number {
-    const used = new Set(records.map(({ slot }) => slot));
-    const last = this.#lastSlot.get(network.id) ?? 0;
-    for (let step = 0; step < maxSlots; step++) {
-      const slot = ((last + step) % maxSlots) + 1;
-      if (used.has(slot)) continue;
-      this.#lastSlot.set(network.id, slot);
-      return slot;
-    }
-    throw new GantryError(
-      "exhausted",
-      `network ${network.name} has ${maxSlots} containers, as many as a Linux bridge (${device}) takes`,
-      {
-        hint: "create another network: gantry network create NAME",
-      },
-    );
-  }
-
   /** After a container's end, and after an attachment that did not lead to one: frees everything it had. Idempotent. */
   release(containerId: string): void {
-    const record = this.#store.endpoint(containerId);
-    if (record === undefined) return;
-    // The monitor has done this, unless it was killed.
-    this.#host.unplug(record.endpoint);
-    this.#store.removeEndpoint(containerId);
-    this.#dns.endpointsChanged(record.endpoint.networkId);
+    this.#attachments.release(containerId);
   }
 
   endpoint(containerId: string): Endpoint | undefined {

@@ -19,7 +19,7 @@ export interface AttachPlanInput {
 
 /**
  * The cable is made, plugged in and switched on by one message; a second one per published container adds its ports to the
- * maps. Inside, three messages need no look-up, because the interface's number is given by us.
+ * maps. Inside, four messages need no look-up, because the interface's number is given by us.
  */
 export function planAttach(input: AttachPlanInput): ExtraSteps {
   return { monitor: monitorSteps(input), container: containerSteps(input), teardown: teardownSteps(input) };
@@ -55,7 +55,6 @@ function monitorSteps({
     mac: endpoint.mac,
     master: bridgeIndex,
     up: true,
-    peerUp: true,
     ...(mtu === 0 ? {} : { mtu }),
   });
   const messages: NetlinkMessage[] = [
@@ -101,6 +100,7 @@ function portWords(endpoint: Endpoint): string {
 function containerSteps({ endpoint, bridge }: AttachPlanInput): ContainerStep[] {
   const messages: NetlinkMessage[] = [
     loopback,
+    { message: route.linkUp(containerIfIndex), description: "switch on eth0" },
     {
       message: route.addAddress(containerIfIndex, endpoint.ip, endpoint.prefixLength),
       description: `give eth0 the address ${endpoint.ip}/${endpoint.prefixLength}`,

@@ -23,7 +23,7 @@ export interface Zone {
 export type Decision =
   | { readonly kind: "answer"; readonly bytes: Uint8Array }
   /** Not ours to know. */
-  | { readonly kind: "forward"; readonly id: number; readonly question: Question }
+  | { readonly kind: "forward" }
   /** Malformed, or no question at all: silence. */
   | { readonly kind: "ignore" };
 
@@ -53,13 +53,7 @@ export function decide(zone: Zone, message: Uint8Array): Decision {
   const opcode = ((message[2] ?? 0) >> 3) & 15;
   if (opcode !== 0) return { kind: "answer", bytes: reply(query, question, [], notImplemented) };
   const name = question.name.toLowerCase().replace(/\.$/, "");
-  return (
-    ownName(zone, query, question, name) ?? reverse(zone, query, question, name) ?? forward(query, question)
-  );
-}
-
-function forward(query: Packet, question: Question): Decision {
-  return { kind: "forward", id: query.id ?? 0, question };
+  return ownName(zone, query, question, name) ?? reverse(zone, query, question, name) ?? { kind: "forward" };
 }
 
 function ownName(zone: Zone, query: Packet, question: Question, name: string): Decision | undefined {

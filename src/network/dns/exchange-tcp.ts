@@ -2,12 +2,29 @@
 import type { ExchangeRequest } from "./exchange-udp.ts";
 import { framed, MessageReader } from "./message-reader.ts";
 
-/** The answer, or undefined after the timeout, or when the server refuses or hangs up. */
+/** The answer, or undefined after the timeout, or when the server refuses or hangs up. Never rejects. */
 export async function exchangeTcp(request: ExchangeRequest): Promise<Uint8Array | undefined> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
   const timer = setTimeout(() => resolve(undefined), request.timeoutMs);
+  try {
+    // A socket that opens after the timeout is closed at once.
+    connect(request, resolve).then(
+      (socket) => void promise.then(() => socket.end()),
+      () => resolve(undefined),
+    );
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @throws ECONNREFUSED, ENETUNREACH …: this server does not answer */
+async function connect(
+  request: ExchangeRequest,
+  resolve: (answer: Uint8Array | undefined) => void,
+): Promise<Bun.Socket<undefined>> {
   const reader = new MessageReader();
-  const opening = Bun.connect({
+  return await Bun.connect({
     hostname: request.address,
     port: request.port,
     socket: {
@@ -27,14 +44,4 @@ export async function exchangeTcp(request: ExchangeRequest): Promise<Uint8Array 
       },
     },
   });
-  // ECONNREFUSED and the like: this server does not answer. A socket that opens after the timeout is closed at once.
-  opening.then(
-    (socket) => void promise.then(() => socket.end()),
-    () => resolve(undefined),
-  );
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-  }
 }

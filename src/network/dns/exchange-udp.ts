@@ -9,25 +9,24 @@ export interface ExchangeRequest {
   readonly timeoutMs: number;
 }
 
-/** The answer, or undefined after the timeout or when the server cannot be reached. */
+/** The answer, or undefined after the timeout or when the server cannot be reached. Never rejects. */
 export async function exchangeUdp(request: ExchangeRequest): Promise<Uint8Array | undefined> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
   const timer = setTimeout(() => resolve(undefined), request.timeoutMs);
-  // Connected, so that the kernel takes datagrams of this server only and tells us when its port is closed.
-  const opening = Bun.udpSocket({
-    connect: { hostname: request.address, port: request.port },
-    socket: {
-      data(_socket, bytes) {
-        if (request.accepts(bytes)) resolve(Uint8Array.from(bytes));
-      },
-      error() {
-        resolve(undefined);
-      },
-    },
-  });
-  let socket: Awaited<typeof opening> | undefined;
+  let socket: Bun.udp.ConnectedSocket<"buffer"> | undefined;
   try {
-    socket = await opening;
+    // Connected, so that the kernel takes datagrams of this server only and tells us when its port is closed.
+    socket = await Bun.udpSocket({
+      connect: { hostname: request.address, port: request.port },
+      socket: {
+        data(_socket, bytes) {
+          if (request.accepts(bytes)) resolve(Uint8Array.from(bytes));
+        },
+        error() {
+          resolve(undefined);
+        },
+      },
+    });
     socket.send(request.message);
     return await promise;
   } catch {

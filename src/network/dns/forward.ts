@@ -1,5 +1,4 @@
 /** Asks the name servers of the world on behalf of containers. Bounded in number and in time. */
-import { encode, type Question } from "dns-packet";
 import { exchangeTcp } from "./exchange-tcp.ts";
 import { exchangeUdp } from "./exchange-udp.ts";
 
@@ -21,7 +20,6 @@ export const defaultLimits: ForwardLimits = {
 
 export interface ForwardRequest {
   readonly message: Uint8Array;
-  readonly question: Question;
   readonly client: string;
   readonly transport: "udp" | "tcp";
   /** Addresses, each with `#port` when it is not 53. */
@@ -71,7 +69,7 @@ export class Forwarder {
     const own = Uint8Array.from(request.message);
     // An id of our own: a container cannot prepare forged answers for an id that it chose.
     crypto.getRandomValues(own.subarray(0, 2));
-    const accepts = (answer: Uint8Array): boolean => isAnswerTo(own, request.question, answer);
+    const accepts = (answer: Uint8Array): boolean => isAnswerTo(own, answer);
     const exchange = request.transport === "udp" ? exchangeUdp : exchangeTcp;
     const answer = await exchange({
       address,
@@ -87,7 +85,7 @@ export class Forwarder {
   }
 }
 
-function isAnswerTo(query: Uint8Array, question: Question, answer: Uint8Array): boolean {
+function isAnswerTo(query: Uint8Array, answer: Uint8Array): boolean {
   if (
     answer.length < 12 ||
     answer[0] !== query[0] ||
@@ -95,16 +93,26 @@ function isAnswerTo(query: Uint8Array, question: Question, answer: Uint8Array): 
     ((answer[2] ?? 0) & 0x80) === 0
   )
     return false;
-  const asked = encode({ type: "query", id: 0, flags: 0, questions: [question] });
   const code = (answer[3] ?? 0) & 15;
   // Some servers leave the question out of a refusal; without one nothing can be forged but a failure.
   if ((answer[4] ?? 0) === 0 && (answer[5] ?? 0) === 0) return code !== 0 && code !== 3;
-  return sameQuestion(asked, answer);
+  const end = questionEnd(query);
+  return end > 0 && answer.length >= end && lowerCase(query, end) === lowerCase(answer, end);
 }
 
-function sameQuestion(asked: Uint8Array, answer: Uint8Array): boolean {
-  if (answer.length < asked.length) return false;
-  const text = (bytes: Uint8Array): string =>
-    Buffer.from(bytes.subarray(12, asked.length)).toString("latin1").toLowerCase();
-  return text(asked) === text(answer);
+/** Names compare without regard to case; types and classes of our questions hold no letters worth a difference. */
+function lowerCase(message: Uint8Array, end: number): string {
+  return Buffer.from(message.subarray(12, end)).toString("latin1").toLowerCase();
+}
+
+/** Where the first question ends; 0 when it leaves the message. */
+function questionEnd(message: Uint8Array): number {
+  let at = 12;
+  for (let label = message[at] ?? 0; label !== 0; label = message[at] ?? 0) {
+    // A compression pointer has no place in a first name.
+    if (label > 63 || at > message.length) return 0;
+    at += label + 1;
+  }
+  const end = at + 5;
+  return end <= message.length ? end : 0;
 }

@@ -102,17 +102,15 @@ async function respond(
 ): Promise<Uint8Array | undefined> {
   const address = tryParseIpv4(client);
   if (address === undefined || !subnetHas(options.subnet, address)) return undefined;
-  const decision = decide(options.zone(), message);
-  if (decision.kind === "answer") return decision.bytes;
-  if (decision.kind === "ignore") return undefined;
-  if (options.internal) return noSuchName(message);
-  const servers = options.upstreams(address);
-  const answer = await options.forwarder.ask({
-    message,
-    question: decision.question,
-    client,
-    transport,
-    servers,
-  });
-  return answer ?? serverFailure(message);
+  try {
+    const decision = decide(options.zone(), message);
+    if (decision.kind === "answer") return decision.bytes;
+    if (decision.kind === "ignore") return undefined;
+    if (options.internal) return noSuchName(message);
+    const servers = options.upstreams(address);
+    return (await options.forwarder.ask({ message, client, transport, servers })) ?? serverFailure(message);
+  } catch {
+    // The codec cannot encode a name that it could decode (labels that are not text): no name of ours.
+    return undefined;
+  }
 }
