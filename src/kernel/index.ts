@@ -1,6 +1,7 @@
 /** kernel: what we ask of Linux. */
 export { capabilityNames } from "./capabilities.ts";
 export { type CgroupLayout, detectCgroups } from "./cgroups.ts";
+export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
 export { cloneFlags, mountAttr, mountFlags, umountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
 export { loadSys } from "./load-sys.ts";
@@ -15,4 +16,13 @@ export { nft } from "./nftables/nft.ts";
 export type { NftChain, NftElement } from "./nftables/replies.ts";
 export type { BaseChain, SetElement, SetPlace } from "./nftables/requests.ts";
 export type { DataType } from "./nftables/values.ts";
+export { type CompiledSeccomp, compileSeccomp } from "./seccomp/compile-seccomp.ts";
+export { defaultSeccompProfile } from "./seccomp/default-profile.ts";
+export type {
+  SeccompAction,
+  SeccompArgument,
+  SeccompOperator,
+  SeccompProfile,
+  SeccompRule,
+} from "./seccomp/profile.ts";
 export type { SpawnRequest, Sys } from "./sys.ts";

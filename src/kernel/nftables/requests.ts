@@ -59,10 +59,13 @@ function request(
   ]);
 }
 
+function batchMark(type: number): Uint8Array {
+  return message(type, NLM_F_REQUEST, [generic(0, NFNL_SUBSYS_NFTABLES)]);
+}
+
 /** The messages as one transaction, to be sent as one buffer. */
 export function batch(messages: readonly Uint8Array[]): Uint8Array {
-  const mark = (type: number): Uint8Array => message(type, NLM_F_REQUEST, [generic(0, NFNL_SUBSYS_NFTABLES)]);
-  return concat([mark(NFNL_MSG_BATCH_BEGIN), ...messages, mark(NFNL_MSG_BATCH_END)]);
+  return concat([batchMark(NFNL_MSG_BATCH_BEGIN), ...messages, batchMark(NFNL_MSG_BATCH_END)]);
 }
 
 /** An existing table stays as it is. */

@@ -30,11 +30,8 @@ function padded(length: number): number {
   return (length + 3) & ~3;
 }
 
-/** Type number and length of a key (or map value) made of these parts. */
-export function describeType(types: readonly DataType[]): {
-  readonly number: number;
-  readonly bytes: number;
-} {
+/** Type number, length and byte order of a key (or map value) made of these parts. */
+export function describeType(types: readonly DataType[]): TypeFacts {
   const [first] = types;
   if (first !== undefined && types.length === 1) return dataTypes[first];
   return types.reduce<TypeFacts>(
