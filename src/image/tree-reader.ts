@@ -50,7 +50,7 @@ interface Place {
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 const nanosPerSecond = 1_000_000_000n;
 /** Holes are stored as zeros: a file with more of them than this would fill every disk it is saved to. */
-const maxFileBytes = 1 << 40;
+const maxFileBytes = 2 ** 40;
 
 export class TreeReader {
   readonly #options: TreeReaderOptions;
