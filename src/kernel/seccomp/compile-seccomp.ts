@@ -70,6 +70,13 @@ export function compileSeccomp(
   profile: SeccompProfile,
   arch: "x86_64" | "aarch64" = nativeArch(),
 ): CompiledSeccomp {
+  const known = compiled.get(profile) ?? new Map<AuditArch, CompiledSeccomp>();
+  const answer = known.get(arch) ?? writeProgram(profile, arch);
+  compiled.set(profile, known.set(arch, answer));
+  return answer;
+}
+
+function writeProgram(profile: SeccompProfile, arch: AuditArch): CompiledSeccomp {
   const code = new Assembler();
   let section = code.return(killProcess);
   for (const other of architecturesOf(profile, arch)) {

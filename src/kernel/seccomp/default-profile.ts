@@ -102,7 +102,7 @@ const mostRecent = 16;
  * @param capabilities names of the container's capabilities, `CAP_SYS_ADMIN`; unknown ones allow nothing more
  */
 export function defaultSeccompProfile(capabilities: readonly string[]): SeccompProfile {
-  const held = new Set(capabilities.filter((name) => name in withCapability).sort());
+  const held = new Set(capabilities.filter((name) => Object.hasOwn(withCapability, name)).sort());
   const key = [...held].join(" ");
   const profile = recent.get(key) ?? makeProfile(held);
   recent.delete(key);
