@@ -3,6 +3,7 @@
  * here: nothing on the real host is touched, which the outer run checks. Needs root, unshare, nsenter, ip and nft.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { Networks } from "../../src/network/index.ts";
 import {
   askHere,
@@ -15,7 +16,9 @@ import {
   type Place,
   plug,
   type Plugged,
+  routeLoopback,
   run,
+  scratch,
   sys,
 } from "./network-world.ts";
 
@@ -151,33 +154,9 @@ describe.if(inside)("bridge networks", () => {
     expect(await askHere("tcp", loopback, "9090")).toBe("tcp web saw 10.88.0.1");
     expect(await askHere("tcp", hostAddress, "9090")).toBe("ECONNREFUSED");
     expect(await outside.ask("tcp", hostAddress, "9090")).toBe("ECONNREFUSED");
-    run(
-      "nsenter",
-      "-t",
-      String(outside.pid),
-      "-n",
-      "sh",
-      "-c",
-      "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet",
-    );
-    run(
-      "nsenter",
-      "-t",
-      String(outside.pid),
-      "-n",
-      "ip",
-      "route",
-      "add",
-      "127.0.0.1",
-      "via",
-      hostAddress,
-      "dev",
-      "eth0",
-      "table",
-      "100",
-    );
-    run("nsenter", "-t", String(outside.pid), "-n", "ip", "rule", "add", "pref", "0", "lookup", "100");
+    const restore = routeLoopback(outside.pid, hostAddress);
     expect(await outside.ask("tcp", loopback, "9090")).toBe("timeout");
+    restore();
   }, 30_000);
 
   test("containers of one network reach each other, those of different networks do not, either way", async () => {
@@ -199,12 +178,9 @@ describe.if(inside)("bridge networks", () => {
       port: 7777,
       socket: { open: (socket) => void socket.end("secret"), data() {} },
     });
-    const enter = ["nsenter", "-t", String(client.pid), "-n"];
-    run(...enter, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet");
-    run(...enter, "ip", "route", "add", loopback, "via", "10.88.0.1", "dev", "eth0", "table", "100");
-    run(...enter, "ip", "rule", "add", "pref", "0", "lookup", "100");
+    const restore = routeLoopback(client.pid, "10.88.0.1");
     expect(await client.ask("tcp", loopback, "7777")).toBe("timeout");
-    run(...enter, "ip", "rule", "del", "pref", "0");
+    restore();
     server.stop(true);
   }, 30_000);
 
@@ -337,7 +313,7 @@ describe.if(inside)("bridge networks", () => {
   }, 30_000);
 
   test("an engine that comes back finds its endpoints and forgets the dead with all they had", async () => {
-    const path = `/tmp/gantry-network-test-${process.pid}.db`;
+    const path = join(scratch, "gantry.db");
     const first = await openNetworks("abcdef", path);
     const ports = [{ protocol: "tcp", containerPort: 80, hostIp: "", hostPort: 8383 }] as const;
     const alive = await plug(first.networks, {
@@ -376,7 +352,6 @@ describe.if(inside)("bridge networks", () => {
     await again.end();
     await second.networks.deleteAll();
     second.db.close();
-    for (const suffix of ["", "-wal", "-shm"]) run("rm", "-f", `${path}${suffix}`);
   }, 60_000);
 
   test("after all, nothing is left", async () => {
