@@ -1,6 +1,7 @@
 /** The engine's process: opens the engine, serves its API, says `ready`, ends on SIGTERM. Containers outlive it. */
-import { chmodSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import type { Server } from "node:http";
+import { join } from "node:path";
 import { createLogger, GantryError, isErrno, type Logger, messageOf, toGantryError } from "../lib/index.ts";
 import { createApi } from "./api/create-api.ts";
 import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
@@ -84,19 +85,27 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
   return 0;
 }
 
-/** @throws {GantryError} "denied" and the like, naming the directory */
+/**
+ * Others may pass through the state directory to the socket; the root directory is nobody's business.
+ * @throws {GantryError} "denied" and the like, naming the directory
+ */
 function prepareDirectories({ root, state }: EngineFlags): void {
-  for (const [path, mode] of [
-    [root, 0o711],
-    [state, 0o711],
-  ] as const) {
-    try {
-      mkdirSync(path, { recursive: true, mode });
-      // Others may pass through to the socket, and see nothing.
-      if ((statSync(path).mode & 0o022) !== 0) chmodSync(path, mode);
-    } catch (error) {
-      throw toGantryError(error, `make the directory ${path}`);
-    }
+  makeDirectory(root, 0o710);
+  makeDirectory(state, 0o711);
+  // Environments of containers hold secrets. SQLite gives its other files the mode of this one.
+  closeSync(openSync(join(root, "gantry.db"), "a", 0o600));
+}
+
+function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    throw toGantryError(error, `make the directory ${path}`);
+  }
+  if ((statSync(path).mode & 0o022) !== 0) {
+    throw new GantryError("denied", `others may write to the directory ${path}`, {
+      hint: `choose one of the engine's own, or: chmod go-w ${path}`,
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger, GantryError } from "../../lib/index.ts";
+import type { Sys } from "../../kernel/index.ts";
 import type { AttachSession, Exited } from "../../runtime/index.ts";
 import { EventBus } from "../events.ts";
 import { enginePaths } from "../paths.ts";
@@ -51,7 +52,7 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     startedAtMs: 1_700_000_000_000,
     paths: enginePaths("/var/lib/gantry-test", "/run/gantry-test"),
     logger: createLogger("debug", (line) => void logged.push(line)),
-    sys: part("sys", { statfs: () => ({ type: 0xef53, totalBytes: 1n, freeBytes: 1n }) }),
+    sys: part<Sys>("sys", { statfs: () => ({ type: 0xef53, totalBytes: 1n, freeBytes: 1n }) }),
     containers: part("containers", parts.containers ?? {}),
     execs: part("execs", parts.execs ?? {}),
     images: part("images", parts.images ?? {}),

@@ -225,7 +225,12 @@ describe("images over HTTP", () => {
       501,
       "cannot pull alpine:3: this engine has no registry access yet",
     ],
-    ["POST", `/images/create?fromImage=alpine&tag=sha256:${"a".repeat(64)}`, 501, "cannot pull alpine@sha256:aaa"],
+    [
+      "POST",
+      `/images/create?fromImage=alpine&tag=sha256:${"a".repeat(64)}`,
+      501,
+      "cannot pull alpine@sha256:aaa",
+    ],
     ["POST", "/images/create", 400, "neither fromImage nor fromSrc"],
     ["POST", "/images/create?fromSrc=http://x", 501, "does not import from URLs"],
     ["POST", "/images/a/b/push", 501, "cannot push a/b"],

@@ -59,18 +59,21 @@ export function parseRunFrame(payload: Buffer): RunFrame {
   };
 }
 
-/** Serves one session. @param start runs what the RUN frame asks for */
-export function serveRun(
-  socket: Duplex,
-  head: Buffer,
-  start: (run: RunFrame) => Promise<RunningProgram>,
-): Promise<void> {
-  return new RunSession(socket, start).serve(head);
+export interface RunHandlers {
+  /** Runs what the RUN frame asks for. */
+  readonly start: (run: RunFrame) => Promise<RunningProgram>;
+  /** Is told of every failure that the client is told of. */
+  readonly onFailure: (error: GantryError) => void;
+}
+
+/** Serves one session. */
+export function serveRun(socket: Duplex, head: Buffer, handlers: RunHandlers): Promise<void> {
+  return new RunSession(socket, handlers).serve(head);
 }
 
 class RunSession {
   readonly #socket: Duplex;
-  readonly #start: (run: RunFrame) => Promise<RunningProgram>;
+  readonly #handlers: RunHandlers;
   readonly #frames = new ClientFrames();
   readonly #run = Promise.withResolvers<RunFrame>();
   /** Frames are handled one after the other; a container that does not read its stdin holds the client up. */
@@ -81,9 +84,9 @@ class RunSession {
   #head: string;
   #asked = false;
 
-  constructor(socket: Duplex, start: (run: RunFrame) => Promise<RunningProgram>) {
+  constructor(socket: Duplex, handlers: RunHandlers) {
     this.#socket = socket;
-    this.#start = start;
+    this.#handlers = handlers;
     this.#head = switchHead(socket, "application/vnd.gantry.session");
     this.#handling = Promise.resolve();
   }
@@ -116,7 +119,7 @@ class RunSession {
   }
 
   async #serveProgram(run: RunFrame): Promise<void> {
-    const program = await this.#start(run);
+    const program = await this.#handlers.start(run);
     this.#program = program;
     // Nobody may be left to hear of it.
     program.exited.catch(() => undefined);
@@ -201,6 +204,7 @@ class RunSession {
   }
 
   #fail(error: GantryError): void {
+    this.#handlers.onFailure(error);
     this.#program?.session?.close();
     const { body, exitCode, statusCode } = renderError(error);
     void this.#send(frameType.error, { ...body, exitCode, statusCode });

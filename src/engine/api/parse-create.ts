@@ -60,7 +60,10 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
 /** `--no-healthcheck` is what we do anyway; a check of its own is refused. */
 function checkHealthcheck(fields: Fields): void {
   const [kind = "NONE"] = fields.strings("Test");
-  if (kind !== "NONE") throw new GantryError("unsupported", "health checks are not supported", { hint: "leave --health-cmd away" });
+  if (kind !== "NONE")
+    throw new GantryError("unsupported", "health checks are not supported", {
+      hint: "leave --health-cmd away",
+    });
 }
 
 function parseIdentity(

@@ -24,13 +24,13 @@ export interface GantryRouteOptions {
 }
 
 export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }: GantryRouteOptions): void {
+  const onFailure = (error: GantryError): void => logRun(engine, error);
   router.hijack("POST", "/gantry/run", (_, socket, head) =>
-    serveRun(socket, head, (run) => runContainer(engine, run)),
+    serveRun(socket, head, { start: (run) => runContainer(engine, run), onFailure }),
   );
-  router.hijack("POST", "/gantry/containers/:id/exec", (call, socket, head) => {
-    const id = param(call, "id");
-    return serveRun(socket, head, (run) => runExec(engine, id, run));
-  });
+  router.hijack("POST", "/gantry/containers/:id/exec", (call, socket, head) =>
+    serveRun(socket, head, { start: (run) => runExec(engine, param(call, "id"), run), onFailure }),
+  );
   router.json("GET", "/gantry/containers/:id/explain", async (call) => ({
     steps: await engine.containers.explain(param(call, "id")),
   }));
@@ -46,6 +46,13 @@ export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }
     response.setHeader("Connection", "close");
     response.end(`${JSON.stringify({ Pid: process.pid, Root: root, State: state })}\n`);
   });
+}
+
+/** What is our own fault is told in the log too. */
+function logRun({ logger }: ApiEngine, error: GantryError): void {
+  if (error.code !== "internal") return;
+  const cause = error.cause instanceof Error ? error.cause : error;
+  logger.error("api.failed", { url: "/gantry", message: error.message, stack: cause.stack });
 }
 
 async function runContainer({ containers }: ApiEngine, run: RunFrame): Promise<RunningProgram> {

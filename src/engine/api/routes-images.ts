@@ -69,7 +69,8 @@ function list({ images, containers }: ApiEngine, { query }: Call): object[] {
 async function createImage(engine: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
   const { query } = call;
   const from = textOf(query, "fromImage");
-  if (from !== "") throw noRegistry(`pull ${familiarName(parseReference(nameOf(from, textOf(query, "tag"))))}`);
+  if (from !== "")
+    throw noRegistry(`pull ${familiarName(parseReference(nameOf(from, textOf(query, "tag"))))}`);
   const source = textOf(query, "fromSrc");
   if (source === "") throw new GantryError("invalid", "neither fromImage nor fromSrc is given");
   if (source !== "-") {

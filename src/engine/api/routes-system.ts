@@ -82,14 +82,12 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
       : null,
     Volumes: wants("volume")
       ? await Promise.all(
-          volumes
-            .list()
-            .map(async (volume) =>
-              wireVolume(volume, {
-                size: await volumes.usage(volume.name),
-                users: containers.volumeUsers(volume.name).length,
-              }),
-            ),
+          volumes.list().map(async (volume) =>
+            wireVolume(volume, {
+              size: await volumes.usage(volume.name),
+              users: containers.volumeUsers(volume.name).length,
+            }),
+          ),
         )
       : null,
     // Images of build steps are images like others: there is no cache beside them.

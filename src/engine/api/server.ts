@@ -76,7 +76,8 @@ function refuse(
 
 function logFailure(logger: Logger, request: IncomingMessage, status: number, error: unknown): void {
   if (status < 500 || status === 501) return;
-  const stack = error instanceof Error && status === 500 ? error.stack : undefined;
+  const source = error instanceof GantryError && error.cause instanceof Error ? error.cause : error;
+  const stack = source instanceof Error && status === 500 ? source.stack : undefined;
   logger.error("api.failed", {
     method: request.method,
     url: request.url,
