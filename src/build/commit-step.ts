@@ -8,10 +8,10 @@ import type { StepKey } from "./step-cache.ts";
 import type { LayerDirs } from "./work-area.ts";
 
 /** Targets of the engine's own mounts in a container; they are no change of the image when they are empty. */
-const mountStubs = [
-  ...["dev/console", "dev/pts", "dev/shm", "dev/mqueue", "dev", "proc", "sys/fs/cgroup", "sys"],
-  ...["etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv"],
-] as const;
+const mountStubs =
+  "dev/console dev/pts dev/shm dev/mqueue dev proc sys/fs/cgroup sys etc/hosts etc/hostname etc/resolv.conf .dockerenv".split(
+    " ",
+  );
 
 export interface Deed {
   readonly step: PlannedStep;

@@ -3,6 +3,7 @@ import { rm, rmdir } from "node:fs/promises";
 import { decompress, type Trees } from "../image/index.ts";
 import { GantryError, isErrno, messageOf } from "../lib/index.ts";
 import { TreeView } from "./files/tree-view.ts";
+import { canceled } from "./step-error.ts";
 import { type IgnoreRules, parseIgnoreRules } from "./ignore-rules.ts";
 
 export interface ContextOptions {
@@ -27,12 +28,9 @@ async function* abortable(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   const iterator = source[Symbol.asyncIterator]();
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () =>
-      reject(signal.reason instanceof Error ? signal.reason : new GantryError("canceled", "build canceled"));
-  });
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
   aborted.catch(() => undefined); // nobody may be waiting when it comes: the loop below looks at the signal itself
+  const abort = (): void => reject(canceled(signal));
   signal.addEventListener("abort", abort, { once: true });
   try {
     for (;;) {
@@ -92,7 +90,6 @@ function missingDockerfile(name: string): GantryError {
 }
 
 async function readText(view: TreeView, path: string, maxBytes: number): Promise<string | undefined> {
-  if ((await view.kindOf(path)) === undefined) return undefined;
   try {
     return await view.text(path, maxBytes);
   } catch (error) {
@@ -139,10 +136,13 @@ export async function openContext(
   await unpackContext(source, options);
   const view = new TreeView(options.trees, { dir: options.dir });
   const { name, text } = await readDockerfile(view, dockerfile);
-  const own = await readText(view, `/${name}.dockerignore`, maxIgnoreFile);
-  const ignore = own ?? (await readText(view, "/.dockerignore", maxIgnoreFile));
+  const ownName = `${name}.dockerignore`;
+  const [own, common] = await Promise.all(
+    [ownName, ".dockerignore"].map((file) => readText(view, `/${file}`, maxIgnoreFile)),
+  );
+  const ignore = own ?? common;
   if (ignore !== undefined) {
-    const rules = parseIgnoreRules(ignore, own === undefined ? ".dockerignore" : `${name}.dockerignore`);
+    const rules = parseIgnoreRules(ignore, own === undefined ? ".dockerignore" : ownName);
     if (!rules.isEmpty) await removeIgnored(view, options.dir, rules);
   }
   return { view, dockerfile: text };

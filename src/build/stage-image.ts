@@ -1,5 +1,5 @@
 /** The image a stage has come to, step by step. */
-import type { ContainerDefaults, HistoryEntry, ImageRecord } from "../image/index.ts";
+import type { HistoryEntry, ImageRecord } from "../image/index.ts";
 import type { Digest } from "../lib/index.ts";
 
 export interface StageImage {
@@ -17,15 +17,3 @@ export const lowersOf = (image: StageImage): readonly string[] => image.record?.
 export const historyOf = (image: StageImage): readonly HistoryEntry[] => image.record?.config.history ?? [];
 
 export const chainIdOf = (image: StageImage): Digest | undefined => image.record?.chainId;
-
-/** What a step leads to. */
-export interface StepResult {
-  /** What history and cache know the step by, in words. */
-  readonly command: readonly string[];
-  readonly config: ContainerDefaults;
-  readonly author: string | undefined;
-  /** Top layer after the step. */
-  readonly chainId: Digest | undefined;
-  /** The step made a layer. */
-  readonly hasLayer: boolean;
-}

@@ -11,8 +11,7 @@ function parse(body: string): readonly object[] {
 }
 
 function essence(instruction: Instruction): object {
-  const { text, range, ...rest } = instruction;
-  return JSON.parse(JSON.stringify(rest));
+  return JSON.parse(JSON.stringify({ ...instruction, text: undefined, range: undefined }));
 }
 
 const shell = (text: string) => ({ form: "shell", args: [text] });

@@ -1,12 +1,13 @@
 /** COPY and ADD without a disk: words to files, owners, digests. The trees are doubles; the real ones are in test/system. */
 import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import type { Trees } from "../../image/index.ts";
 import { tarHeader, tarPadding, tarTrailer, type TarEntryInput } from "../../lib/index.ts";
 import { copyDestination } from "../do-step.ts";
 import { downloadName, isGit, isUrl } from "./download.ts";
 import { hasWildcards, matchSources } from "./match-sources.ts";
 import { parseAccounts, resolveOwner } from "./owner.ts";
-import { isTarHead, onlyFile, tarDigest, tarOf } from "./tar-content.ts";
+import { hashTar, isTarHead, onlyFile, tarOf } from "./tar-content.ts";
 import { TreeView } from "./tree-view.ts";
 
 /** A tree of files by absolute path; a directory exists by what is in it. */
@@ -135,6 +136,12 @@ async function* tar(entry: TarEntryInput, content = ""): AsyncGenerator<Uint8Arr
     tarPadding(bytes.length),
     tarTrailer,
   ]);
+}
+
+async function tarDigest(source: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha256");
+  await hashTar(hash, source);
+  return hash.digest("hex");
 }
 
 describe("tar content", () => {

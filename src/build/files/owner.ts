@@ -49,7 +49,7 @@ export async function resolveOwner(chown: string, view: TreeView): Promise<Owner
   const account = numeric(user) === undefined ? await userNamed(user, view) : undefined;
   const uid = numeric(user) ?? account?.id ?? 0;
   if (numeric(group) !== undefined) return { uid, gid: numeric(group) ?? 0 };
-  const groups = parseAccounts(await view.text("/etc/group", maxAccountFile));
+  const groups = parseAccounts((await view.text("/etc/group", maxAccountFile)) ?? "");
   const found =
     groups.find((one) => one.name === group)?.id ?? (parts.length === 1 ? account?.group : undefined);
   if (found !== undefined) return { uid, gid: found };
@@ -59,7 +59,7 @@ export async function resolveOwner(chown: string, view: TreeView): Promise<Owner
 }
 
 async function userNamed(name: string, view: TreeView): Promise<Account> {
-  const account = parseAccounts(await view.text("/etc/passwd", maxAccountFile)).find(
+  const account = parseAccounts((await view.text("/etc/passwd", maxAccountFile)) ?? "").find(
     (one) => one.name === name,
   );
   if (account !== undefined) return account;

@@ -1,5 +1,5 @@
 /** What the builder does with tar streams: hash them without their times, take a file out, make small ones. */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import {
   type TarEntry,
   TarReader,
@@ -32,13 +32,6 @@ export async function hashTar(hash: Hash, source: AsyncIterable<Uint8Array>): Pr
     }
   }
   reader.finish();
-}
-
-/** The same for a digest of its own, in hex. */
-export async function tarDigest(source: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash("sha256");
-  await hashTar(hash, source);
-  return hash.digest("hex");
 }
 
 /** The bytes of the only file in a tar; holes of a sparse file are filled in. */

@@ -12,7 +12,7 @@ export interface FoundFile {
 export class TreeView {
   readonly root: TreeRoot;
   readonly #trees: Trees;
-  readonly #texts = new Map<string, string>();
+  readonly #texts = new Map<string, string | undefined>();
 
   constructor(trees: Trees, root: TreeRoot) {
     this.#trees = trees;
@@ -32,13 +32,11 @@ export class TreeView {
       .map((entry) => ({ path: entry.path, kind: entry.type }));
   }
 
-  /** A small text file, empty when it is missing; remembered. */
-  async text(path: string, maxBytes: number): Promise<string> {
-    const known = this.#texts.get(path);
-    if (known !== undefined) return known;
-    const text = new TextDecoder().decode(
-      (await this.#trees.readFile(this.root, path, maxBytes)) ?? new Uint8Array(),
-    );
+  /** A small text file, undefined when it is missing; remembered. */
+  async text(path: string, maxBytes: number): Promise<string | undefined> {
+    if (this.#texts.has(path)) return this.#texts.get(path);
+    const bytes = await this.#trees.readFile(this.root, path, maxBytes);
+    const text = bytes === undefined ? undefined : new TextDecoder().decode(bytes);
     this.#texts.set(path, text);
     return text;
   }
