@@ -19,9 +19,8 @@ export function parseExec(body: unknown): ExecConfig {
     attachStderr: fields.boolean("AttachStderr"),
     detachKeys: fields.string("DetachKeys"),
   };
-  // Clients send what POST /exec/{id}/start wants here too.
-  fields.boolean("Detach");
-  fields.raw("ConsoleSize");
+  // Clients send what POST /exec/{id}/start wants here too, and docker-py the container once more.
+  for (const key of ["Detach", "ConsoleSize", "Container"]) fields.raw(key);
   fields.refuseOthers();
   if (config.cmd.length === 0) throw new GantryError("invalid", "No exec command specified");
   parseDetachKeys(config.detachKeys);
