@@ -7,6 +7,7 @@ import { createApi } from "./api/create-api.ts";
 import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
 import { type EngineFlags, parseEngineFlags } from "./engine-flags.ts";
 import { Engine } from "./engine.ts";
+import { enginePaths } from "./paths.ts";
 import { uninstallEngine, removeDirectories } from "./uninstall.ts";
 
 /** Answers that were begun when the engine is told to end have this long. */
@@ -27,6 +28,7 @@ export async function main(words: readonly string[], help: () => Promise<string>
   try {
     flags = parseEngineFlags(words);
     extra = flags.hosts.map(parseListenAddress);
+    enginePaths(flags.root, flags.state);
   } catch (error) {
     const { message, hint } = toGantryError(error);
     process.stderr.write(`gantry: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
