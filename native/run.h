@@ -1,0 +1,54 @@
+/* The state of one run of a plan, shared by the monitor and, as a copy from clone on, by the child. */
+#ifndef GANTRY_RUN_H
+#define GANTRY_RUN_H
+
+#include "plan.h"
+
+/* A page both processes see. Written by the child (and by its forked successor) alone, read by the monitor once the
+ * child is gone or has executed: no two writers, no race. */
+struct shared {
+  volatile u32 step;      /* index of the step being run */
+  volatile u32 failed;    /* 1: `error` and `context` are valid and belong to `step` */
+  volatile u32 executing; /* 1: execve was called and has not failed */
+  i32 error;
+  char context[512];
+};
+
+struct run {
+  struct plan plan;
+  bool relay;       /* mode monitor: stdio is relayed; mode run: inherited */
+  struct shared *shared;
+  char **argv;      /* of this program: room for the process title */
+  int control;      /* fd 3, -1 once it is closed */
+  pid_t child;      /* in the host's pid namespace */
+  int pidfd;
+  int channel[2];   /* SOCK_SEQPACKET, 0 the monitor's end */
+  int stdio[3];     /* the child's ends of stdin, stdout, stderr; -1 none */
+  int ends[3];      /* the monitor's ends; with a terminal ends[1] is the pty master */
+  u64 start_time;
+
+  /* The child's own: */
+  int root;         /* O_PATH of the new root until pivot-root, then -1 */
+  bool pivoted;
+  bool console;     /* 0..2 are the container's pty */
+  int self_exe;     /* this program, for exec with useInit */
+  int proc_self_fd; /* the host's /proc/self/fd, for wait-start */
+  int fifo;         /* O_PATH of wait-start's fifo */
+  int null_dir;     /* an empty read-only tmpfs, for mask; -1 until first used */
+  u32 death_signal; /* of step parent-death-signal */
+  u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */
+};
+
+/* What passes over the channel: one byte of kind, then i32 value; a console message carries the master's fd. */
+enum message { MESSAGE_GO = 'g', MESSAGE_MOVED = 'm', MESSAGE_CONSOLE = 'c', MESSAGE_READY = 'r' };
+int channel_send(int fd, enum message kind, i32 value, int passed_fd);
+/* Returns the kind, 0 at the end, -errno. *passed_fd is -1 when none came. timeout_ms -1: for ever. */
+int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms);
+
+/* In the child: has the monitor's end of the channel been closed? */
+bool monitor_gone(const struct run *run);
+
+/* The life of the child after clone; never returns. */
+_Noreturn void child_main(struct run *run);
+
+#endif

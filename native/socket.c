@@ -1,0 +1,68 @@
+/* Unix sockets by path, of any length. */
+#include "monitor.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A path too long for an address is named through its directory's fd, which the caller closes after use. */
+static int address_of(const char *path, struct sockaddr_un *address, int *dir) {
+  *dir = -1;
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  struct text text = {address->sun_path, sizeof address->sun_path, 0};
+  text_add(&text, path);
+  if (text.length == strlen(path)) return 0;
+  char parent[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  if (!slash || (size_t)(slash - path) >= sizeof parent) return -ENAMETOOLONG;
+  memcpy(parent, path, (size_t)(slash - path));
+  parent[slash - path] = 0;
+  if ((*dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return -errno;
+  text.length = 0;
+  text_add(&text, "/proc/self/fd/");
+  text_add_number(&text, (u64)*dir);
+  text_add(&text, slash);
+  return text.length + 1 < text.capacity ? 0 : -ENAMETOOLONG;
+}
+
+int listen_at(const char *path) {
+  struct sockaddr_un address;
+  int dir, result = address_of(path, &address, &dir);
+  int fd = result ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (!result && fd < 0) result = -errno;
+  if (!result) {
+    unlink(path); /* of a monitor that was killed */
+    mode_t before = umask(0177);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16)) result = -errno;
+    umask(before);
+  }
+  close_fd(&dir);
+  if (!result) return fd;
+  close_fd(&fd);
+  return fail(-result, "listen at", path);
+}
+
+int send_console(const char *path, int master) {
+  struct sockaddr_un address;
+  int dir, result = address_of(path, &address, &dir);
+  int fd = result ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (!result && (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))) result = -errno;
+  if (!result) {
+    /* As runc does it: the name is the payload, the fd the control message. */
+    struct iovec part = {"/dev/ptmx", 9};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &master, sizeof(int));
+    if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) result = -errno;
+  }
+  close_fd(&fd);
+  close_fd(&dir);
+  return result ? fail(-result, "send the console to", path) : 0;
+}

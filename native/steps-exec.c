@@ -1,0 +1,132 @@
+/* The last steps: waiting for `start`, finding the program, becoming it. */
+#include "operations.h"
+#include "steps.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const char *path_of(const struct arg *env) {
+  const u8 *cursor = env->bytes;
+  for (u32 i = 0; i < env->count; i++) {
+    const char *entry = next_string(&cursor);
+    if (!strncmp(entry, "PATH=", 5)) return entry + 5;
+  }
+  return DEFAULT_PATH;
+}
+
+static int runnable(const char *file) {
+  struct stat status;
+  if (stat(file, &status)) return -errno;
+  if (S_ISDIR(status.st_mode)) return -EISDIR; /* docker has words of its own for it */
+  if (!S_ISREG(status.st_mode)) return -EACCES;
+  return faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) ? -errno : 0;
+}
+
+/* What execvp finds: a name with a slash is a path; else the first runnable file of PATH. EACCES wins over ENOENT. */
+static int find_program(const char *name, const char *path, char found[PATH_MAX]) {
+  struct text text = {found, PATH_MAX, 0};
+  if (!*name) return -ENOENT;
+  if (strchr(name, '/')) {
+    text_add(&text, name);
+    return text.length == strlen(name) ? runnable(found) : -ENAMETOOLONG;
+  }
+  int result = -ENOENT;
+  while (*path) {
+    size_t length = strcspn(path, ":");
+    text.length = 0;
+    /* An empty entry would mean the working directory: not searched, as docker does not. */
+    if (length && length + strlen(name) + 2 < PATH_MAX) {
+      memcpy(found, path, length);
+      found[text.length = length] = 0;
+      text_add(&text, "/");
+      text_add(&text, name);
+      int one = runnable(found);
+      if (!one) return 0;
+      if (one == -EACCES) result = one;
+    }
+    path += length + (path[length] == ':');
+  }
+  return result;
+}
+
+/* The plan's exec step, for wait-start, which must not report a container that cannot run as created. */
+static int check_program(struct run *run) {
+  struct cursor cursor = {0};
+  struct step step;
+  struct arg a[MAX_ARGUMENTS];
+  char found[PATH_MAX];
+  while (plan_next(&run->plan, &cursor, SECTION_CONTAINER, &step)) {
+    if (step.op != OP_EXEC || decode("SS1", step.payload, step.length, a)) continue;
+    const u8 *argv = a[0].bytes;
+    const char *name = next_string(&argv);
+    int result = find_program(name, path_of(&a[1]), found);
+    return result ? fail(-result, NULL, name) : 0;
+  }
+  return 0;
+}
+
+int step_wait_start(struct run *run, const struct arg *a) {
+  int result = check_program(run);
+  if (result) return result;
+  char name[24];
+  struct text text = {name, sizeof name, 0};
+  text_add_number(&text, (u64)run->fifo);
+  /* From here on the monitor may be gone (gantry-oci create). */
+  prctl(PR_SET_PDEATHSIG, 0);
+  if ((result = channel_send(run->channel[1], MESSAGE_READY, 0, -1))) return fail(-result, "tell the monitor", NULL);
+  int dir = run->proc_self_fd >= 0 ? run->proc_self_fd : open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd;
+  do fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+  while (fd < 0 && errno == EINTR);
+  if (fd < 0) return fail(errno, "wait for start at", a[0].text);
+  result = write_all(fd, "0", 1);
+  close(fd);
+  return result ? fail(-result, "wait for start at", a[0].text) : 0;
+}
+
+/* Scratch holds twice the plan's bytes; a string takes at least 5 bytes there and 8 here, plus the terminators. */
+static char **pointers(const struct arg *list, char **to) {
+  const u8 *cursor = list->bytes;
+  for (u32 i = 0; i < list->count; i++) *to++ = (char *)(uintptr_t)next_string(&cursor);
+  *to++ = NULL;
+  return to;
+}
+
+/* Everything above 2 goes with execve; preserved fds move down over the control connection's place. */
+static int arrange_fds(u32 preserved) {
+  for (u32 i = 0; i < preserved; i++)
+    if (dup2((int)(4 + i), (int)(3 + i)) < 0) return fail(errno, "preserved file descriptor", NULL);
+  if (syscall(SYS_close_range, 3 + preserved, ~0u, CLOSE_RANGE_CLOEXEC)) return fail(errno, "close file descriptors", NULL);
+  return 0;
+}
+
+int step_exec(struct run *run, const struct arg *a) {
+  char found[PATH_MAX];
+  /* Room for "gantry-init init --" in front. */
+  char **words = (char **)(void *)run->plan.scratch, **argv = words + 3, **env = pointers(&a[0], argv);
+  pointers(&a[1], env);
+  int result = find_program(argv[0], path_of(&a[1]), found);
+  if (result) return fail(-result, NULL, argv[0]);
+  if ((result = arrange_fds(run->plan.options.preserved))) return result;
+  umask(run->umask);
+  /* Without the step the container outlives the monitor, as it must when only the monitor's program is at fault. */
+  if (!run->death_signal) prctl(PR_SET_PDEATHSIG, 0);
+  run->shared->executing = 1;
+  if (a[2].number) {
+    words[0] = "gantry-init";
+    words[1] = "init";
+    words[2] = "--";
+    syscall(SYS_execveat, run->self_exe, "", words, env, AT_EMPTY_PATH);
+  } else {
+    execve(found, argv, env);
+  }
+  return fail(errno, NULL, argv[0]);
+}

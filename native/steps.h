@@ -1,0 +1,35 @@
+/* The steps' functions, one each, grouped by file. All take the decoded payload and return 0 or -errno. */
+#ifndef GANTRY_STEPS_H
+#define GANTRY_STEPS_H
+
+#include "run.h"
+
+typedef int step_function(struct run *run, const struct arg *a);
+
+/* steps-host.c */
+step_function step_make_dir, step_write_file, step_join_cgroup, step_remove_file, step_write_pid_file;
+/* steps-cgroup.c */
+step_function step_remove_cgroup, step_cgroup_devices;
+/* steps-clone.c */
+step_function step_clone, step_join_namespaces, step_join_namespace, step_unshare, step_wait_parent;
+/* steps-net.c */
+step_function step_netlink;
+/* Closes the sockets of the network namespace that is being left: by clone (the child has copies) or by joining. */
+void netlink_forget(void);
+/* steps-mount.c */
+step_function step_mount_propagation, step_overlay, step_root, step_mount, step_bind;
+/* steps-tree.c */
+step_function step_make_node, step_symlink, step_make_inside_dir;
+/* steps-root.c */
+step_function step_pivot_root, step_mask, step_read_only, step_remount_root;
+/* steps-process.c */
+step_function step_hostname, step_domainname, step_sysctl, step_rlimit, step_set_session, step_parent_death_signal,
+    step_keyring, step_oom_score, step_chdir;
+/* steps-rights.c */
+step_function step_capabilities, step_ids, step_no_new_privs, step_seccomp;
+/* steps-console.c */
+step_function step_console;
+/* steps-exec.c */
+step_function step_wait_start, step_exec;
+
+#endif
