@@ -1,6 +1,9 @@
 /** What every verb gets. */
 import type { ParsedFlags } from "./flags.ts";
 
+/** The runtime-spec that is spoken. */
+export const specVersion = "1.3.0";
+
 export interface GlobalOptions {
   /** Where the containers' state directories are. */
   readonly root: string;

@@ -1,6 +1,6 @@
 /** `gantry-oci`: runc's command line on gantry's plan. A table of verbs, each loaded when it is called. */
 import { GantryError, messageOf } from "../../lib/index.ts";
-import type { Verb } from "./context.ts";
+import { specVersion, type Verb } from "./context.ts";
 import { type FlagSpec, type ParsedFlags, parseFlags } from "./flags.ts";
 import { reportError } from "./log.ts";
 
@@ -139,8 +139,6 @@ const verbs: Readonly<Record<string, VerbEntry>> = {
 };
 
 const defaultRoot = "/run/gantry-oci";
-/** The runtime-spec that is spoken. */
-export const specVersion = "1.3.0";
 
 /** Runs one command line and returns its exit code: the container's for run and exec, 1 (exec: 255) for an error. */
 export async function main(args: readonly string[]): Promise<number> {

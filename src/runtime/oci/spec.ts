@@ -4,9 +4,8 @@ import { resolve } from "node:path";
 import { GantryError } from "../../lib/index.ts";
 import { defaultMaskedPaths, defaultMounts, defaultReadonlyPaths } from "../defaults.ts";
 import type { OciConfig } from "../oci-types.ts";
-import type { VerbInput } from "./context.ts";
+import { specVersion, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
-import { specVersion } from "./main.ts";
 
 export async function spec({ flags }: VerbInput): Promise<number> {
   expectWords("spec", flags, 0);
