@@ -1,10 +1,18 @@
 /** What the engine asks of a confined child, and how the child answers: plain data, JSON on the wire. */
 import type { ErrorCode } from "../lib/index.ts";
 
-/** A directory, or an overlay that only the child mounts. Paths are the host's. */
+/** A directory, an overlay that only the child mounts, or what a living process sees. Paths are the host's. */
 export type TreeRoot =
   | { readonly dir: string }
+  | { readonly process: ProcessName }
   | { readonly lowers: readonly string[]; readonly upper?: string; readonly work?: string };
+
+/** A process that cannot be mistaken for a later one with its number. */
+export interface ProcessName {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat, decimal. */
+  readonly startTime: string;
+}
 
 export interface Owner {
   readonly uid: number;

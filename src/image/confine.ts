@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { cloneFlags, mountFlags, type Sys } from "../kernel/index.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
-import type { TreeRoot } from "./child-request.ts";
+import type { ProcessName, TreeRoot } from "./child-request.ts";
 
 /** Overlay features that would hide content from a reader of single layers are off. */
 const overlayOptions = "redirect_dir=off,metacopy=off,index=off";
@@ -70,6 +70,7 @@ export function mountParents(sys: Sys, parents: readonly string[]): void {
 /** From here on `/` is the tree, and links inside it lead nowhere else. */
 export function enterRoot(sys: Sys, root: TreeRoot): void {
   if ("dir" in root) return enterDirectory(sys, root.dir);
+  if ("process" in root) return enterProcess(sys, root.process);
   mountOverlay(sys, "root", root);
   sys.chroot("root");
   process.chdir("/");
@@ -77,6 +78,24 @@ export function enterRoot(sys: Sys, root: TreeRoot): void {
 
 function enterDirectory(sys: Sys, dir: string): void {
   enterLayer(sys, dir);
+  process.chdir("/");
+}
+
+/** Mounts of another mount namespace cannot be bound here, but its root can be entered. */
+function enterProcess(sys: Sys, { pid, startTime }: ProcessName): void {
+  const { O_DIRECTORY, O_RDONLY } = fs.constants;
+  try {
+    const root = fs.openSync(`/proc/${pid}/root`, O_RDONLY | O_DIRECTORY);
+    // Looked at behind the open: an equal start time says that the root is that process's and not a successor's.
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
+    if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] !== startTime) {
+      throw new GantryError("conflict", `process ${pid} has ended`);
+    }
+    sys.chroot(`/proc/self/fd/${root}`);
+    fs.closeSync(root);
+  } catch (error) {
+    throw toGantryError(error, `enter the root of process ${pid}`);
+  }
   process.chdir("/");
 }
 

@@ -71,7 +71,7 @@ export class Trees {
     options: UnpackOptions = {},
   ): Promise<TreeSummary> {
     const { owner, signal } = options;
-    const target = "dir" in root ? root.dir : root.upper;
+    const target = hostPathOf(root);
     if (target === undefined) throw new GantryError("denied", "the tree is read-only");
     const maxBytes = Math.min(options.maxBytes ?? Infinity, spendableBytes(this.#sys, target));
     const work = { job: "unpack", root, dest, maxBytes, ...(owner === undefined ? {} : { owner }) } as const;
@@ -114,6 +114,12 @@ export class Trees {
     const { bytes, report } = await collect(streamChild({ scratch: this.#scratch, work }));
     return exists(report) ? bytes : undefined;
   }
+}
+
+/** A path on the file system that is written to; undefined for a tree that cannot be. */
+function hostPathOf(root: TreeRoot): string | undefined {
+  if ("dir" in root) return root.dir;
+  return "process" in root ? `/proc/${root.process.pid}/root` : root.upper;
 }
 
 async function collect(

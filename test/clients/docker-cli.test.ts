@@ -1,8 +1,11 @@
 /** The real docker command on our engine: what a user of dockerd does on a day. Root; skipped where no docker is installed. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Result, TestEngine } from "../lib/engine.ts";
+
+// A test that is too late would have the engine killed with its own processes.
+setDefaultTimeout(60_000);
 
 const docker = Bun.which("docker") ?? undefined;
 const reason = docker === undefined ? "no docker command is installed" : process.getuid?.() === 0 ? "" : "it needs root";
@@ -78,7 +81,8 @@ describe.skipIf(reason !== "")("docker run", () => {
     { name: "an unknown flag", words: ["--nope", "busybox"], code: 125, err: "unknown flag" },
     { name: "a bad memory limit", words: ["--memory", "1m", "busybox", "true"], code: 125, err: "Minimum memory limit allowed is 6MB" },
     { name: "a missing mount source", words: ["--mount", "type=bind,src=/not/there,dst=/x", "busybox", "true"], code: 125, err: "/not/there" },
-    { name: "a signal", words: ["busybox", "sh", "-c", "kill -9 $$"], code: 137, err: "" },
+    { name: "a signal", words: ["busybox", "sh", "-c", "trap 'exit 9' USR1; kill -USR1 1; sleep 5"], code: 9, err: "" },
+    { name: "a signal that nothing catches", words: ["--init", "busybox", "sh", "-c", "kill -9 $$"], code: 137, err: "" },
   ] as const;
   test.each(endings)("$name: exit code $code", async ({ words, code, err }) => {
     const result = await run(["run", "--rm", ...words]);
@@ -293,7 +297,7 @@ describe.skipIf(reason !== "")("images, volumes and networks", () => {
   test("containers of a network find each other by name", async () => {
     await ok("network", "create", "net1");
     await ok("run", "-d", "--name", "server", "--network", "net1", "busybox", "sh", "-c", "echo page > /tmp/index.html; exec httpd -f -p 80 -h /tmp");
-    const page = async (): Promise<Result> => run(["run", "--rm", "--network", "net1", "busybox", "wget", "-q", "-T", "2", "-O-", "http://server/index.html"]);
+    const page = async (): Promise<Result> => run(["run", "--rm", "--network", "net1", "busybox", "wget", "-q", "-O-", "http://server/index.html"]);
     await until(async () => (await page()).out === "page\n", "the page");
     expect(await ok("network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "net1")).toBe("server");
     expect((await run(["network", "rm", "net1"])).code).toBe(1);

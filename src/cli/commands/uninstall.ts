@@ -1,5 +1,5 @@
 /** gantry system uninstall. */
-import { existsSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { CommandSpec, Invocation } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { CliError } from "../errors.ts";
@@ -28,9 +28,20 @@ async function remove(call: Invocation): Promise<number> {
     "POST",
     "/gantry/uninstall",
   );
-  for (const deadline = Date.now() + exitDeadlineMs; existsSync(`/proc/${Pid}`); await Bun.sleep(5)) {
+  for (const deadline = Date.now() + exitDeadlineMs; isRunning(Pid); await Bun.sleep(5)) {
     if (Date.now() > deadline) throw new CliError(`the engine (pid ${Pid}) has not ended yet`);
   }
   await print(`Removed the engine, ${Root} and ${State}\n`);
   return 0;
+}
+
+/** A zombie has ended: whoever started it has not looked yet. */
+function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    // ENOENT, ESRCH: gone.
+    return false;
+  }
 }
