@@ -12,7 +12,7 @@ import { buildStages } from "./build-stages.ts";
 import type { Session } from "./session.ts";
 import { StepCache } from "./step-cache.ts";
 import { canceled } from "./step-error.ts";
-import type { BuilderOptions, BuildMessage, BuildRequest } from "./types.ts";
+import type { BuilderOptions, BuildRequest, TakeMessage } from "./types.ts";
 import { WorkArea } from "./work-area.ts";
 
 const architecture = process.arch === "x64" ? "amd64" : process.arch;
@@ -87,11 +87,7 @@ export class Builder {
    * exitCode), "not-found" for a missing base or source, "exhausted" for a full disk, "canceled" when `signal` aborts;
    * nothing is left then but cache
    */
-  async build(
-    request: BuildRequest,
-    onMessage: (message: BuildMessage) => void,
-    signal: AbortSignal,
-  ): Promise<ImageRecord> {
+  async build(request: BuildRequest, onMessage: TakeMessage, signal: AbortSignal): Promise<ImageRecord> {
     const output = new BuildOutput(onMessage, request.quiet === true);
     try {
       checkRequest(request);

@@ -21,8 +21,11 @@ export interface Deed {
   readonly extra?: StepKey["extra"];
   /** Say "Running in" and "Removed intermediate container", as docker does where it uses a container. */
   readonly inContainer: boolean;
-  /** Fills an upper directory on top of the image; missing when the step changes the configuration only. */
-  readonly fill?: (dirs: LayerDirs, containerId: string) => Promise<void>;
+  /**
+   * Fills an upper directory on top of the image; false when there was nothing to do. Missing when the step changes the
+   * configuration only.
+   */
+  readonly fill?: (dirs: LayerDirs, containerId: string) => Promise<boolean>;
 }
 
 /** The cache of one stage: once a step was not found, the later ones cannot be there either. */
@@ -76,8 +79,9 @@ async function makeLayer(
 ): Promise<Digest | undefined> {
   const dirs = await session.area.layer(lowersOf(parent)[0]);
   try {
-    await fill(dirs, id);
+    const isFilled = await fill(dirs, id);
     session.signal.throwIfAborted();
+    if (!isFilled) return undefined;
     const layer = await session.images.diffLayer({
       upper: dirs.upper,
       parent: chainIdOf(parent),

@@ -3,6 +3,7 @@ import { rm, rmdir } from "node:fs/promises";
 import { decompress, type Trees } from "../image/index.ts";
 import { GantryError, isErrno, messageOf } from "../lib/index.ts";
 import { TreeView } from "./files/tree-view.ts";
+import { Pauses } from "./pauses.ts";
 import { canceled } from "./step-error.ts";
 import { type IgnoreRules, parseIgnoreRules } from "./ignore-rules.ts";
 
@@ -65,9 +66,12 @@ async function unpackContext(source: AsyncIterable<Uint8Array>, options: Context
  * Removes what the rules leave out. Folders are removed when nothing is left in them.
  * The listing comes from inside the folder and follows no links, and nobody else changes it: its paths are safe to use.
  */
-async function removeIgnored(view: TreeView, dir: string, rules: IgnoreRules): Promise<void> {
+async function removeIgnored(view: TreeView, rules: IgnoreRules, options: ContextOptions): Promise<void> {
+  const { dir } = options;
+  const pauses = new Pauses(options.signal);
   const folders: string[] = [];
   for (const { path, kind } of await view.below("/", true)) {
+    await pauses.point();
     if (!rules.ignores(path)) continue;
     if (kind === "dir") folders.push(path);
     else await rm(`${dir}/${path}`, { force: true });
@@ -143,7 +147,7 @@ export async function openContext(
   const ignore = own ?? common;
   if (ignore !== undefined) {
     const rules = parseIgnoreRules(ignore, own === undefined ? ".dockerignore" : ownName);
-    if (!rules.isEmpty) await removeIgnored(view, options.dir, rules);
+    if (!rules.isEmpty) await removeIgnored(view, rules, options);
   }
   return { view, dockerfile: text };
 }

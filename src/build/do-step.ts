@@ -38,15 +38,16 @@ export async function doStep(
 }
 
 function workdirDeed(session: Session, parent: StageImage, step: PlannedStep, path: string): Deed {
-  const fill = async (dirs: LayerDirs): Promise<void> => {
+  const fill = async (dirs: LayerDirs): Promise<boolean> => {
     const kind = await new TreeView(session.trees, { lowers: lowersOf(parent) }).kindOf(path);
-    if (kind === "dir") return;
+    if (kind === "dir") return false;
     if (kind !== undefined)
       throw new GantryError("conflict", `Cannot mkdir: ${path} is not a directory`, { fields: { path } });
     const nothing = (async function* () {
       yield tarTrailer;
     })();
     await session.trees.unpack(writableRoot(parent, dirs), path, nothing, { signal: session.signal });
+    return true;
   };
   return { step, command: [...shellOf(step.config), `#(nop) WORKDIR ${path}`], inContainer: true, fill };
 }
@@ -74,7 +75,7 @@ async function runCommand(
   session: Session,
   parent: StageImage,
   { action, dirs, id, network }: Command,
-): Promise<void> {
+): Promise<boolean> {
   const output = new CommandOutput(session.output);
   const lowers = lowersOf(parent);
   const script = action.script === undefined ? undefined : `${dirs.upper}${action.script.path}`;
@@ -100,6 +101,7 @@ async function runCommand(
   if (exitCode !== 0) throw await commandFailed(action, exitCode, dirs);
   // The command may have put anything in its place: only the name is removed, no link is followed.
   if (script !== undefined) await rm(script, { recursive: true, force: true });
+  return true;
 }
 
 /** Less free space than this is why the command failed, most likely. */
@@ -170,7 +172,7 @@ async function copyDeed(
   const digest = await sourcesDigest(sources, { trees, preserveOwner, signal });
   const flags = action.chown === undefined ? "" : `--chown=${action.chown} `;
   const comment = `${action.instruction} ${flags}${digest} in ${action.destination} `;
-  const fill = async (dirs: LayerDirs): Promise<void> => {
+  const fill = async (dirs: LayerDirs): Promise<boolean> => {
     const image = new TreeView(trees, { lowers: lowersOf(parent) });
     await named(action, async () =>
       writeSources(sources, {
@@ -185,6 +187,7 @@ async function copyDeed(
         signal,
       }),
     );
+    return true;
   };
   const extra = { chmod: action.chmod, workingDir: action.workingDir, archives: archivesIn(sources) };
   return { step, command: [...shellOf(step.config), `#(nop) ${comment}`], extra, inContainer: false, fill };

@@ -60,6 +60,9 @@ export interface BuildRequest {
 export type BuildMessage =
   { readonly stream: string } | { readonly status: string } | { readonly aux: { readonly ID: Digest } };
 
+/** Takes the build's messages in their order; a returned promise makes a command's output wait. */
+export type TakeMessage = (message: BuildMessage) => void | Promise<void>;
+
 /** One command to run on an overlay that the builder owns. */
 export interface BuildRun {
   /** 64 hex digits: the container's id, whose first 12 are shown as "Running in". */

@@ -123,7 +123,7 @@ export class BuildWorld implements AsyncDisposable {
     this.dir = dir;
     this.#owned = owned;
     mkdirSync(`${dir}/mnt`, { recursive: true });
-    this.#db = new Database(":memory:");
+    this.#db = new Database(`${dir}/db`);
     const sys = loadSys();
     this.images = new ImageStore({ root: dir, db: this.#db, sys, logger: createLogger("error") });
     this.trees = new Trees(sys, dir);

@@ -456,6 +456,32 @@ test("what a crash left is removed at the next start, cached steps stay", async 
   expect(world.leftovers()).toEqual([]);
 });
 
+test("kill -9 in the middle of a RUN leaves cache, no name, and nothing that the next start does not remove", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-killed-"));
+  try {
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "build-killed.ts"), dir], {
+      stdout: "pipe",
+      stderr: "inherit",
+      detached: true,
+    });
+    let said = "";
+    for await (const bytes of child.stdout) {
+      said += Buffer.from(bytes).toString();
+      if (said.includes("in the middle")) break;
+    }
+    process.kill(-child.pid, "SIGKILL");
+    await child.exited;
+    await using next = await BuildWorld.open(dir);
+    expect(next.images.tryFind("killed")).toBeUndefined();
+    const done = await next.build({ f: "F", Dockerfile: from("COPY f /f\nRUN echo end > /g") });
+    expect(done.text).toContain("Step 2/3 : COPY f /f\n ---> Using cache\n");
+    expect(await next.filesOf(done.image)).toEqual(['f 644 0:0 "F"', 'g 644 0:0 "end\\n"']);
+    expect(next.leftovers()).toEqual([]);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
 test("builds at the same time do not disturb each other", async () => {
   const builds = ["1", "2", "3", "4"].map((n) =>
     world.build({ f: n, Dockerfile: from(`COPY f /f\nRUN cat /f > /g${n}`) }),

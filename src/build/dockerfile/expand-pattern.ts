@@ -7,6 +7,8 @@ export interface PatternRequest {
   readonly pattern: string;
   readonly replacement: string;
   readonly value: string;
+  /** Told what the work costs before it is done; may throw. */
+  readonly spend: (steps: number) => void;
 }
 
 /** Pattern steps times characters that one replacement may try; beyond that the pattern is refused. */
@@ -43,11 +45,10 @@ export function expandPattern(modifier: "#" | "%" | "/", request: PatternRequest
   const glob = compileGlob(request.pattern, { separator: "", doubleStar: false, classes: false });
   if (glob === undefined) return undefined;
   const value = [...request.value];
-  if (modifier === "/") {
-    if (value.length * value.length * (glob.steps.length + 1) > maxWork) return undefined;
-    return replace(glob, value, request);
-  }
-  if (value.length * (glob.steps.length + 1) > maxWork) return undefined;
+  const work = (modifier === "/" ? value.length : 1) * value.length * (glob.steps.length + 1);
+  if (work > maxWork) return undefined;
+  request.spend(work * 5);
+  if (modifier === "/") return replace(glob, value, request);
   if (modifier === "#") return trimPrefix(glob, value, request.double);
   // A suffix is a prefix of everything reversed.
   const reversed: Glob = { ...glob, steps: glob.steps.toReversed() };

@@ -1,6 +1,6 @@
 /** Facts: Dockerfile reference "Environment replacement"; POSIX parameter expansion as BuildKit's lexer does it. */
 import { describe, expect, test } from "bun:test";
-import { expandWord, expandWords } from "./expand-word.ts";
+import { ExpansionBudget, expandWord, expandWords } from "./expand-word.ts";
 import { SyntaxProblem } from "./source.ts";
 
 const env: Readonly<Record<string, string>> = {
@@ -105,6 +105,17 @@ describe("expandWord", () => {
     expect(() => expandWord("${A//*a*a*a*a/b}", { escape: "\\", lookup })).toThrow("invalid pattern");
     expect(performance.now() - start).toBeLessThan(500);
   });
+});
+
+test("all words of a file together have a budget", () => {
+  const budget = new ExpansionBudget();
+  const value = "a".repeat(2000);
+  const start = performance.now();
+  const spendAll = (): void => {
+    for (let i = 0; i < 1000; i++) expandWord("${A//*b/x}", { escape: "\\", budget, lookup: () => value });
+  };
+  expect(spendAll).toThrow("take too long to expand");
+  expect(performance.now() - start).toBeLessThan(8000);
 });
 
 describe("expandWords", () => {

@@ -8,9 +8,21 @@ import { isSpace } from "./words.ts";
 
 export type Lookup = (name: string) => string | undefined;
 
+/** What all words of one Dockerfile may cost together, in steps of some nanoseconds: a hostile file must not hold the engine. */
+export class ExpansionBudget {
+  #left = 100_000_000;
+
+  /** @throws {SyntaxProblem} when it is used up */
+  spend(steps: number): void {
+    this.#left -= steps;
+    if (this.#left < 0) throw new SyntaxProblem("the variables of this Dockerfile take too long to expand");
+  }
+}
+
 export interface ExpandOptions {
   readonly escape: string;
   readonly lookup: Lookup;
+  readonly budget?: ExpansionBudget;
   /** Quotes are plain characters: the body of a heredoc. */
   readonly keepQuotes?: boolean;
 }
@@ -44,6 +56,7 @@ class Expander {
 
   #piece(text: string, solid: boolean): Piece {
     this.#length += text.length;
+    this.#options.budget?.spend(text.length + 1);
     if (this.#length > maxResult)
       throw new SyntaxProblem(`a word grows over ${maxResult} characters by its variables`);
     return { text, solid };
@@ -155,7 +168,8 @@ class Expander {
     if (double) this.#at++;
     const pattern = joined(this.#readUntil(modifier === "/" ? "/" : "}", true));
     const replacement = modifier === "/" ? joined(this.#readUntil("}", false)) : "";
-    const result = expandPattern(modifier, { double, pattern, replacement, value });
+    const spend = (steps: number): void => this.#options.budget?.spend(steps);
+    const result = expandPattern(modifier, { double, pattern, replacement, value, spend });
     if (result === undefined)
       throw new SyntaxProblem(`invalid pattern (${pattern.slice(0, 60)}) in substitution`);
     return result;

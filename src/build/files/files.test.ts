@@ -67,11 +67,11 @@ describe("matchSources", () => {
     [String.raw`a\[1*`, ["a[1]"]],
     ["none/*", []],
   ])("%s", async (pattern, want) => {
-    expect(await matchSources(view, pattern)).toEqual(want);
+    expect(await matchSources(view, pattern, new AbortController().signal)).toEqual(want);
   });
 
   test("a malformed pattern is refused", () => {
-    expect(matchSources(view, "a[")).rejects.toThrow("syntax error in pattern");
+    expect(matchSources(view, "a[", new AbortController().signal)).rejects.toThrow("syntax error in pattern");
   });
 
   test.each([

@@ -103,7 +103,7 @@ async function sourcesOf(
   if (isUrl(word)) return [await fetchSource(word, action, options)];
   const path = cleanSource(word, options.fromImage);
   if (!hasWildcards(path)) return [await sourceAt(path, action, options)];
-  const matches = await matchSources(options.from, path);
+  const matches = await matchSources(options.from, path, options.signal);
   const sources: Source[] = [];
   for (const match of matches) sources.push(await sourceAt(match, action, options));
   return sources;

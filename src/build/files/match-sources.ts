@@ -1,6 +1,7 @@
 /** Wildcards in the sources of COPY and ADD (Go's filepath.Match). */
 import { GantryError } from "../../lib/index.ts";
 import { compileGlob, type Glob, matchGlob } from "../glob.ts";
+import { Pauses } from "../pauses.ts";
 import type { TreeView } from "./tree-view.ts";
 
 /** Most files that one pattern may match. */
@@ -25,20 +26,23 @@ function compile(pattern: string): Glob {
  * The paths that `pattern` (relative, cleaned) matches, sorted. Links on the way of a wildcard are not followed.
  * @throws {GantryError} "invalid" for a malformed pattern, "exhausted" for too many matches
  */
-export async function matchSources(view: TreeView, pattern: string): Promise<readonly string[]> {
+export async function matchSources(
+  view: TreeView,
+  pattern: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const parts = pattern.split("/");
   const fixed = parts.findIndex((part) => hasWildcards(part) || part.includes("\\"));
   const folder = parts.slice(0, fixed).join("/");
   const rest = parts.slice(fixed);
   const glob = compile(rest.join("/"));
-  const found = await view.below(`/${folder}`, rest.length > 1);
-  const matches = found
-    .filter((file) => file.path.split("/").length === rest.length && matchGlob(glob, file.path))
-    .map((file) => (folder === "" ? file.path : `${folder}/${file.path}`));
-  if (matches.length > maxMatches)
-    throw new GantryError(
-      "exhausted",
-      `${pattern} matches ${matches.length} files; at most ${maxMatches} are copied`,
-    );
+  const pauses = new Pauses(signal);
+  const matches: string[] = [];
+  for (const { path } of await view.below(`/${folder}`, rest.length > 1)) {
+    await pauses.point();
+    if (path.split("/").length !== rest.length || !matchGlob(glob, path)) continue;
+    if (matches.push(folder === "" ? path : `${folder}/${path}`) > maxMatches)
+      throw new GantryError("exhausted", `${pattern} matches more than ${maxMatches} files`);
+  }
   return matches;
 }

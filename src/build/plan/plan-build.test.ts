@@ -239,6 +239,13 @@ describe("errors show line and column before anything is done", () => {
     expect(() => plan(text)).toThrow(message);
   });
 
+  test("a hostile number of variables is refused in time", () => {
+    const pairs = Array.from({ length: 100_000 }, (_, i) => `v${i}=1`).join(" ");
+    const start = performance.now();
+    expect(() => plan(`FROM a\nENV ${pairs}`)).toThrow("take too long to expand");
+    expect(performance.now() - start).toBeLessThan(4000);
+  });
+
   test("a target that does not exist names those that do", () => {
     expect(() => plan("FROM a AS one", { target: "two" })).toThrow('target stage "two" could not be found');
   });

@@ -1,7 +1,7 @@
 /** From a Dockerfile and the configurations of its base images to a plan. Pure: nothing is looked up, nothing is done. */
 import type { ContainerDefaults } from "../../image/index.ts";
 import { GantryError } from "../../lib/index.ts";
-import { expandWord } from "../dockerfile/expand-word.ts";
+import { ExpansionBudget, expandWord } from "../dockerfile/expand-word.ts";
 import type { Dockerfile, Instruction, Stage } from "../dockerfile/instruction.ts";
 import { parseTrigger } from "../dockerfile/parse-dockerfile.ts";
 import { SyntaxProblem } from "../dockerfile/source.ts";
@@ -74,9 +74,17 @@ function withLabels(stages: readonly Stage[], labels: Readonly<Record<string, st
   return stages.with(-1, { ...last, instructions: [...last.instructions, label] });
 }
 
-function declareMeta(dockerfile: Dockerfile, args: BuildArgs, blame: Blame): readonly string[] {
-  const expand = (word: string): string =>
-    expandWord(word, { escape: dockerfile.escape, lookup: (name) => args.metaValue(name) });
+type Expand = (word: string) => string;
+
+/** How words outside of stages are expanded: by the arguments before the first FROM. */
+function metaExpander(dockerfile: Dockerfile, args: BuildArgs): Expand {
+  const budget = new ExpansionBudget();
+  return (word) =>
+    expandWord(word, { escape: dockerfile.escape, budget, lookup: (name) => args.metaValue(name) });
+}
+
+function declareMeta(dockerfile: Dockerfile, args: BuildArgs, expand: Expand): readonly string[] {
+  const blame = blameSource(dockerfile.source);
   for (const instruction of dockerfile.metaArgs) {
     try {
       for (const arg of instruction.args)
@@ -88,13 +96,8 @@ function declareMeta(dockerfile: Dockerfile, args: BuildArgs, blame: Blame): rea
   return dockerfile.metaArgs.map((instruction) => instruction.text);
 }
 
-function baseOf(
-  stage: Stage,
-  names: readonly (string | undefined)[],
-  args: BuildArgs,
-  escape: string,
-): StageBase {
-  const name = expandWord(stage.from.base, { escape, lookup: (key) => args.metaValue(key) });
+function baseOf(stage: Stage, names: readonly (string | undefined)[], expand: Expand): StageBase {
+  const name = expand(stage.from.base);
   if (name === "") throw new SyntaxProblem(`base name (${stage.from.base}) should not be blank`);
   const index = names.lastIndexOf(name.toLowerCase());
   if (index >= 0) return { kind: "stage", index };
@@ -119,16 +122,13 @@ export interface Outline {
 export function outlineBuild(dockerfile: Dockerfile, options: PlanOptions): Outline {
   const blame = blameSource(dockerfile.source);
   const stages = withLabels(stagesUpTo(dockerfile, options.target), options.labels);
-  const metaTitles = declareMeta(dockerfile, options.args, blame);
+  const expand = metaExpander(dockerfile, options.args);
+  const metaTitles = declareMeta(dockerfile, options.args, expand);
   const names: (string | undefined)[] = [];
   const outlines = stages.map((stage) => {
     try {
-      const platform = expandWord(stage.from.platform ?? "", {
-        escape: dockerfile.escape,
-        lookup: (key) => options.args.metaValue(key),
-      });
-      checkPlatform(platform, options);
-      const base = baseOf(stage, names, options.args, dockerfile.escape);
+      checkPlatform(expand(stage.from.platform ?? ""), options);
+      const base = baseOf(stage, names, expand);
       names.push(stage.from.name);
       return { stage, base };
     } catch (error) {
@@ -205,6 +205,7 @@ export function planBuild(
   args: BuildArgs,
 ): BuildPlan {
   const blame = blameSource(dockerfile.source);
+  const budget = new ExpansionBudget();
   const stages: PlannedStage[] = [];
   for (const { stage, base } of outline.stages) {
     args.beginStage();
@@ -212,6 +213,7 @@ export function planBuild(
     const scope: Scope = {
       args,
       escape: dockerfile.escape,
+      budget,
       stageNames: stages.map((s) => s.name),
       config: { ...from.config, Env: withDefaultPath(from.config.Env ?? []) },
       author: from.author,

@@ -28,6 +28,7 @@ function changeEnv(scope: Scope, pairs: readonly KeyValue[]): ConfigChange {
   let env = scope.config.Env ?? [];
   for (const { key, value } of expanded) {
     if (key === "") throw new SyntaxProblem("ENV names can not be blank");
+    scope.budget.spend(5 * env.length);
     env = withEnv(env, key, value);
   }
   return { config: { ...scope.config, Env: env }, comment: commentOf("ENV", expanded) };

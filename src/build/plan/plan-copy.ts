@@ -1,9 +1,8 @@
 /** COPY and ADD: words expanded, flags read. Pure. */
 import { parseDigest } from "../../lib/index.ts";
 import type { AddInstruction, CopyInstruction, InlineFile } from "../dockerfile/instruction.ts";
-import { expandWord } from "../dockerfile/expand-word.ts";
 import { SyntaxProblem } from "../dockerfile/source.ts";
-import { expandIn, type Scope, scopeLookup } from "./scope.ts";
+import { expandBodyIn, expandIn, type Scope } from "./scope.ts";
 import type { CopyAction, CopySource, PlannedFile } from "./step.ts";
 
 function sourceOf(scope: Scope, from: string | undefined): CopySource {
@@ -40,12 +39,7 @@ function inlineFile(scope: Scope, file: InlineFile): PlannedFile {
       `the name of a heredoc is a file name: ${JSON.stringify(file.name.slice(0, 100))} is none`,
     );
   if (!file.expand) return { name: file.name, content: file.content };
-  const content = expandWord(file.content, {
-    escape: scope.escape,
-    lookup: scopeLookup(scope),
-    keepQuotes: true,
-  });
-  return { name: file.name, content };
+  return { name: file.name, content: expandBodyIn(scope, file.content) };
 }
 
 /** @throws {SyntaxProblem} on a variable that does not expand, a stage that does not exist, a malformed flag */

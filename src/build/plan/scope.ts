@@ -1,7 +1,13 @@
 /** What the planner knows at one point of a stage, and how words are expanded there. */
 import type { ContainerDefaults } from "../../image/index.ts";
 import { GantryError } from "../../lib/index.ts";
-import { expandWord, expandWords, type Lookup } from "../dockerfile/expand-word.ts";
+import {
+  type ExpandOptions,
+  type ExpansionBudget,
+  expandWord,
+  expandWords,
+  type Lookup,
+} from "../dockerfile/expand-word.ts";
 import { dockerfileError, type SourceRange, SyntaxProblem } from "../dockerfile/source.ts";
 import type { BuildArgs } from "./build-args.ts";
 import { envMap } from "./env-list.ts";
@@ -10,6 +16,7 @@ import { envMap } from "./env-list.ts";
 export interface Scope {
   readonly args: BuildArgs;
   readonly escape: string;
+  readonly budget: ExpansionBudget;
   /** Names of the stages before this one; a stage's number is its index. */
   readonly stageNames: readonly (string | undefined)[];
   config: ContainerDefaults;
@@ -28,19 +35,29 @@ export const blameSource =
     dockerfileError(source, range.start, problem.message, problem.hint);
 
 /** Variables as instructions see them: the image's environment before build arguments. */
-export function scopeLookup(scope: Scope): Lookup {
+function scopeLookup(scope: Scope): Lookup {
   const env = envMap(scope.config.Env ?? []);
   return (name) => env.get(name) ?? scope.args.value(name);
 }
 
+function optionsIn(scope: Scope): ExpandOptions {
+  scope.budget.spend(5 * (scope.config.Env?.length ?? 0) + 50);
+  return { escape: scope.escape, budget: scope.budget, lookup: scopeLookup(scope) };
+}
+
 /** @throws {SyntaxProblem} */
 export function expandIn(scope: Scope, word: string): string {
-  return expandWord(word, { escape: scope.escape, lookup: scopeLookup(scope) });
+  return expandWord(word, optionsIn(scope));
+}
+
+/** The body of a heredoc: quotes are plain characters. @throws {SyntaxProblem} */
+export function expandBodyIn(scope: Scope, body: string): string {
+  return expandWord(body, { ...optionsIn(scope), keepQuotes: true });
 }
 
 /** One word that may become several at its spaces (EXPOSE). @throws {SyntaxProblem} */
 export function expandManyIn(scope: Scope, word: string): readonly string[] {
-  return expandWords(word, { escape: scope.escape, lookup: scopeLookup(scope) });
+  return expandWords(word, optionsIn(scope));
 }
 
 export const defaultShell: readonly string[] = ["/bin/sh", "-c"];
