@@ -143,6 +143,8 @@ int step_join_namespaces(struct run *run, const struct arg *a) {
   if (!result && setns(pidfd, (int)a[2].number)) result = fail(errno, "setns", NULL);
   close(pidfd);
   netlink_forget();
+  /* setns(CLONE_NEWNS) made the container's root ours: inside paths are absolute ones from here on. */
+  if (!result && a[2].number & CLONE_NEWNS) run->pivoted = true;
   if (result || !(a[2].number & CLONE_NEWPID)) return result;
   return move_into_pid_namespace(run);
 }
