@@ -19,7 +19,12 @@ export function buildRecord(request: BuildRun, hostname: string): ContainerRecor
       Cmd: request.args,
       WorkingDir: request.workingDir,
     },
-    host: { ...defaultHostConfig, ...buildLimits(request.limits), NetworkMode: network, ExtraHosts: request.extraHosts },
+    host: {
+      ...defaultHostConfig,
+      ...buildLimits(request.limits),
+      NetworkMode: network,
+      ExtraHosts: request.extraHosts,
+    },
     network: { aliases: [], ip: "", mac: "" },
     volumes: [],
   };

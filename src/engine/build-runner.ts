@@ -3,7 +3,14 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { BuildRun, BuildRunner } from "../build/index.ts";
 import { GantryError, shortId } from "../lib/index.ts";
-import { type AttachSession, type Exited, killCgroup, type MonitorConnection, planContainer, removeCgroup } from "../runtime/index.ts";
+import {
+  type AttachSession,
+  type Exited,
+  killCgroup,
+  type MonitorConnection,
+  planContainer,
+  removeCgroup,
+} from "../runtime/index.ts";
 import { buildRecord } from "./build-record.ts";
 import { attachNetwork, type NetworkSetup } from "./containers/attach-network.ts";
 import { networkFileMounts, writeNetworkFiles } from "./containers/network-files.ts";
@@ -34,7 +41,8 @@ export class EngineBuildRunner implements BuildRunner {
       request.signal.throwIfAborted();
       return { exitCode: exited.exitCode };
     } catch (error) {
-      if (request.signal.aborted) throw new GantryError("canceled", "the build was canceled", { cause: error });
+      if (request.signal.aborted)
+        throw new GantryError("canceled", "the build was canceled", { cause: error });
       throw error;
     } finally {
       context.networks.release(request.id);
@@ -42,7 +50,11 @@ export class EngineBuildRunner implements BuildRunner {
     }
   }
 
-  async #runIn(request: BuildRun, record: ContainerRecord, attachment: NetworkSetup | undefined): Promise<Exited> {
+  async #runIn(
+    request: BuildRun,
+    record: ContainerRecord,
+    attachment: NetworkSetup | undefined,
+  ): Promise<Exited> {
     const context = this.#context;
     const paths = containerPaths(context.paths, record.id);
     const { control, session } = await launch(context, request, record, attachment);
@@ -74,7 +86,13 @@ async function launch(
   try {
     writeNetworkFiles(context, record, paths, attachment?.endpoint);
     const { lowers, upper, work } = request;
-    const user = context.users.resolve({ imageId: `build ${lowers.join(":")}`, lowers, upper, spec: request.user, groupAdd: [] });
+    const user = context.users.resolve({
+      imageId: `build ${lowers.join(":")}`,
+      lowers,
+      upper,
+      spec: request.user,
+      groupAdd: [],
+    });
     const config = ociConfig({
       record,
       user,

@@ -13,7 +13,8 @@ describe("ContainerStore", () => {
     const { store } = open();
     const record = sampleRecord({ id: `abc${newId().slice(3)}`, name: "web" });
     store.insert(record);
-    for (const reference of [record.id, "abc", "web", "/web"]) expect(store.find(reference).record.id).toBe(record.id);
+    for (const reference of [record.id, "abc", "web", "/web"])
+      expect(store.find(reference).record.id).toBe(record.id);
     expect(() => store.find("nope")).toThrow("No such container: nope");
   });
 

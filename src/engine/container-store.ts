@@ -26,7 +26,10 @@ export class ContainerStore {
     db.migrate("engine", migrations);
     for (const row of db.all("SELECT id, name, record, state FROM containers")) {
       const record = JSON.parse(String(row["record"])) as ContainerRecord;
-      const state: ContainerState = { ...initialState, ...(JSON.parse(String(row["state"])) as ContainerState) };
+      const state: ContainerState = {
+        ...initialState,
+        ...(JSON.parse(String(row["state"])) as ContainerState),
+      };
       this.#byId.set(record.id, { record, state });
       this.#byName.set(record.name, record.id);
     }
@@ -63,7 +66,10 @@ export class ContainerStore {
     const stored = this.get(id);
     const state = { ...stored.state, ...change };
     if (!canBecome(stored.state.status, state.status)) {
-      throw new GantryError("conflict", `container ${id} cannot go from ${stored.state.status} to ${state.status}`);
+      throw new GantryError(
+        "conflict",
+        `container ${id} cannot go from ${stored.state.status} to ${state.status}`,
+      );
     }
     this.#db.run("UPDATE containers SET state = ? WHERE id = ?", JSON.stringify(state), id);
     this.#byId.set(id, { record: stored.record, state });
@@ -74,7 +80,10 @@ export class ContainerStore {
     const { record, state } = this.get(id);
     const holder = this.#byName.get(name);
     if (holder !== undefined) {
-      throw new GantryError("conflict", `Conflict. The container name "/${name}" is already in use by container "${holder}".`);
+      throw new GantryError(
+        "conflict",
+        `Conflict. The container name "/${name}" is already in use by container "${holder}".`,
+      );
     }
     this.#replace({ ...record, name }, state);
     this.#byName.delete(record.name);
@@ -87,7 +96,12 @@ export class ContainerStore {
   }
 
   #replace(record: ContainerRecord, state: ContainerState): void {
-    this.#db.run("UPDATE containers SET name = ?, record = ? WHERE id = ?", record.name, JSON.stringify(record), record.id);
+    this.#db.run(
+      "UPDATE containers SET name = ?, record = ? WHERE id = ?",
+      record.name,
+      JSON.stringify(record),
+      record.id,
+    );
     this.#byId.set(record.id, { record, state });
   }
 
@@ -130,7 +144,8 @@ export class ContainerStore {
     let found: string | undefined;
     for (const id of this.#byId.keys()) {
       if (!id.startsWith(prefix)) continue;
-      if (found !== undefined) throw new GantryError("invalid", `multiple IDs found with provided prefix: ${prefix}`);
+      if (found !== undefined)
+        throw new GantryError("invalid", `multiple IDs found with provided prefix: ${prefix}`);
       found = id;
     }
     return found;
@@ -143,5 +158,7 @@ export class ContainerStore {
 }
 
 function notFound(reference: string): GantryError {
-  return new GantryError("not-found", `No such container: ${reference}`, { hint: "list all containers with: gantry ps -a" });
+  return new GantryError("not-found", `No such container: ${reference}`, {
+    hint: "list all containers with: gantry ps -a",
+  });
 }

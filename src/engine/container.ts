@@ -105,7 +105,8 @@ export interface NetworkRequest {
   readonly mac: string;
 }
 
-export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+export type ContainerStatus =
+  "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
 
 /** What changes while a container lives; written to the database at every transition. */
 export interface ContainerState {

@@ -105,7 +105,8 @@ export class Engine {
 
 async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<EngineContext> {
   sys.raiseFileLimit();
-  for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint]) mkdirSync(dir, { recursive: true, mode: 0o711 });
+  for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
+    mkdirSync(dir, { recursive: true, mode: 0o711 });
   const db = new Database(paths.database);
   try {
     const cgroups = detectCgroups();

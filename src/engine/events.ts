@@ -14,7 +14,12 @@ export class EventBus {
   readonly #recent: EngineEvent[] = [];
   readonly #listeners = new Set<(event: EngineEvent) => void>();
 
-  emit(type: EngineEvent["type"], action: string, id: string, attributes: Readonly<Record<string, string>> = {}): void {
+  emit(
+    type: EngineEvent["type"],
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
     const event = { type, action, id, attributes, timeNs: BigInt(Date.now()) * 1_000_000n };
     this.#recent.push(event);
     if (this.#recent.length > kept) this.#recent.shift();

@@ -19,7 +19,11 @@ export function flagReasons(record: ContainerRecord): Readonly<Record<string, st
   say("process.terminal", config.Tty, "--tty");
   say("process.rlimits", host.Ulimits.length > 0, "--ulimit");
   say("process.oomScoreAdj", host.OomScoreAdj !== 0, `--oom-score-adj ${host.OomScoreAdj}`);
-  say("process.noNewPrivileges", host.SecurityOpt.some((o) => o.startsWith("no-new-privileges")), "--security-opt no-new-privileges");
+  say(
+    "process.noNewPrivileges",
+    host.SecurityOpt.some((o) => o.startsWith("no-new-privileges")),
+    "--security-opt no-new-privileges",
+  );
   say("process.capabilities", host.Privileged, "--privileged");
   say("process.capabilities", host.CapAdd.length + host.CapDrop.length > 0, "--cap-add and --cap-drop");
   say("hostname", host.UTSMode !== "host", "--hostname, else the container's short id");

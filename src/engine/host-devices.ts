@@ -11,7 +11,21 @@ export interface HostDevice extends OciDevice {
 }
 
 /** Made anew or mounted in each container. */
-const notShared = new Set(["pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev", "ptmx", "stdin", "stdout", "stderr", "core"]);
+const notShared = new Set([
+  "pts",
+  "shm",
+  "fd",
+  "mqueue",
+  "console",
+  ".lxc",
+  ".lxd-mounts",
+  ".udev",
+  "ptmx",
+  "stdin",
+  "stdout",
+  "stderr",
+  "core",
+]);
 const maxDevices = 4096;
 
 /**
@@ -25,19 +39,27 @@ export function hostDevices(host: Pick<HostConfig, "Devices" | "Privileged">): r
 function requestedDevices(request: DeviceRequest): readonly HostDevice[] {
   const { PathOnHost, PathInContainer, CgroupPermissions } = request;
   if (!/^[rwm]{1,3}$/.test(CgroupPermissions)) {
-    throw new GantryError("invalid", `invalid device mode: ${CgroupPermissions}`, { hint: "of the letters r, w and m" });
+    throw new GantryError("invalid", `invalid device mode: ${CgroupPermissions}`, {
+      hint: "of the letters r, w and m",
+    });
   }
   let stat: Stats;
   try {
     stat = statSync(PathOnHost);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-    throw new GantryError("not-found", `error gathering device information while adding custom device "${PathOnHost}": no such file or directory`);
+    throw new GantryError(
+      "not-found",
+      `error gathering device information while adding custom device "${PathOnHost}": no such file or directory`,
+    );
   }
   if (stat.isDirectory()) return devicesBelow(PathOnHost, PathInContainer, CgroupPermissions);
   const device = toDevice(stat, PathInContainer, CgroupPermissions);
   if (device === undefined) {
-    throw new GantryError("not-found", `error gathering device information while adding custom device "${PathOnHost}": not a device node`);
+    throw new GantryError(
+      "not-found",
+      `error gathering device information while adding custom device "${PathOnHost}": not a device node`,
+    );
   }
   return [device];
 }

@@ -27,13 +27,16 @@ function parseSize(text: string): number {
   const match = /^(\d{1,12})([bkmg]?)b?$/i.exec(text.trim());
   const bytes = Number(match?.[1]) * (units[match?.[2]?.toLowerCase() ?? ""] ?? Number.NaN);
   if (!Number.isSafeInteger(bytes) || bytes < leastBytes) {
-    throw new GantryError("invalid", `invalid log option max-size: ${text}`, { hint: "4k or more, such as 10m; there is no unlimited log" });
+    throw new GantryError("invalid", `invalid log option max-size: ${text}`, {
+      hint: "4k or more, such as 10m; there is no unlimited log",
+    });
   }
   return bytes;
 }
 
 function parseCount(text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (count < 1 || count > 1000) throw new GantryError("invalid", `invalid log option max-file: ${text}`, { hint: "1 to 1000" });
+  if (count < 1 || count > 1000)
+    throw new GantryError("invalid", `invalid log option max-file: ${text}`, { hint: "1 to 1000" });
   return count;
 }

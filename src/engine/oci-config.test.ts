@@ -7,7 +7,11 @@ import { checkControllers } from "./oci-resources.ts";
 import { grantedCapabilities, securityOptions } from "./oci-security.ts";
 import { sampleRecord } from "./sample.test-data.ts";
 
-function make(host: Partial<HostConfig> = {}, config: Partial<ContainerConfig> = {}, more: Partial<OciConfigInput> = {}) {
+function make(
+  host: Partial<HostConfig> = {},
+  config: Partial<ContainerConfig> = {},
+  more: Partial<OciConfigInput> = {},
+) {
   const record = sampleRecord({
     host: { ...defaultHostConfig, ...host },
     config: { ...defaultConfig, Hostname: "box", Entrypoint: ["/e"], Cmd: ["a"], ...config },
@@ -35,13 +39,21 @@ describe("the process", () => {
       env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=box", "HOME=/w"],
       noNewPrivileges: false,
       rlimits: [],
-      capabilities: { bounding: [...defaultCapabilities].sort((a, b) => capabilityNames.indexOf(a) - capabilityNames.indexOf(b)) },
+      capabilities: {
+        bounding: [...defaultCapabilities].sort(
+          (a, b) => capabilityNames.indexOf(a) - capabilityNames.indexOf(b),
+        ),
+      },
     });
   });
 
   test("with a terminal, an environment, limits", () => {
     const { process } = make(
-      { Ulimits: [{ Name: "nofile", Soft: 10, Hard: -1 }], OomScoreAdj: 500, SecurityOpt: ["no-new-privileges"] },
+      {
+        Ulimits: [{ Name: "nofile", Soft: 10, Hard: -1 }],
+        OomScoreAdj: 500,
+        SecurityOpt: ["no-new-privileges"],
+      },
       { Tty: true, Env: ["HOME=/own", "A=b"], WorkingDir: "/srv" },
     );
     expect(process).toMatchObject({
@@ -62,7 +74,8 @@ describe("the process", () => {
 });
 
 describe("namespaces", () => {
-  const types = (host: Partial<HostConfig>): string[] => (make(host).linux?.namespaces ?? []).map(({ type }) => type).sort();
+  const types = (host: Partial<HostConfig>): string[] =>
+    (make(host).linux?.namespaces ?? []).map(({ type }) => type).sort();
   const all = ["cgroup", "ipc", "mount", "network", "pid", "uts"];
   test.each([
     [{}, all],
@@ -75,7 +88,9 @@ describe("namespaces", () => {
 
   test("the host's names and settings are left alone", () => {
     expect(make({ UTSMode: "host" }).hostname).toBeUndefined();
-    expect(make({ NetworkMode: "host", Sysctls: { "kernel.msgmax": "1" } }).linux?.sysctl).toEqual({ "kernel.msgmax": "1" });
+    expect(make({ NetworkMode: "host", Sysctls: { "kernel.msgmax": "1" } }).linux?.sysctl).toEqual({
+      "kernel.msgmax": "1",
+    });
     expect(make().linux?.sysctl).toEqual({ "net.ipv4.ip_unprivileged_port_start": "0" });
   });
 });
@@ -84,14 +99,33 @@ describe("resources", () => {
   const denied = { allow: false, access: "rwm" };
   test.each([
     ["nothing", {}, true, { devices: [denied] }],
-    ["memory means as much swap", { Memory: 100 }, true, { memory: { limit: 100, swap: 200 }, devices: [denied] }],
-    ["no swap accounting", { Memory: 100, MemorySwap: 300 }, false, { memory: { limit: 100 }, devices: [denied] }],
-    ["swap is unlimited", { Memory: 100, MemorySwap: -1, MemoryReservation: 50 }, true, { memory: { limit: 100, swap: -1, reservation: 50 }, devices: [denied] }],
+    [
+      "memory means as much swap",
+      { Memory: 100 },
+      true,
+      { memory: { limit: 100, swap: 200 }, devices: [denied] },
+    ],
+    [
+      "no swap accounting",
+      { Memory: 100, MemorySwap: 300 },
+      false,
+      { memory: { limit: 100 }, devices: [denied] },
+    ],
+    [
+      "swap is unlimited",
+      { Memory: 100, MemorySwap: -1, MemoryReservation: 50 },
+      true,
+      { memory: { limit: 100, swap: -1, reservation: 50 }, devices: [denied] },
+    ],
     [
       "cpu and pids",
       { NanoCpus: 5e8, CpuShares: 512, CpusetCpus: "0", CpusetMems: "0", PidsLimit: 7 },
       true,
-      { cpu: { quota: 50_000, period: 100_000, shares: 512, cpus: "0", mems: "0" }, pids: { limit: 7 }, devices: [denied] },
+      {
+        cpu: { quota: 50_000, period: 100_000, shares: 512, cpus: "0", mems: "0" },
+        pids: { limit: 7 },
+        devices: [denied],
+      },
     ],
     ["privileged", { Privileged: true }, true, { devices: [{ allow: true, access: "rwm" }] }],
   ] as const)("%s", (_, host, swapAccounting, want) => {
@@ -99,11 +133,26 @@ describe("resources", () => {
   });
 
   test("a device is made and allowed", () => {
-    const device = { path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o666, uid: 0, gid: 0, access: "rw" } as const;
+    const device = {
+      path: "/dev/fuse",
+      type: "c",
+      major: 10,
+      minor: 229,
+      fileMode: 0o666,
+      uid: 0,
+      gid: 0,
+      access: "rw",
+    } as const;
     const { linux } = make({}, {}, { devices: [device] });
     const { access: _, ...made } = device;
     expect(linux?.devices).toEqual([made]);
-    expect(linux?.resources?.devices?.at(-1)).toEqual({ allow: true, type: "c", major: 10, minor: 229, access: "rw" });
+    expect(linux?.resources?.devices?.at(-1)).toEqual({
+      allow: true,
+      type: "c",
+      major: 10,
+      minor: 229,
+      access: "rw",
+    });
   });
 
   test("a limit without its controller is refused by name", () => {
@@ -115,7 +164,9 @@ describe("resources", () => {
       [{ CpusetCpus: "0" }, "--cpuset-cpus"],
       [{ PidsLimit: 1 }, "--pids-limit"],
     ] as const) {
-      expect(() => checkControllers({ ...defaultHostConfig, ...change }, none)).toThrow(`${flag} cannot be kept`);
+      expect(() => checkControllers({ ...defaultHostConfig, ...change }, none)).toThrow(
+        `${flag} cannot be kept`,
+      );
     }
   });
 });
@@ -136,12 +187,24 @@ describe("mounts", () => {
   });
 
   test("of the user replace the defaults at their place and come last", () => {
-    const bind = { ...plain, type: "bind", source: "/a", target: "/dev/shm", readOnly: true, propagation: "rslave" } as const;
+    const bind = {
+      ...plain,
+      type: "bind",
+      source: "/a",
+      target: "/dev/shm",
+      readOnly: true,
+      propagation: "rslave",
+    } as const;
     const tmpfs = { ...plain, type: "tmpfs", source: "", target: "/t", options: "size=1m,exec" } as const;
     const config = make({}, {}, { mounts: [bind, tmpfs] });
     expect(config.mounts?.slice(-2)).toEqual([
       { destination: "/dev/shm", type: "bind", source: "/a", options: ["rbind", "ro", "rslave"] },
-      { destination: "/t", type: "tmpfs", source: "tmpfs", options: ["noexec", "nosuid", "nodev", "rw", "size=1m", "exec"] },
+      {
+        destination: "/t",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["noexec", "nosuid", "nodev", "rw", "size=1m", "exec"],
+      },
     ]);
     expect(config.mounts?.filter(({ destination }) => destination === "/dev/shm")).toHaveLength(1);
     expect(config.linux?.rootfsPropagation).toBe("rslave");
@@ -156,7 +219,10 @@ describe("security", () => {
     [{}, [...defaultCapabilities]],
     [{ CapDrop: ["ALL"] }, []],
     [{ CapDrop: ["all"], CapAdd: ["net_admin"] }, ["CAP_NET_ADMIN"]],
-    [{ CapDrop: ["CAP_CHOWN", "kill"] }, defaultCapabilities.filter((name) => name !== "CAP_CHOWN" && name !== "CAP_KILL")],
+    [
+      { CapDrop: ["CAP_CHOWN", "kill"] },
+      defaultCapabilities.filter((name) => name !== "CAP_CHOWN" && name !== "CAP_KILL"),
+    ],
     [{ CapAdd: ["ALL"] }, [...capabilityNames]],
     [{ CapAdd: ["ALL"], CapDrop: ["SYS_ADMIN"] }, capabilityNames.filter((name) => name !== "CAP_SYS_ADMIN")],
     [{ Privileged: true, CapDrop: ["ALL"] }, [...capabilityNames]],
@@ -165,7 +231,9 @@ describe("security", () => {
   });
 
   test("an unknown capability is refused", () => {
-    expect(() => grantedCapabilities({ ...defaultHostConfig, CapAdd: ["FLY"] })).toThrow('invalid capability: "FLY"');
+    expect(() => grantedCapabilities({ ...defaultHostConfig, CapAdd: ["FLY"] })).toThrow(
+      'invalid capability: "FLY"',
+    );
   });
 
   test.each([
@@ -186,6 +254,9 @@ describe("security", () => {
     expect([free?.maskedPaths, free?.readonlyPaths, free?.seccomp]).toEqual([[], [], undefined]);
     expect(make({ SecurityOpt: ["systempaths=unconfined"] }).linux?.maskedPaths).toEqual([]);
     expect(make({ SecurityOpt: ["seccomp=unconfined"] }).linux?.seccomp).toBeUndefined();
-    expect(make({ SecurityOpt: ['seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}'] }).linux?.seccomp?.defaultAction).toBe("SCMP_ACT_ALLOW");
+    expect(
+      make({ SecurityOpt: ['seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}'] }).linux?.seccomp
+        ?.defaultAction,
+    ).toBe("SCMP_ACT_ALLOW");
   });
 });

@@ -1,5 +1,12 @@
 /** From a container's record to its OCI config (runtime-spec config.md). Pure: everything that was looked up is handed in. */
-import { defaultMaskedPaths, defaultReadonlyPaths, type OciConfig, type OciLinux, type OciNamespace, type OciProcess } from "../runtime/index.ts";
+import {
+  defaultMaskedPaths,
+  defaultReadonlyPaths,
+  type OciConfig,
+  type OciLinux,
+  type OciNamespace,
+  type OciProcess,
+} from "../runtime/index.ts";
 import { mergeEnv } from "./containers/merge-config.ts";
 import type { ContainerRecord } from "./container.ts";
 import type { HostDevice } from "./host-devices.ts";
@@ -62,7 +69,12 @@ function ociProcess({ record, user }: OciConfigInput): OciProcess {
 /** What dockerd adds, below what the image and the user say. */
 export function processEnv(record: ContainerRecord, user: Pick<ResolvedUser, "home">): string[] {
   const { config } = record;
-  const base = [defaultPath, `HOSTNAME=${config.Hostname}`, ...(config.Tty ? ["TERM=xterm"] : []), `HOME=${user.home}`];
+  const base = [
+    defaultPath,
+    `HOSTNAME=${config.Hostname}`,
+    ...(config.Tty ? ["TERM=xterm"] : []),
+    `HOME=${user.home}`,
+  ];
   return mergeEnv(base, config.Env);
 }
 
@@ -77,10 +89,13 @@ function ociLinux(input: OciConfigInput): OciLinux {
     namespaces: namespaces(record),
     cgroupsPath: input.cgroupsPath,
     resources: ociResources(host, devices, input.swapAccounting),
-    devices: devices.map(({ access: _, ...device }) => device),
+    devices: devices.map(({ access: _access, ...device }) => device),
     maskedPaths: confined ? defaultMaskedPaths : [],
     readonlyPaths: confined ? defaultReadonlyPaths : [],
-    sysctl: { ...(networkKind(host.NetworkMode).kind === "host" ? {} : input.defaultSysctls), ...host.Sysctls },
+    sysctl: {
+      ...(networkKind(host.NetworkMode).kind === "host" ? {} : input.defaultSysctls),
+      ...host.Sysctls,
+    },
     ...(filter === undefined ? {} : { seccomp: filter }),
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
   };

@@ -16,7 +16,9 @@ export interface ResolvedMount {
 
 export function ociMounts(host: HostConfig, mounts: readonly ResolvedMount[]): OciMount[] {
   const taken = new Set(mounts.map(({ target }) => target));
-  const defaults = defaultMounts.map((mount) => changedByFlags(mount, host)).filter((mount) => mount !== undefined);
+  const defaults = defaultMounts
+    .map((mount) => changedByFlags(mount, host))
+    .filter((mount) => mount !== undefined);
   return [...defaults.filter(({ destination }) => !taken.has(destination)), ...mounts.map(toOci)];
 }
 
@@ -25,7 +27,13 @@ function changedByFlags(mount: OciMount, host: HostConfig): OciMount | undefined
     case "/dev/shm":
       if (host.IpcMode === "none") return undefined;
       if (host.IpcMode === "host") return hostBind(mount.destination);
-      return { ...mount, options: [...(mount.options ?? []).filter((option) => !option.startsWith("size=")), `size=${host.ShmSize}`] };
+      return {
+        ...mount,
+        options: [
+          ...(mount.options ?? []).filter((option) => !option.startsWith("size=")),
+          `size=${host.ShmSize}`,
+        ],
+      };
     case "/dev/mqueue":
       return host.IpcMode === "host" ? hostBind(mount.destination) : mount;
     case "/sys":
@@ -45,10 +53,20 @@ function toOci(mount: ResolvedMount): OciMount {
   const access = mount.readOnly ? "ro" : "rw";
   if (mount.type === "tmpfs") {
     const asked = mount.options === "" ? [] : mount.options.split(",");
-    return { destination: mount.target, type: "tmpfs", source: "tmpfs", options: ["noexec", "nosuid", "nodev", access, ...asked] };
+    return {
+      destination: mount.target,
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["noexec", "nosuid", "nodev", access, ...asked],
+    };
   }
   const propagation = mount.propagation === "" ? "rprivate" : mount.propagation;
-  return { destination: mount.target, type: "bind", source: mount.source, options: ["rbind", access, propagation] };
+  return {
+    destination: mount.target,
+    type: "bind",
+    source: mount.source,
+    options: ["rbind", access, propagation],
+  };
 }
 
 /** What the root must be so that a mount's propagation reaches the host or comes from it; undefined: private. */

@@ -1,7 +1,13 @@
 /** Limits and devices as OCI resources. Pure. */
 import type { CgroupLayout } from "../kernel/index.ts";
 import { GantryError } from "../lib/index.ts";
-import { type DeviceRule, defaultDeviceRules, type OciCpu, type OciMemory, type OciResources } from "../runtime/index.ts";
+import {
+  type DeviceRule,
+  defaultDeviceRules,
+  type OciCpu,
+  type OciMemory,
+  type OciResources,
+} from "../runtime/index.ts";
 import type { HostConfig } from "./container.ts";
 import { cpuLimits } from "./cpu-limits.ts";
 import type { HostDevice } from "./host-devices.ts";
@@ -63,9 +69,13 @@ function cpuResources(host: Limits): OciCpu {
 
 function deviceRules(privileged: boolean, devices: readonly HostDevice[]): readonly DeviceRule[] {
   if (privileged) return [{ allow: true, access: "rwm" }];
-  const allowed = devices.map(
-    ({ type, major = 0, minor = 0, access }): DeviceRule => ({ allow: true, type: type === "b" ? "b" : "c", major, minor, access }),
-  );
+  const allowed = devices.map(({ type, major = 0, minor = 0, access }): DeviceRule => ({
+    allow: true,
+    type: type === "b" ? "b" : "c",
+    major,
+    minor,
+    access,
+  }));
   return [...defaultDeviceRules, ...allowed];
 }
 
@@ -79,8 +89,12 @@ export function checkControllers(host: Limits, cgroups: CgroupLayout): void {
   ];
   for (const [flag, set, controller] of wanted) {
     if (!set || cgroups.controllers[controller] !== undefined) continue;
-    throw new GantryError("unsupported", `${flag} cannot be kept: this machine offers no cgroup controller "${controller}"`, {
-      hint: `leave ${flag} away, or enable the controller (cgroup_enable=${controller} on the kernel's command line)`,
-    });
+    throw new GantryError(
+      "unsupported",
+      `${flag} cannot be kept: this machine offers no cgroup controller "${controller}"`,
+      {
+        hint: `leave ${flag} away, or enable the controller (cgroup_enable=${controller} on the kernel's command line)`,
+      },
+    );
   }
 }

@@ -1,6 +1,11 @@
 /** Capabilities and `--security-opt`. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { capabilityNames, defaultCapabilities, defaultSeccompProfile, type SeccompProfile } from "../runtime/index.ts";
+import {
+  capabilityNames,
+  defaultCapabilities,
+  defaultSeccompProfile,
+  type SeccompProfile,
+} from "../runtime/index.ts";
 import type { HostConfig } from "./container.ts";
 import { resolveSeccompProfile } from "./seccomp-profile.ts";
 
@@ -52,7 +57,9 @@ function capabilityName(text: string): string {
  * The capabilities that are left of Docker's defaults after `--cap-drop` and `--cap-add`; all with `--privileged`.
  * @throws {GantryError} "invalid" for an unknown name
  */
-export function grantedCapabilities(host: Pick<HostConfig, "Privileged" | "CapAdd" | "CapDrop">): readonly string[] {
+export function grantedCapabilities(
+  host: Pick<HostConfig, "Privileged" | "CapAdd" | "CapDrop">,
+): readonly string[] {
   const add = host.CapAdd.map(capabilityName);
   const drop = host.CapDrop.map(capabilityName);
   if (host.Privileged) return capabilityNames;

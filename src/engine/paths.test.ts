@@ -11,7 +11,9 @@ test("engines of other directories have another instance", () => {
 
 test("the monitor's socket fits a unix address in the longest state directory", () => {
   const state = `/${"s".repeat(64)}`;
-  expect(Buffer.byteLength(containerPaths(enginePaths("/r", state), "a".repeat(64)).monitorSocket)).toBeLessThanOrEqual(107);
+  expect(
+    Buffer.byteLength(containerPaths(enginePaths("/r", state), "a".repeat(64)).monitorSocket),
+  ).toBeLessThanOrEqual(107);
   expect(() => enginePaths("/r", `${state}sss`)).toThrow("longer than");
   expect(() => enginePaths("r", "/s")).toThrow("--root must be an absolute path");
 });

@@ -25,11 +25,16 @@ const longestState = 107 - "/m/".length - 32 - ".sock".length;
 
 /** @throws {GantryError} "invalid" for a relative or too long directory */
 export function enginePaths(root: string, state: string): EnginePaths {
-  for (const [name, path] of [["--root", root], ["--state", state]] as const) {
+  for (const [name, path] of [
+    ["--root", root],
+    ["--state", state],
+  ] as const) {
     if (!path.startsWith("/")) throw new GantryError("invalid", `${name} must be an absolute path: ${path}`);
   }
   if (Buffer.byteLength(state) > longestState) {
-    throw new GantryError("invalid", `--state is longer than ${longestState} bytes: ${state}`, { hint: "unix sockets need short paths" });
+    throw new GantryError("invalid", `--state is longer than ${longestState} bytes: ${state}`, {
+      hint: "unix sockets need short paths",
+    });
   }
   const isDefault = root === defaultRoot && state === defaultState;
   const instance = isDefault ? "" : digestHex(sha256(`${root}\0${state}`) satisfies Digest).slice(0, 6);

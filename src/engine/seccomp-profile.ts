@@ -11,13 +11,39 @@ const dockerArch: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm
 const maxRules = 4096;
 
 type Rule = NonNullable<SeccompProfile["syscalls"]>[number];
+type Action = Rule["action"];
+type Operator = NonNullable<Rule["args"]>[number]["op"];
+
+const actions: readonly Action[] = [
+  "SCMP_ACT_ALLOW",
+  "SCMP_ACT_ERRNO",
+  "SCMP_ACT_KILL",
+  "SCMP_ACT_KILL_PROCESS",
+  "SCMP_ACT_KILL_THREAD",
+  "SCMP_ACT_LOG",
+  "SCMP_ACT_TRACE",
+  "SCMP_ACT_TRAP",
+];
+const operators: readonly Operator[] = [
+  "SCMP_CMP_EQ",
+  "SCMP_CMP_GE",
+  "SCMP_CMP_GT",
+  "SCMP_CMP_LE",
+  "SCMP_CMP_LT",
+  "SCMP_CMP_MASKED_EQ",
+  "SCMP_CMP_NE",
+];
 
 /**
  * @param text the profile as JSON
  * @param capabilities those that the container has
  * @throws {GantryError} "invalid" with the field that is wrong
  */
-export function resolveSeccompProfile(text: string, capabilities: readonly string[], arch: string = process.arch): SeccompProfile {
+export function resolveSeccompProfile(
+  text: string,
+  capabilities: readonly string[],
+  arch: string = process.arch,
+): SeccompProfile {
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -27,11 +53,12 @@ export function resolveSeccompProfile(text: string, capabilities: readonly strin
     });
   }
   const fields = new Fields(body, "seccomp");
-  const defaultAction = fields.string("defaultAction");
-  if (defaultAction === "") throw new GantryError("invalid", "Decoding seccomp profile failed: it has no defaultAction");
+  const defaultAction = oneOf(fields, "defaultAction", actions);
   const rules = fields.list("syscalls");
-  if (rules.length > maxRules) throw new GantryError("invalid", `Decoding seccomp profile failed: more than ${maxRules} rules`);
-  const holds = (conditions: Fields): boolean => conditionsHold(conditions, capabilities, dockerArch[arch] ?? arch);
+  if (rules.length > maxRules)
+    throw new GantryError("invalid", `Decoding seccomp profile failed: more than ${maxRules} rules`);
+  const holds = (conditions: Fields): boolean =>
+    conditionsHold(conditions, capabilities, dockerArch[arch] ?? arch);
   const applicable = rules.filter((rule) => isApplicable(rule, holds));
   return {
     defaultAction,
@@ -62,17 +89,30 @@ function conditionsHold(conditions: Fields, capabilities: readonly string[], arc
   return minKernel === "" || Number.parseFloat(minKernel) <= 5.1;
 }
 
+function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly T[]): T {
+  const given = fields.string(key);
+  const found = allowed.find((value) => value === given);
+  if (found !== undefined) return found;
+  throw new GantryError(
+    "invalid",
+    `Decoding seccomp profile failed: ${key} is ${JSON.stringify(given.slice(0, 60))}`,
+    {
+      hint: `one of: ${allowed.join(" ")}`,
+    },
+  );
+}
+
 function toRule(rule: Fields): Rule {
   const name = rule.string("name");
   return {
     names: name === "" ? rule.strings("names") : [name],
-    action: rule.string("action"),
+    action: oneOf(rule, "action", actions),
     ...(rule.has("errnoRet") ? { errnoRet: rule.integer("errnoRet") } : {}),
     args: rule.list("args").map((arg) => ({
       index: arg.integer("index"),
       value: arg.integer("value"),
       valueTwo: arg.integer("valueTwo"),
-      op: arg.string("op"),
+      op: oneOf(arg, "op", operators),
     })),
   };
 }

@@ -9,7 +9,10 @@ import type { CreateRequest } from "../../src/engine/api/parse-create.ts";
 import { createLogger, tarHeader, tarPadding, tarTrailer } from "../../src/lib/index.ts";
 import type { AttachSession } from "../../src/runtime/index.ts";
 
-const applets = "sh true false sleep cat echo ls id pwd env printf kill ps mount touch mkdir rm stty head seq hostname nslookup wget nc dd ping sync stat grep".split(" ");
+const applets =
+  "sh true false sleep cat echo ls id pwd env printf kill ps mount touch mkdir rm stty head seq hostname nslookup wget nc dd ping sync stat grep".split(
+    " ",
+  );
 
 export const allStreams = { stdin: true, stdout: true, stderr: true };
 export const outputStreams = { stdin: false, stdout: true, stderr: true };
@@ -41,7 +44,8 @@ export class World {
   /** Removes all containers and everything else that the engine made. */
   async destroy(): Promise<void> {
     const engine = this.#engine ?? (await this.open());
-    for (const { record } of engine.containers.list()) await engine.containers.remove(record.id, { force: true, volumes: true });
+    for (const { record } of engine.containers.list())
+      await engine.containers.remove(record.id, { force: true, volumes: true });
     const { networks, paths } = engine;
     await networks.deleteAll();
     await this.close();
@@ -54,7 +58,9 @@ export class World {
   /** What of this engine's is left in cgroups and monitors, by name. */
   leftovers(): string[] {
     const parent = cgroupParent(this.engine.paths);
-    const cgroups = ["", ...readdirSync("/sys/fs/cgroup")].flatMap((hierarchy) => directories(join("/sys/fs/cgroup", hierarchy, parent)));
+    const cgroups = ["", ...readdirSync("/sys/fs/cgroup")].flatMap((hierarchy) =>
+      directories(join("/sys/fs/cgroup", hierarchy, parent)),
+    );
     const sockets = readdirSync(join(this.state, "m"));
     return [...new Set([...cgroups, ...sockets, ...readdirSync(join(this.root, "containers"))])];
   }
@@ -81,10 +87,16 @@ function rmdirIfThere(dir: string): void {
 
 async function* busyboxTar(): AsyncGenerator<Uint8Array> {
   const program = readFileSync("/bin/busybox");
-  for (const path of ["bin", "etc", "tmp", "data", "proc", "sys", "dev"]) yield tarHeader({ path, type: "dir" });
+  for (const path of ["bin", "etc", "tmp", "data", "proc", "sys", "dev"])
+    yield tarHeader({ path, type: "dir" });
   yield* file("bin/busybox", program, 0o755);
-  for (const applet of applets) yield tarHeader({ path: `bin/${applet}`, type: "symlink", linkPath: "busybox" });
-  yield* file("etc/passwd", Buffer.from("root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/data:/bin/sh\n"), 0o644);
+  for (const applet of applets)
+    yield tarHeader({ path: `bin/${applet}`, type: "symlink", linkPath: "busybox" });
+  yield* file(
+    "etc/passwd",
+    Buffer.from("root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/data:/bin/sh\n"),
+    0o644,
+  );
   yield* file("etc/group", Buffer.from("root:x:0:\nwww:x:34:\naudio:x:29:web\n"), 0o644);
   yield* file("data/seed", Buffer.from("from the image\n"), 0o644);
   yield tarTrailer;
@@ -97,10 +109,18 @@ function* file(path: string, bytes: Uint8Array, mode: number): Generator<Uint8Ar
 }
 
 async function importBusybox(engine: Engine): Promise<void> {
-  await engine.images.importTar(busyboxTar(), { reference: "busybox", config: { Cmd: ["sh"], Env: ["FROM=image"] } });
+  await engine.images.importTar(busyboxTar(), {
+    reference: "busybox",
+    config: { Cmd: ["sh"], Env: ["FROM=image"] },
+  });
 }
 
-export function request(Cmd: readonly string[], host: Partial<HostConfig> = {}, config: Partial<ContainerConfig> = {}, name = ""): CreateRequest {
+export function request(
+  Cmd: readonly string[],
+  host: Partial<HostConfig> = {},
+  config: Partial<ContainerConfig> = {},
+  name = "",
+): CreateRequest {
   return {
     name,
     config: { ...defaultConfig, Image: "busybox", Cmd, ...config },
@@ -133,7 +153,11 @@ export function listen(session: AttachSession | undefined): Promise<Said> {
 
 /** Runs one container to its end. */
 export async function runOnce(engine: Engine, ...given: Parameters<typeof request>): Promise<Said> {
-  const { session } = await engine.containers.run(request(...given), { attach: outputStreams, rows: 0, cols: 0 });
+  const { session } = await engine.containers.run(request(...given), {
+    attach: outputStreams,
+    rows: 0,
+    cols: 0,
+  });
   return listen(session);
 }
 

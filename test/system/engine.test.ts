@@ -31,7 +31,10 @@ async function exec(container: string, cmd: readonly string[], change: Partial<t
   return { ...said, code: (await execs.exited(id)).exitCode };
 }
 
-async function started(cmd: readonly string[], ...more: [host?: object, config?: object, name?: string]): Promise<string> {
+async function started(
+  cmd: readonly string[],
+  ...more: [host?: object, config?: object, name?: string]
+): Promise<string> {
   const { id } = await world.engine.containers.create(request(cmd, ...more));
   await world.engine.containers.start(id);
   return id;
@@ -41,7 +44,9 @@ const state = (id: string) => world.engine.containers.view(id).state;
 
 describe("run", () => {
   test("output, error output and exit code, from the first byte", async () => {
-    expect(await runOnce(world.engine, ["sh", "-c", "echo out; echo err >&2; exit 7"], { AutoRemove: true })).toEqual({
+    expect(
+      await runOnce(world.engine, ["sh", "-c", "echo out; echo err >&2; exit 7"], { AutoRemove: true }),
+    ).toEqual({
       out: "out\n",
       err: "err\n",
       exitCode: 7,
@@ -74,11 +79,14 @@ describe("run", () => {
   });
 
   test("a terminal has the size it was given", async () => {
-    const { session } = await world.engine.containers.run(request(["stty", "size"], { AutoRemove: true }, { Tty: true }), {
-      attach: outputStreams,
-      rows: 31,
-      cols: 97,
-    });
+    const { session } = await world.engine.containers.run(
+      request(["stty", "size"], { AutoRemove: true }, { Tty: true }),
+      {
+        attach: outputStreams,
+        rows: 31,
+        cols: 97,
+      },
+    );
     expect((await listen(session)).out).toBe("31 97\r\n");
   });
 
@@ -98,11 +106,19 @@ describe("run", () => {
     [["/data"], 126, "command-not-executable", "/data"],
   ] as const)("%o: exit code %i", async (cmd, exitCode, code, words) => {
     const { containers } = world.engine;
-    const failing = containers.run(request(cmd, {}, {}, "failing"), { attach: outputStreams, rows: 0, cols: 0 });
+    const failing = containers.run(request(cmd, {}, {}, "failing"), {
+      attach: outputStreams,
+      rows: 0,
+      cols: 0,
+    });
     await expect(failing).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
     expect(state("failing")).toMatchObject({ status: "created", exitCode, launching: false });
     await containers.remove("failing", { force: false, volumes: false });
-    const removed = containers.run(request(cmd, { AutoRemove: true }, {}, "failing"), { attach: outputStreams, rows: 0, cols: 0 });
+    const removed = containers.run(request(cmd, { AutoRemove: true }, {}, "failing"), {
+      attach: outputStreams,
+      rows: 0,
+      cols: 0,
+    });
     await expect(removed).rejects.toMatchObject({ code });
     expect(containers.list()).toEqual([]);
     expect(world.leftovers()).toEqual([]);
@@ -110,12 +126,20 @@ describe("run", () => {
 
   test.each([
     ["an unknown image", {}, { Image: "nope" }, "No such image: nope:latest"],
-    ["a missing mount source", { Mounts: [{ Type: "bind", Source: "/no/such", Target: "/x", ReadOnly: false }] }, {}, "bind source path does not exist: /no/such"],
+    [
+      "a missing mount source",
+      { Mounts: [{ Type: "bind", Source: "/no/such", Target: "/x", ReadOnly: false }] },
+      {},
+      "bind source path does not exist: /no/such",
+    ],
     ["an unknown network", { NetworkMode: "nonet" }, {}, "nonet"],
     ["an unknown capability", { CapAdd: ["FLY"] }, {}, "FLY"],
     ["an unknown user", {}, { User: "nobody" }, "unable to find user nobody"],
   ] as const)("%s leaves nothing", async (_, host, config, words) => {
-    const run = world.engine.containers.run(request(["true"], { ...host, AutoRemove: true } as never, config), { attach: undefined, rows: 0, cols: 0 });
+    const run = world.engine.containers.run(
+      request(["true"], { ...host, AutoRemove: true } as never, config),
+      { attach: undefined, rows: 0, cols: 0 },
+    );
     await expect(run).rejects.toThrow(words);
     expect(world.engine.containers.list()).toEqual([]);
     expect(world.leftovers()).toEqual([]);
@@ -127,10 +151,20 @@ describe("life", () => {
     const { containers, events } = world.engine;
     const seen: string[] = [];
     const stopListening = events.subscribe((event) => void seen.push(event.action));
-    const id = await started(["sh", "-c", "trap 'exit 4' TERM; echo line; while :; do sleep 0.1; done"], {}, { Env: ["A=1"] }, "life");
+    const id = await started(
+      ["sh", "-c", "trap 'exit 4' TERM; echo line; while :; do sleep 0.1; done"],
+      {},
+      { Env: ["A=1"] },
+      "life",
+    );
     expect(state("life")).toMatchObject({ status: "running", launching: false, exitCode: 0 });
     await expect(containers.start("life")).rejects.toMatchObject({ code: "not-modified" });
-    expect(await exec("life", ["sh", "-c", "echo $A; exit 5"])).toEqual({ out: "1\n", err: "", exitCode: 5, code: 5 });
+    expect(await exec("life", ["sh", "-c", "echo $A; exit 5"])).toEqual({
+      out: "1\n",
+      err: "",
+      exitCode: 5,
+      code: 5,
+    });
     await containers.pause(id);
     expect(state(id).status).toBe("paused");
     await containers.unpause(id);
@@ -140,11 +174,24 @@ describe("life", () => {
     await expect(containers.stop("life")).rejects.toMatchObject({ code: "not-modified" });
     await containers.start("life");
     await containers.rename("life", "life2");
-    await expect(containers.remove("life2", { force: false, volumes: false })).rejects.toMatchObject({ code: "conflict" });
+    await expect(containers.remove("life2", { force: false, volumes: false })).rejects.toMatchObject({
+      code: "conflict",
+    });
     await containers.remove("life2", { force: true, volumes: false });
     stopListening();
     expect(seen.filter((action) => !action.startsWith("exec_"))).toEqual([
-      "create", "start", "pause", "unpause", "kill", "die", "stop", "start", "rename", "kill", "die", "destroy",
+      "create",
+      "start",
+      "pause",
+      "unpause",
+      "kill",
+      "die",
+      "stop",
+      "start",
+      "rename",
+      "kill",
+      "die",
+      "destroy",
     ]);
     expect(world.leftovers()).toEqual([]);
   });
@@ -152,7 +199,12 @@ describe("life", () => {
   test("stop makes it end when it does not listen; a paused one too", async () => {
     const { containers } = world.engine;
     const id = await started(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"]);
-    await until(() => existsSync(containers.view(id).paths.log) && readFileSync(containers.view(id).paths.log, "utf8") !== "", "output");
+    await until(
+      () =>
+        existsSync(containers.view(id).paths.log) &&
+        readFileSync(containers.view(id).paths.log, "utf8") !== "",
+      "output",
+    );
     await containers.pause(id);
     await containers.stop(id, { timeoutSeconds: 0 });
     expect(state(id)).toMatchObject({ status: "exited", exitCode: 137 });
@@ -161,8 +213,17 @@ describe("life", () => {
 
   test("logs: tail, follow to the end, and rotation that bounds them", async () => {
     const { containers } = world.engine;
-    const id = await started(["sh", "-c", "seq 1 2000; sleep 0.3; echo end"], { LogConfig: { Type: "json-file", Config: { "max-size": "8k", "max-file": "2" } } });
-    const query = { stdout: true, stderr: true, timestamps: false, sinceNs: 0n, untilNs: 0n, tail: 2 } as const;
+    const id = await started(["sh", "-c", "seq 1 2000; sleep 0.3; echo end"], {
+      LogConfig: { Type: "json-file", Config: { "max-size": "8k", "max-file": "2" } },
+    });
+    const query = {
+      stdout: true,
+      stderr: true,
+      timestamps: false,
+      sinceNs: 0n,
+      untilNs: 0n,
+      tail: 2,
+    } as const;
     const text = await Array.fromAsync(containers.logs(id, query, true, false, new AbortController().signal));
     expect(Buffer.concat(text).toString()).toEndWith("2000\nend\n");
     const dir = join(world.root, "containers", id);
@@ -173,23 +234,36 @@ describe("life", () => {
 
   test("attach before the start, and with the log to a running one", async () => {
     const { containers } = world.engine;
-    const { id } = await containers.create(request(["sh", "-c", "echo first; read x; echo got $x"], {}, { OpenStdin: true }));
+    const { id } = await containers.create(
+      request(["sh", "-c", "echo first; read x; echo got $x"], {}, { OpenStdin: true }),
+    );
     const early = await containers.attach(id, { streams: allStreams, logs: false, stream: true });
     const said = listen(early);
     await containers.start(id);
-    await until(() => existsSync(containers.view(id).paths.log) && readFileSync(containers.view(id).paths.log, "utf8").includes("first"), "output");
+    await until(
+      () =>
+        existsSync(containers.view(id).paths.log) &&
+        readFileSync(containers.view(id).paths.log, "utf8").includes("first"),
+      "output",
+    );
     const late = listen(await containers.attach(id, { streams: outputStreams, logs: true, stream: true }));
     await early.write(Buffer.from("it\n"));
     expect(await said).toEqual({ out: "first\ngot it\n", err: "", exitCode: 0 });
     expect((await late).out).toBe("first\ngot it\n");
-    expect(await containers.wait(id, "not-running", new AbortController().signal)).toEqual({ exitCode: 0, error: "" });
+    expect(await containers.wait(id, "not-running", new AbortController().signal)).toEqual({
+      exitCode: 0,
+      error: "",
+    });
     await containers.remove(id, { force: false, volumes: false });
   });
 
   test("limits reach the kernel, are changed while it runs, and are told", async () => {
     const { containers } = world.engine;
     const id = await started(["sleep", "100"], { Memory: 64 << 20, PidsLimit: 20, NanoCpus: 5e8 });
-    expect(containers.stats(id)).toMatchObject({ running: true, usage: { pids: { limit: 20 }, memory: { limit: 64 << 20 } } });
+    expect(containers.stats(id)).toMatchObject({
+      running: true,
+      usage: { pids: { limit: 20 }, memory: { limit: 64 << 20 } },
+    });
     await containers.update(id, { Memory: 32 << 20, MemorySwap: 64 << 20, PidsLimit: 30 });
     expect(containers.stats(id).usage).toMatchObject({ pids: { limit: 30 }, memory: { limit: 32 << 20 } });
     expect(containers.metrics()).toContain('gantry_containers{state="running"} 1\n');
@@ -200,11 +274,14 @@ describe("life", () => {
 
   test("out of memory is told", async () => {
     const { containers } = world.engine;
-    const { id, exited } = await containers.run(request(["sh", "-c", "x=a; while :; do x=$x$x; done"], { Memory: 16 << 20, MemorySwap: 16 << 20 }), {
-      attach: undefined,
-      rows: 0,
-      cols: 0,
-    });
+    const { id, exited } = await containers.run(
+      request(["sh", "-c", "x=a; while :; do x=$x$x; done"], { Memory: 16 << 20, MemorySwap: 16 << 20 }),
+      {
+        attach: undefined,
+        rows: 0,
+        cols: 0,
+      },
+    );
     expect((await exited).exitCode).toBe(137);
     expect(state(id).oomKilled).toBe(true);
     await containers.remove(id, { force: false, volumes: false });
@@ -216,12 +293,24 @@ describe("volumes and binds", () => {
     const { containers, volumes } = world.engine;
     const bind = join(world.dir, "made/by-v");
     const host = { AutoRemove: false, Binds: [`${bind}:/b`, "named:/data", "/anon"] };
-    expect(await runOnce(world.engine, ["sh", "-c", "cat /data/seed; echo hi > /b/x; echo y > /anon/y"], host, {}, "vol")).toMatchObject({
+    expect(
+      await runOnce(
+        world.engine,
+        ["sh", "-c", "cat /data/seed; echo hi > /b/x; echo y > /anon/y"],
+        host,
+        {},
+        "vol",
+      ),
+    ).toMatchObject({
       out: "from the image\n",
       exitCode: 0,
     });
     expect(readFileSync(join(bind, "x"), "utf8")).toBe("hi\n");
-    expect(containers.view("vol").mounts.map(({ type, target }) => `${type} ${target}`)).toEqual(["bind /b", "volume /data", "volume /anon"]);
+    expect(containers.view("vol").mounts.map(({ type, target }) => `${type} ${target}`)).toEqual([
+      "bind /b",
+      "volume /data",
+      "volume /anon",
+    ]);
     expect(volumes.list()).toHaveLength(2);
     expect(containers.volumeUsers("named")).toHaveLength(1);
     await containers.remove("vol", { force: false, volumes: true });
@@ -233,8 +322,17 @@ describe("volumes and binds", () => {
     const dir = join(world.dir, "ro");
     mkdirSync(dir);
     writeFileSync(join(dir, "f"), "f\n");
-    const host = { AutoRemove: true, ReadonlyRootfs: true, Binds: [`${dir}:/b:ro`], Tmpfs: { "/t": "size=1m" } };
-    const said = await runOnce(world.engine, ["sh", "-c", "cat /b/f; echo x > /b/f; echo x > /x; echo t > /t/t && cat /t/t"], host);
+    const host = {
+      AutoRemove: true,
+      ReadonlyRootfs: true,
+      Binds: [`${dir}:/b:ro`],
+      Tmpfs: { "/t": "size=1m" },
+    };
+    const said = await runOnce(
+      world.engine,
+      ["sh", "-c", "cat /b/f; echo x > /b/f; echo x > /x; echo t > /t/t && cat /t/t"],
+      host,
+    );
     expect(said.out).toBe("f\nt\n");
     expect(said.err.match(/Read-only file system/g)).toHaveLength(2);
   });
@@ -244,14 +342,22 @@ describe("exec", () => {
   test("user, directory, environment; failures have docker's words and codes; gone with its container", async () => {
     const { containers, execs } = world.engine;
     const id = await started(["sleep", "100"], {}, {}, "target");
-    expect(await exec(id, ["sh", "-c", "id -u; pwd; echo $B"], { user: "web", workingDir: "/tmp", env: ["B=c"] as never })).toMatchObject({
+    expect(
+      await exec(id, ["sh", "-c", "id -u; pwd; echo $B"], {
+        user: "web",
+        workingDir: "/tmp",
+        env: ["B=c"] as never,
+      }),
+    ).toMatchObject({
       out: "33\n/tmp\nc\n",
       code: 0,
     });
     const bad = execs.create(id, { ...noExec, cmd: ["nope"] });
     await expect(execs.start(bad.id, { attach: outputStreams, rows: 0, cols: 0 })).rejects.toMatchObject({
       code: "command-not-found",
-      message: expect.stringMatching(/^OCI runtime exec failed: exec failed: .*executable file not found in \$PATH/),
+      message: expect.stringMatching(
+        /^OCI runtime exec failed: exec failed: .*executable file not found in \$PATH/,
+      ),
     });
     expect(execs.inspect(bad.id)).toMatchObject({ running: false, exitCode: 127 });
     await expect(execs.start(bad.id, { rows: 0, cols: 0 })).rejects.toMatchObject({ code: "conflict" });
@@ -268,7 +374,9 @@ describe("exec", () => {
 describe("restart policies", () => {
   test("on-failure starts again so many times", async () => {
     const { containers } = world.engine;
-    const id = await started(["sh", "-c", "exit 3"], { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } });
+    const id = await started(["sh", "-c", "exit 3"], {
+      RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 },
+    });
     await until(() => state(id).status === "exited", "the last exit");
     expect(state(id)).toMatchObject({ restartCount: 2, exitCode: 3 });
     await containers.remove(id, { force: false, volumes: false });
@@ -289,14 +397,19 @@ describe("restart policies", () => {
 describe("an engine that comes again", () => {
   test("a second one is refused", async () => {
     const open = Engine.open({ root: world.root, state: world.state, logger: createLogger("error") });
-    await expect(open).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining(`(pid ${process.pid}) already uses`) });
+    await expect(open).rejects.toMatchObject({
+      code: "conflict",
+      message: expect.stringContaining(`(pid ${process.pid}) already uses`),
+    });
   });
 
   test("finds running ones, those that ended meanwhile, and those whose monitor was killed", async () => {
     const lines = await started(["sh", "-c", "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done"]);
     const ending = await started(["sh", "-c", "sleep 0.3; exit 9"]);
     const removed = await started(["sh", "-c", "sleep 0.3"], { AutoRemove: true });
-    const always = await started(["sh", "-c", "sleep 0.3; exit 1"], { RestartPolicy: { Name: "always", MaximumRetryCount: 0 } });
+    const always = await started(["sh", "-c", "sleep 0.3; exit 1"], {
+      RestartPolicy: { Name: "always", MaximumRetryCount: 0 },
+    });
     const orphan = await started(["sleep", "1000"], { NetworkMode: "bridge" });
     const paused = await started(["sleep", "1000"]);
     await world.engine.containers.pause(paused);
@@ -315,10 +428,14 @@ describe("an engine that comes again", () => {
     expect((await exec(lines, ["echo", "still"])).out).toBe("still\n");
     await containers.unpause(paused);
     await containers.kill(lines, "KILL");
-    const log = readFileSync(containers.view(lines).paths.log, "utf8").trim().split("\n").map((row) => Number(row.split(" ").at(-1)));
+    const log = readFileSync(containers.view(lines).paths.log, "utf8")
+      .trim()
+      .split("\n")
+      .map((row) => Number(row.split(" ").at(-1)));
     expect(log.length).toBeGreaterThan(20);
     expect(log).toEqual(log.map((_, index) => index + 1));
-    for (const id of [lines, ending, always, orphan, paused]) await containers.remove(id, { force: true, volumes: false });
+    for (const id of [lines, ending, always, orphan, paused])
+      await containers.remove(id, { force: true, volumes: false });
     expect(world.leftovers()).toEqual([]);
   }, 30_000);
 
@@ -345,7 +462,10 @@ describe("kill -9 of the engine", () => {
     await world.close();
     const child = join(import.meta.dir, "engine-child.ts");
     for (let round = 0; round < Number(process.env["GANTRY_KILLS"] ?? 12); round++) {
-      const engine = Bun.spawn([process.execPath, child, world.root, world.state, "churn"], { stdout: "pipe", stderr: "ignore" });
+      const engine = Bun.spawn([process.execPath, child, world.root, world.state, "churn"], {
+        stdout: "pipe",
+        stderr: "ignore",
+      });
       for await (const _ of engine.stdout) break;
       await Bun.sleep(20 + Math.random() * 300);
       engine.kill("SIGKILL");
