@@ -10,6 +10,9 @@ import type { Lifecycle } from "./lifecycle.ts";
 import { LogThenLive } from "./log-session.ts";
 import { containerLogs } from "./logs.ts";
 
+/** The log may say again what was written in this time after the attaching, so that nothing is missing. */
+const overlapMs = 2;
+
 export interface AttachRequest {
   readonly streams: AttachStreams;
   /** First what its log holds. */
@@ -26,12 +29,28 @@ export async function attachContainer(
   stored: StoredContainer,
   request: AttachRequest,
 ): Promise<AttachSession> {
-  const live = request.stream ? await attachLive(context, lifecycle, stored, request.streams) : endedSession(undefined);
+  const live = request.stream
+    ? await attachLive(context, lifecycle, stored, request.streams)
+    : endedSession(undefined);
   if (!request.logs) return live;
   const { streams } = request;
-  const query = { stdout: streams.stdout, stderr: streams.stderr, timestamps: false, sinceNs: 0n, untilNs: 0n, tail: "all" } as const;
+  // What is written from now on comes live, also a line of this very moment that the monitor sees before it sees this client.
+  const untilNs = request.stream ? BigInt(Date.now() + overlapMs) * 1_000_000n : 0n;
+  const query = {
+    stdout: streams.stdout,
+    stderr: streams.stderr,
+    timestamps: false,
+    sinceNs: 0n,
+    untilNs,
+    tail: "all",
+  } as const;
   const end = new AbortController();
-  const log = containerLogs(context, lifecycle, stored, { query, follow: false, framed: true, signal: end.signal });
+  const log = containerLogs(context, lifecycle, stored, {
+    query,
+    follow: false,
+    framed: true,
+    signal: end.signal,
+  });
   return new LogThenLive(log, end, live);
 }
 
@@ -45,7 +64,10 @@ function attachLive(
   return lifecycle.locks.run(record.id, () => {
     const { state } = store.get(record.id);
     if (state.status === "paused") {
-      throw new GantryError("conflict", `container ${record.id} is paused, unpause the container before attach`);
+      throw new GantryError(
+        "conflict",
+        `container ${record.id} is paused, unpause the container before attach`,
+      );
     }
     if (state.status === "removing" || state.status === "dead") {
       throw new GantryError("conflict", `container ${record.id} is marked for removal`);
