@@ -60,7 +60,9 @@ interface Record_ {
 class Reader {
   readonly view: DataView;
   at = 0;
-  constructor(readonly bytes: Uint8Array) {
+  readonly bytes: Uint8Array;
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
   number(size: 1 | 2 | 4 | 8): bigint {

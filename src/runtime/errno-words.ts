@@ -47,6 +47,7 @@ const table: Readonly<Record<number, readonly [name: string, words: string]>> = 
   110: ["ETIMEDOUT", "connection timed out"],
   111: ["ECONNREFUSED", "connection refused"],
   116: ["ESTALE", "stale file handle"],
+  125: ["ECANCELED", "operation canceled"],
   122: ["EDQUOT", "disk quota exceeded"],
 };
 

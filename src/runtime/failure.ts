@@ -93,6 +93,9 @@ function execError(step: ContainerStep & { readonly do: "exec" }, failed: Failed
 }
 
 function hintFor(step: MonitorStep | ContainerStep, errno: string): string | undefined {
+  // gantry-init's word for a child that got SIGKILL on its way.
+  if (errno === "ECANCELED")
+    return "a memory limit that is too small for the start kills the process: raise it; see: dmesg";
   switch (step.do) {
     case "bind":
       return errno === "ENOENT"

@@ -9,7 +9,7 @@ import { preserveCount, terminalOptions } from "./begin.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
-import { followToEnd } from "./follow.ts";
+import { followToEnd, SignalForwarder } from "./follow.ts";
 import { launchRun } from "./launch.ts";
 import { shownState } from "./oci-state.ts";
 
@@ -45,11 +45,13 @@ export async function exec({ global, flags }: VerbInput): Promise<number> {
     const { session } = await launchSession(sys, plan, options);
     return await relay(session);
   }
+  using signals = new SignalForwarder();
   const running = await launchRun(sys, {
     plan,
     options: { ...options, ...(detach ? { detach: true } : {}) },
     preserveFds: preserveCount(flags),
   });
+  signals.to(running.runnerPid);
   if (!detach) return await followToEnd(running);
   running.control.close();
   return 0;

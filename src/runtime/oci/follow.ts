@@ -2,27 +2,52 @@
 import { GantryError, isErrno } from "../../lib/index.ts";
 import type { Running } from "./launch.ts";
 
-const passed = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT", "SIGWINCH"] as const;
+const passed: readonly NodeJS.Signals[] = [
+  "SIGTERM",
+  "SIGHUP",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGCONT",
+  "SIGWINCH",
+];
 /** A terminal sends these to the whole foreground group, and so to gantry-init as well: passing them on would double them. */
-const fromTerminal = ["SIGINT", "SIGQUIT"] as const;
+const fromTerminal: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+
+/** Catches signals from its making on, and passes them on as soon as it is known to whom. */
+export class SignalForwarder implements Disposable {
+  #pid: number | undefined;
+  readonly #early: NodeJS.Signals[] = [];
+  readonly #doubled = process.stdin.isTTY;
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (this.#doubled && fromTerminal.includes(signal)) return;
+    if (this.#pid === undefined) this.#early.push(signal);
+    else passOn(this.#pid, signal);
+  };
+
+  constructor() {
+    for (const signal of [...passed, ...fromTerminal]) process.on(signal, this.#onSignal);
+  }
+
+  to(pid: number): void {
+    this.#pid = pid;
+    for (const signal of this.#early.splice(0)) passOn(pid, signal);
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of [...passed, ...fromTerminal]) process.off(signal, this.#onSignal);
+  }
+}
 
 /**
  * Resolves with the exit code, 128 + signal when it was killed.
  * @throws {GantryError} "unavailable" when gantry-init vanished
  */
-export async function followToEnd({ control, runnerPid }: Running): Promise<number> {
-  const forward = (signal: NodeJS.Signals): void => passOn(runnerPid, signal);
-  const ignore = (): void => {};
-  const doubled = process.stdin.isTTY === true;
-  for (const signal of passed) process.on(signal, forward);
-  for (const signal of fromTerminal) process.on(signal, doubled ? ignore : forward);
+export async function followToEnd({ control }: Running): Promise<number> {
   const exited = await control.exited;
-  for (const signal of passed) process.off(signal, forward);
-  for (const signal of fromTerminal) process.off(signal, doubled ? ignore : forward);
   control.close();
-  if (exited === undefined)
-    throw new GantryError("unavailable", "gantry-init ended without saying how the container ended");
-  return exited.exitCode;
+  if (exited !== undefined) return exited.exitCode;
+  throw new GantryError("unavailable", "gantry-init ended without saying how the container ended");
 }
 
 function passOn(pid: number, signal: NodeJS.Signals): void {

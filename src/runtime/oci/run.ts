@@ -2,7 +2,7 @@
 import { begin, type Beginning, launchAndStore } from "./begin.ts";
 import type { VerbInput } from "./context.ts";
 import type { ParsedFlags } from "./flags.ts";
-import { followToEnd } from "./follow.ts";
+import { followToEnd, SignalForwarder } from "./follow.ts";
 
 export async function run(input: VerbInput): Promise<number> {
   const detach = input.flags.is("detach");
@@ -24,8 +24,10 @@ async function startOne(beginning: Beginning, detach: boolean): Promise<() => Pr
     const { launchOnTerminal } = await import("./run-terminal.ts");
     return await launchOnTerminal(beginning);
   }
+  const signals = detach ? undefined : new SignalForwarder();
   const running = await launchAndStore(beginning);
-  if (!detach) return () => followToEnd(running);
+  signals?.to(running.runnerPid);
+  if (!detach) return () => followToEnd(running).finally(() => signals?.[Symbol.dispose]());
   running.control.close();
   return () => Promise.resolve(0);
 }
