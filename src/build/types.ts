@@ -2,6 +2,7 @@
 import type { Digest, Logger } from "../lib/index.ts";
 import type { ImageStore, Trees } from "../image/index.ts";
 
+/** One `--ulimit` of a build. */
 export interface BuildUlimit {
   /** As `docker build --ulimit` names it: `nofile`. */
   readonly name: string;
@@ -24,6 +25,7 @@ export interface BuildLimits {
   readonly ulimits?: readonly BuildUlimit[];
 }
 
+/** Everything that POST /build may ask for; what is missing has docker's default. */
 export interface BuildRequest {
   /** The build context: a tar stream, plain, gzip or zstd. */
   readonly context: AsyncIterable<Uint8Array>;
@@ -96,6 +98,7 @@ export interface BuildRunner {
   run(request: BuildRun): Promise<{ readonly exitCode: number }>;
 }
 
+/** What a builder works with. */
 export interface BuilderOptions {
   readonly images: ImageStore;
   readonly trees: Trees;
