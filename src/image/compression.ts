@@ -1,5 +1,5 @@
 /** Telling and undoing compression of streams: gzip (RFC 1952) and zstd (RFC 8878), by their first bytes. */
-import { Readable, type Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { GantryError, messageOf } from "../lib/index.ts";
 
@@ -142,12 +142,12 @@ async function* inflate(
 ): AsyncGenerator<Uint8Array, void, void> {
   const codec: Duplex =
     kind === "gzip" ? createGunzip({ chunkSize: 1 << 18 }) : createZstdDecompress({ chunkSize: 1 << 18 });
-  const input = Readable.from(source, { objectMode: false });
-  // A failing source must end the reader below with its own error, not with a truncated stream.
-  input.on("error", (error) => codec.destroy(error));
-  input.pipe(codec);
+  // The loop below is told of errors by itself; those that come when it has been left concern nobody.
+  codec.on("error", () => undefined);
+  const pumped = pump(source, codec);
   try {
     for await (const chunk of codec) yield chunk as Uint8Array;
+    await pumped;
   } catch (error) {
     if (!isZlibError(error)) throw error;
     throw new GantryError("corrupt", `the ${kind} data is damaged or truncated: ${messageOf(error)}`, {
@@ -155,9 +155,31 @@ async function* inflate(
       hint: "get or make the archive anew",
     });
   } finally {
-    input.destroy();
     codec.destroy();
   }
+}
+
+/** Feeds the codec no faster than it takes; a failing source ends it with the source's own error. Never rejects. */
+async function pump(source: AsyncIterable<Uint8Array>, codec: Duplex): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      if (codec.destroyed) return;
+      if (!codec.write(chunk)) await drained(codec);
+    }
+    codec.end();
+  } catch (error) {
+    codec.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+  }
+}
+
+function drained(codec: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ["drain", "close", "error"]) codec.off(event, done);
+      resolve();
+    };
+    for (const event of ["drain", "close", "error"]) codec.on(event, done);
+  });
 }
 
 function isZlibError(error: unknown): boolean {
