@@ -9,6 +9,7 @@ import { Networks } from "../network/index.ts";
 import { Runtime } from "../runtime/index.ts";
 import { VolumeStore } from "../volume/index.ts";
 import { EngineBuildRunner } from "./build-runner.ts";
+import { removeEmptyParent } from "./cgroup-parent.ts";
 import { ContainerStore } from "./container-store.ts";
 import { Containers } from "./containers/containers.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
@@ -98,6 +99,7 @@ export class Engine {
     await this.#lifecycle.close();
     this.execs.close();
     await this.#context.networks.close();
+    removeEmptyParent(this.#context.cgroups, this.paths);
     this.#context.db.close();
     this.#lock.release();
   }

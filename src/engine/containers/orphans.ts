@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { isErrno, messageOf } from "../../lib/index.ts";
 import { removeCgroup } from "../../runtime/index.ts";
 import { isAlive } from "../container.ts";
+import { hierarchies } from "../cgroup-parent.ts";
 import type { EngineContext } from "../context.ts";
 import { cgroupParent, containerPaths } from "../paths.ts";
 
@@ -46,9 +47,11 @@ function clearDirectory({ logger }: EngineContext, path: string): void {
 
 /** The names of the cgroups below ours, in whichever hierarchy. */
 function cgroupChildren({ cgroups, paths }: EngineContext): ReadonlySet<string> {
-  const mounts = new Set(Object.values(cgroups.controllers));
-  if (cgroups.unified !== undefined) mounts.add(cgroups.unified);
-  return new Set([...mounts].flatMap((mount) => names(join(mount, cgroupParent(paths)), "directories")).filter((name) => /^[0-9a-f]{64}$/.test(name)));
+  return new Set(
+    hierarchies(cgroups)
+      .flatMap((mount) => names(join(mount, cgroupParent(paths)), "directories"))
+      .filter((name) => /^[0-9a-f]{64}$/.test(name)),
+  );
 }
 
 function names(dir: string, only?: "directories"): string[] {
