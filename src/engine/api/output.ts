@@ -2,6 +2,7 @@
 import type { ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
 import { GantryError } from "../../lib/index.ts";
+import { drain } from "./read-body.ts";
 
 /**
  * Writes bytes; a promise only when the client is slower than we, resolved when it has caught up or gone away.
@@ -77,7 +78,7 @@ export class JsonMessages {
   }
 
   /** Ends the answer with a failure; throws it on when nothing was sent yet. */
-  fail(error: GantryError): void {
+  async fail(error: GantryError): Promise<void> {
     if (!this.#started) throw error;
     const code = error.fields["exitCode"];
     const errorDetail = {
@@ -86,6 +87,7 @@ export class JsonMessages {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     };
     void this.send({ errorDetail, error: error.message });
+    await drain(this.#response.req);
     this.#response.end();
   }
 }

@@ -60,7 +60,10 @@ function depthOf(value: unknown, depth: number): number {
  */
 export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of request) yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    // A reader that stops early leaves the rest for `drain`: the connection must live to carry the answer.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+    }
   } catch (error) {
     throw new GantryError("canceled", "the client went away while it sent the request's body", {
       cause: error,
@@ -68,4 +71,25 @@ export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Arr
   }
   if (!request.complete)
     throw new GantryError("canceled", "the client went away while it sent the request's body");
+}
+
+/** A client that sends longer than this what nobody wants is cut off. */
+const drainMs = 10_000;
+
+/**
+ * Throws away what is left of a body. Clients that are cut off while they still send report a broken pipe and never
+ * look at the answer, so it must be taken before the answer ends.
+ */
+export function drain(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(done, drainMs);
+    request.on("end", done);
+    request.on("close", done);
+    request.resume();
+  });
 }

@@ -37,6 +37,6 @@ async function build(engine: ApiEngine, call: Call, response: ServerResponse): P
     engine.events.emit("image", "build", image.id, { name: image.repoTags[0] ?? image.id });
     messages.end();
   } catch (error) {
-    messages.fail(toGantryError(error));
+    await messages.fail(toGantryError(error));
   }
 }

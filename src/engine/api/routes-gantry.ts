@@ -98,6 +98,6 @@ async function bootstrapImage({ images }: ApiEngine, call: Call, response: Serve
     void messages.send({ status: `Made ${image.repoTags.join(", ") || image.id}` });
     messages.end();
   } catch (error) {
-    messages.fail(toGantryError(error));
+    await messages.fail(toGantryError(error));
   }
 }

@@ -95,7 +95,7 @@ async function createImage(engine: ApiEngine, call: Call, response: ServerRespon
     void messages.send({ status: image.id });
     messages.end();
   } catch (error) {
-    messages.fail(toGantryError(error));
+    await messages.fail(toGantryError(error));
   }
 }
 
@@ -130,7 +130,7 @@ async function load(engine: ApiEngine, call: Call, response: ServerResponse): Pr
     }
     messages.end();
   } catch (error) {
-    messages.fail(toGantryError(error));
+    await messages.fail(toGantryError(error));
   }
 }
 

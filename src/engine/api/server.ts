@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { GantryError, type Logger, messageOf } from "../../lib/index.ts";
 import { renderError } from "./errors.ts";
 import type { HttpCounters } from "./http-counters.ts";
+import { drain } from "./read-body.ts";
 import { newestVersion, Reply, type Router } from "./router.ts";
 
 const commonHeaders = {
@@ -55,21 +56,22 @@ async function answer(
     else if (handlers.stream !== undefined) await handlers.stream(call, response);
     else throw new GantryError("invalid", "this call needs the headers Connection: Upgrade and Upgrade: tcp");
   } catch (error) {
-    if (!gone.signal.aborted) refuse(options, request, response, error);
+    if (!gone.signal.aborted) await refuse(options, request, response, error);
   }
 }
 
-function refuse(
+async function refuse(
   { logger }: ApiServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
   error: unknown,
-): void {
+): Promise<void> {
   const rendered = renderError(error);
   logFailure(logger, request, rendered.statusCode, error);
   // After the first byte a status cannot be changed: cutting the connection is all that tells the client.
   if (response.headersSent) return void response.destroy();
-  // The rest of a body that nobody wants is not read: the connection ends with the answer.
+  await drain(request);
+  // A client that went on sending until now is cut off with the answer.
   if (!request.complete) response.setHeader("Connection", "close");
   send(response, new Reply(rendered.statusCode, rendered.statusCode === 304 ? undefined : rendered.body));
 }
