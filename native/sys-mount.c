@@ -35,8 +35,7 @@ static napi_value sys_chroot(napi_env env, napi_callback_info info) {
   char path[SYS_PATH_MAX];
   take_string(&call, 0, path, sizeof path);
   if (failed(&call)) return NULL;
-  /* Both, so that no directory outside stays reachable as the current one. */
-  return done_or_throw(env, chroot(path) == 0 ? chdir("/") : -1, "chroot", path);
+  return done_or_throw(env, chroot(path), "chroot", path);
 }
 
 static napi_value sys_unshare(napi_env env, napi_callback_info info) {

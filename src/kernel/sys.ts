@@ -44,7 +44,7 @@ export interface Sys {
   /** mount(2); empty `source`, `fstype` and `data` are NULL. */
   mount(source: string, target: string, fstype: string, flags: number, data: string): void;
   umount(target: string, flags: number): void;
-  /** chroot and chdir("/"). After `unshare(CLONE_NEWNS)` it holds for the calling thread only. */
+  /** chroot(2) alone: the caller changes directory itself. After `unshare(CLONE_NEWNS)` it holds for the calling thread only. */
   chroot(path: string): void;
   /** For the calling thread: node:fs *Sync calls see the new namespace, asynchronous ones (thread pool) do not. */
   unshare(flags: number): void;
