@@ -79,7 +79,7 @@ export function updateResources(cgroups: CgroupLayout, cgroupsPath: string, reso
       );
     return controller === "cgroup" ? `${dir}${cgroupsPath}` : dir;
   };
-  for (const write of orderForUpdate(writes, (write) => tryRead(`${dirOf(write)}/${write.file}`)))
+  for (const write of orderForUpdate(writes, (other) => tryRead(`${dirOf(other)}/${other.file}`)))
     writeControl(`${dirOf(write)}/${write.file}`, write.value);
 }
 

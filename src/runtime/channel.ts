@@ -116,8 +116,9 @@ export class Channel {
       this.#frames.push(...this.#parser.push(chunk));
     } catch (error) {
       const broken = error instanceof GantryError ? error : new GantryError("internal", String(error));
-      this.#socket?.end();
+      // First the reason: closing calls back at once, and the first reason counts.
       this.#end(broken);
+      this.#socket?.end();
       return;
     }
     this.#deliver();

@@ -102,9 +102,7 @@ function checkResources(resources: Checked): void {
       "throttleReadIOPSDevice",
       "throttleWriteIOPSDevice",
     ])
-      for (const device of io.field(list).list())
-        if (device.object(true))
-          for (const field of ["major", "minor", "rate"]) device.field(field).integer(0, big, true);
+      io.field(list).list().forEach(checkThrottle);
   }
   for (const limit of resources.field("hugepageLimits").list()) {
     if (!limit.object(true)) continue;
@@ -115,6 +113,11 @@ function checkResources(resources: Checked): void {
     value.text(true);
     if (!/^[a-z0-9_]+(\.[A-Za-z0-9_]+)+$/.test(file)) value.found("is not the name of a cgroup file");
   }
+}
+
+function checkThrottle(device: Checked): void {
+  if (!device.object(true)) return;
+  for (const field of ["major", "minor", "rate"]) device.field(field).integer(0, big, true);
 }
 
 function checkMemory(memory: Checked): void {
