@@ -19,7 +19,10 @@ export async function afterVanish(context: EngineContext, id: string): Promise<E
 }
 
 /** A status file that is none counts as missing. */
-export function tryReadStatus({ logger }: Pick<EngineContext, "logger">, path: string): StatusFile | undefined {
+export function tryReadStatus(
+  { logger }: Pick<EngineContext, "logger">,
+  path: string,
+): StatusFile | undefined {
   try {
     return readStatusFile(path);
   } catch (error) {

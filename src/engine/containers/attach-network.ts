@@ -11,7 +11,10 @@ export type NetworkSetup = Partial<Pick<Attachment, "endpoint">> & Omit<Attachme
  * Reserves address and ports. Undefined for the host's network, where there is nothing to do.
  * @throws {GantryError} "not-found" (network), "conflict" (a port in use), "exhausted" (no address left)
  */
-export async function attachNetwork({ networks }: EngineContext, record: ContainerRecord): Promise<NetworkSetup | undefined> {
+export async function attachNetwork(
+  { networks }: EngineContext,
+  record: ContainerRecord,
+): Promise<NetworkSetup | undefined> {
   const kind = networkKind(record.host.NetworkMode);
   if (kind.kind === "host") return undefined;
   if (kind.kind === "none") return { steps: planLoopback(), holdFds: [] };

@@ -73,7 +73,10 @@ export class Attachments {
   wait(id: string, streams: AttachStreams): PendingSession {
     const waiting = this.#waiting.get(id) ?? new Set<PendingSession>();
     if (waiting.size >= maxWaiting) {
-      throw new GantryError("exhausted", `${maxWaiting} clients wait already for the start of container ${id}`);
+      throw new GantryError(
+        "exhausted",
+        `${maxWaiting} clients wait already for the start of container ${id}`,
+      );
     }
     const session = new PendingSession(streams, (closed) => this.#forget(id, closed));
     waiting.add(session);
@@ -100,7 +103,7 @@ export class Attachments {
   }
 
   close(): void {
-    for (const id of [...this.#waiting.keys()]) this.drop(id);
+    for (const id of this.#waiting.keys()) this.drop(id);
   }
 }
 

@@ -23,7 +23,13 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
   const paths = containerPaths(context.paths, record.id);
   return planContainer({
     config: configOf(context, request),
-    overlay: { target: context.paths.mountPoint, lowers: image.lowers, upper: paths.upper, work: paths.work, options: "" },
+    overlay: {
+      target: context.paths.mountPoint,
+      lowers: image.lowers,
+      upper: paths.upper,
+      work: paths.work,
+      options: "",
+    },
     cgroups: context.cgroups,
     reasons: flagReasons(record),
     useInit: record.host.Init,
@@ -32,7 +38,10 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
 }
 
 /** The OCI config of a container; also what an exec in it starts from. */
-export function configOf(context: EngineContext, { record, image, mounts }: Omit<PlanRequest, "network">): OciConfig {
+export function configOf(
+  context: EngineContext,
+  { record, image, mounts }: Omit<PlanRequest, "network">,
+): OciConfig {
   const paths = containerPaths(context.paths, record.id);
   const user = context.users.resolve({
     imageId: image.id,

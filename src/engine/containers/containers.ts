@@ -42,7 +42,11 @@ export class Containers {
   readonly #execIds: (containerId: string) => readonly string[];
 
   /** @param execIds the execs of a container, for its view */
-  constructor(context: EngineContext, lifecycle: Lifecycle, execIds: (containerId: string) => readonly string[]) {
+  constructor(
+    context: EngineContext,
+    lifecycle: Lifecycle,
+    execIds: (containerId: string) => readonly string[],
+  ) {
     this.#context = context;
     this.#lifecycle = lifecycle;
     this.#execIds = execIds;
@@ -183,8 +187,19 @@ export class Containers {
    * Its log as the client gets it. With `follow`: until it has ended.
    * @param framed with Docker's 8-byte header before each message
    */
-  logs(reference: string, query: LogQuery, follow: boolean, framed: boolean, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return containerLogs(this.#context, this.#lifecycle, this.find(reference), { query, follow, framed, signal });
+  logs(
+    reference: string,
+    query: LogQuery,
+    follow: boolean,
+    framed: boolean,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    return containerLogs(this.#context, this.#lifecycle, this.find(reference), {
+      query,
+      follow,
+      framed,
+      signal,
+    });
   }
 
   /** One sample. Zeros for a container that does not run, as Docker answers. */

@@ -55,7 +55,11 @@ function findImage({ images }: EngineContext, reference: string): ImageRecord {
   });
 }
 
-function newRecord({ store, host }: EngineContext, request: CreateRequest, image: ImageRecord): ContainerRecord {
+function newRecord(
+  { store, host }: EngineContext,
+  request: CreateRequest,
+  image: ImageRecord,
+): ContainerRecord {
   const id = newId();
   const config = mergeConfig({ id, ...request, hostname: host.hostname }, image.config.config);
   const mounts = requestedMounts(config, request.host);
@@ -84,15 +88,20 @@ function check(context: EngineContext, record: ContainerRecord): string[] {
   const kind = networkKind(host.NetworkMode);
   if (kind.kind === "bridge") context.networks.find(kind.network);
   for (const mount of mountsOf(record)) {
-    if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source)) throw missingSource(mount.source);
+    if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source))
+      throw missingSource(mount.source);
   }
   return warningsFor(context, record);
 }
 
 function missingSource(path: string): GantryError {
-  return new GantryError("invalid", `invalid mount config for type "bind": bind source path does not exist: ${path}`, {
-    hint: "create it, or use -v, which creates a missing directory",
-  });
+  return new GantryError(
+    "invalid",
+    `invalid mount config for type "bind": bind source path does not exist: ${path}`,
+    {
+      hint: "create it, or use -v, which creates a missing directory",
+    },
+  );
 }
 
 function warningsFor({ host: facts }: EngineContext, { host }: ContainerRecord): string[] {

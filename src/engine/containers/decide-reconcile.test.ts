@@ -3,7 +3,9 @@ import { type ContainerState, type HostConfig, initialState } from "../container
 import { defaultHostConfig } from "../create-defaults.ts";
 import { firstLook, verdict } from "./decide-reconcile.ts";
 
-const policy = (Name: HostConfig["RestartPolicy"]["Name"]): Partial<HostConfig> => ({ RestartPolicy: { Name, MaximumRetryCount: 0 } });
+const policy = (Name: HostConfig["RestartPolicy"]["Name"]): Partial<HostConfig> => ({
+  RestartPolicy: { Name, MaximumRetryCount: 0 },
+});
 const exited = { exitCode: 3, signal: 0, oomKilled: false, atMs: 5, lostLogLines: 0 };
 const started = { pid: 7, startTime: "9", monitorPid: 6 };
 
@@ -40,7 +42,13 @@ describe("verdict", () => {
     ["ended meanwhile", running, { state: "exited", exited }, false, "finish"],
     ["its monitor and process are gone", running, { state: "running", started }, false, "vanished"],
     ["the machine was booted anew and the file is lost", running, undefined, false, "vanished"],
-    ["a failed start's file beside a running state", running, { state: "failed", index: 3, errno: 2 }, false, "vanished"],
+    [
+      "a failed start's file beside a running state",
+      running,
+      { state: "failed", index: 3, errno: 2 },
+      false,
+      "vanished",
+    ],
     ["a start was interrupted and succeeded", launching, { state: "running", started }, true, "adopt"],
     ["it succeeded and has ended", launching, { state: "exited", exited }, false, "finish"],
     ["it succeeded and was killed", launching, { state: "running", started }, false, "vanished"],

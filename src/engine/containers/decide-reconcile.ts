@@ -48,10 +48,18 @@ export type Verdict =
  * @param status what the monitor wrote; undefined when it has written nothing (waited for, after an interrupted start)
  * @param processLives whether the process of a `running` status still is the same one
  */
-export function verdict(state: ContainerState, status: StatusFile | undefined, processLives: boolean): Verdict {
+export function verdict(
+  state: ContainerState,
+  status: StatusFile | undefined,
+  processLives: boolean,
+): Verdict {
   if (status?.state === "exited") return { do: "finish" };
   if (status?.state === "running") return { do: processLives ? "adopt" : "vanished" };
   if (!state.launching) return { do: "vanished" };
-  if (status?.state === "failed") return { do: "not-started", error: `the start failed at step ${status.index + 1} (errno ${status.errno})` };
+  if (status?.state === "failed")
+    return {
+      do: "not-started",
+      error: `the start failed at step ${status.index + 1} (errno ${status.errno})`,
+    };
   return { do: "not-started", error: "the engine ended before the container was started" };
 }

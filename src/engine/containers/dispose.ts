@@ -10,7 +10,11 @@ import { containerPaths } from "../paths.ts";
  * @param anonymousVolumes those without a name of the user's go too
  * @throws {GantryError} the container is `dead` then: it can only be removed again
  */
-export async function dispose(context: EngineContext, record: ContainerRecord, anonymousVolumes: boolean): Promise<void> {
+export async function dispose(
+  context: EngineContext,
+  record: ContainerRecord,
+  anonymousVolumes: boolean,
+): Promise<void> {
   const { store, networks } = context;
   const { id } = record;
   store.update(id, { status: "removing" });
@@ -27,16 +31,25 @@ export async function dispose(context: EngineContext, record: ContainerRecord, a
   store.delete(id);
 }
 
-async function removeVolumes({ volumes, store, logger }: EngineContext, record: ContainerRecord): Promise<void> {
+async function removeVolumes(
+  { volumes, store, logger }: EngineContext,
+  record: ContainerRecord,
+): Promise<void> {
   for (const use of record.volumes) {
     if (!use.anonymous) continue;
-    const shared = store.list().some((other) => other.record.id !== record.id && usesVolume(other.record, use.name));
+    const shared = store
+      .list()
+      .some((other) => other.record.id !== record.id && usesVolume(other.record, use.name));
     if (shared) continue;
     try {
       await volumes.remove(use.name, { force: true });
     } catch (error) {
       // The container goes all the same: the volume is listed, and `volume prune` tries again.
-      logger.warn("volume.remove-failed", { volume: use.name, container: record.id, error: messageOf(error) });
+      logger.warn("volume.remove-failed", {
+        volume: use.name,
+        container: record.id,
+        error: messageOf(error),
+      });
     }
   }
 }

@@ -11,15 +11,26 @@ import { mountsOf } from "./mount-spec.ts";
 import { resolveMount } from "./prepare-mounts.ts";
 
 /** Rebuilds the plan from the record: nothing is made or reserved. */
-export async function explainContainer(context: EngineContext, { record }: StoredContainer): Promise<readonly ExplainedStep[]> {
+export async function explainContainer(
+  context: EngineContext,
+  { record }: StoredContainer,
+): Promise<readonly ExplainedStep[]> {
   const image = context.images.find(record.imageId);
   const mounts = mountsOf(record).map((mount) => resolveMount(context, mount));
-  const { plan } = containerPlan(context, { record, image, mounts, network: explainedNetwork(context, record) });
+  const { plan } = containerPlan(context, {
+    record,
+    image,
+    mounts,
+    network: explainedNetwork(context, record),
+  });
   return explainPlan(plan);
 }
 
 /** Of the present endpoint; of a stopped container with the address it may get. */
-function explainedNetwork({ networks }: EngineContext, record: StoredContainer["record"]): ExtraSteps | undefined {
+function explainedNetwork(
+  { networks }: EngineContext,
+  record: StoredContainer["record"],
+): ExtraSteps | undefined {
   const kind = networkKind(record.host.NetworkMode);
   if (kind.kind === "host") return undefined;
   return kind.kind === "none" ? planLoopback() : networks.preview(attachRequest(record, kind.network));

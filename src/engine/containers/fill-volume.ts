@@ -11,7 +11,12 @@ import { LayerFiles } from "../users/layer-files.ts";
 const leftover = "fill-";
 
 /** Copies beside the volume and renames: a crash leaves an empty volume, which the next start fills. */
-export async function fillVolume({ sys, trees }: EngineContext, image: ImageRecord, volume: Volume, target: string): Promise<void> {
+export async function fillVolume(
+  { sys, trees }: EngineContext,
+  image: ImageRecord,
+  volume: Volume,
+  target: string,
+): Promise<void> {
   const sources = new LayerFiles(sys, image.lowers).directories(target);
   const top = sources[0];
   if (top === undefined) return;

@@ -36,7 +36,14 @@ export async function launchContainer(
   makeDirs(paths);
   // What is read there after a crash was written by this start.
   rmSync(paths.status, { force: true });
-  context.store.update(record.id, { launching: true, exitCode: 0, error: "", oomKilled: false, lostLogLines: 0, ...change });
+  context.store.update(record.id, {
+    launching: true,
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    lostLogLines: 0,
+    ...change,
+  });
   rmSync(paths.monitorSocket, { force: true });
   const image = context.images.find(record.imageId);
   const mounts = await prepareMounts(context, record, image);

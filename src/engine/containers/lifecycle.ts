@@ -45,7 +45,12 @@ export class Lifecycle {
   /** Tells the listeners of GET /events. A container that is gone is told of by its id alone. */
   emit(id: string, action: string, extra: Readonly<Record<string, string>> = {}): void {
     const { store, events } = this.#context;
-    events.emit("container", action, id, store.has(id) ? { ...containerAttributes(store.get(id).record), ...extra } : extra);
+    events.emit(
+      "container",
+      action,
+      id,
+      store.has(id) ? { ...containerAttributes(store.get(id).record), ...extra } : extra,
+    );
   }
 
   /**
@@ -74,7 +79,10 @@ export class Lifecycle {
   ): Promise<AttachSession | undefined> {
     const { store, networks } = this.#context;
     const pending = this.attachments.take(id);
-    const streams = [...(options.attach === undefined ? [] : [options.attach]), ...pending.map((waiting) => waiting.streams)];
+    const streams = [
+      ...(options.attach === undefined ? [] : [options.attach]),
+      ...pending.map((waiting) => waiting.streams),
+    ];
     try {
       const launched = await launchContainer(this.#context, store.get(id).record, change, streams, options);
       await this.#recordStart(id, launched);
@@ -144,7 +152,11 @@ export class Lifecycle {
     const { record, state } = store.get(id);
     networks.release(id);
     const ranMs = Math.max(0, exited.atMs - state.startedAtMs);
-    const restart = nextRestart(record.host.RestartPolicy, { ...state, exitCode: exited.exitCode, ranMs }, this.#delays.get(id) ?? 0);
+    const restart = nextRestart(
+      record.host.RestartPolicy,
+      { ...state, exitCode: exited.exitCode, ranMs },
+      this.#delays.get(id) ?? 0,
+    );
     const { exitCode, error } = store.update(id, {
       status: restart === undefined ? "exited" : "restarting",
       launching: false,
@@ -178,7 +190,10 @@ export class Lifecycle {
     if (this.#closed) return;
     this.#disarm(id);
     this.#delays.set(id, delayMs);
-    this.#restarts.set(id, setTimeout(() => void this.#restart(id), delayMs));
+    this.#restarts.set(
+      id,
+      setTimeout(() => void this.#restart(id), delayMs),
+    );
   }
 
   #disarm(id: string): void {
@@ -194,11 +209,15 @@ export class Lifecycle {
         if (this.#closed || !store.has(id)) return;
         const { state } = store.get(id);
         if (isAlive(state.status) || state.status === "removing") return;
-        await this.#launch(id, noTerminalSize, { restartCount: state.restartCount + 1, stoppedByUser: false });
+        await this.#launch(id, noTerminalSize, {
+          restartCount: state.restartCount + 1,
+          stoppedByUser: false,
+        });
       });
     } catch (error) {
       logger.warn("container.restart-failed", { id, error: messageOf(error) });
-      if (store.has(id) && store.get(id).state.status === "restarting") store.update(id, { status: "exited" });
+      if (store.has(id) && store.get(id).state.status === "restarting")
+        store.update(id, { status: "exited" });
     }
   }
 
@@ -230,7 +249,7 @@ export class Lifecycle {
   /** Lets go of all monitors; containers go on. Waits for what is being done. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const id of [...this.#restarts.keys()]) this.#disarm(id);
+    for (const id of this.#restarts.keys()) this.#disarm(id);
     await this.locks.idle();
     for (const control of this.#controls.values()) control.close();
     this.#controls.clear();

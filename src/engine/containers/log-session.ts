@@ -57,7 +57,7 @@ export class LogThenLive implements AttachSession {
 /** Cuts a chunk of framed messages. */
 export function* messages(chunk: Uint8Array): Generator<readonly [1 | 2, Uint8Array]> {
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  for (let at = 0; at + headerBytes <= chunk.length; ) {
+  for (let at = 0; at + headerBytes <= chunk.length;) {
     const length = view.getUint32(at + 4);
     yield [chunk[at] === 2 ? 2 : 1, chunk.subarray(at + headerBytes, at + headerBytes + length)];
     at += headerBytes + length;

@@ -31,7 +31,8 @@ export async function* containerLogs(
   }
   const { query, framed, signal } = request;
   const path = containerPaths(context.paths, record.id).log;
-  const follow = request.follow && (isAlive(state.status) || state.status === "restarting" || state.launching);
+  const follow =
+    request.follow && (isAlive(state.status) || state.status === "restarting" || state.launching);
   if (!follow) {
     yield* readLogs({ path, query, framed, signal });
     return;
@@ -47,7 +48,12 @@ export async function* containerLogs(
 }
 
 /** Resolves when it has ended and is not going to be started again by its restart policy. Never rejects. */
-async function untilStopped(lifecycle: Lifecycle, { store }: EngineContext, id: string, signal: AbortSignal): Promise<void> {
+async function untilStopped(
+  lifecycle: Lifecycle,
+  { store }: EngineContext,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     while (store.has(id)) {
       const { status, launching } = store.get(id).state;

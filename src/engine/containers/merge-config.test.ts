@@ -18,9 +18,21 @@ const image: ContainerDefaults = {
   StopTimeout: 3,
 };
 
-function merge(change: Partial<ContainerConfig>, more: { entrypointSet?: boolean; NetworkMode?: string; UTSMode?: string } = {}): ContainerConfig {
+function merge(
+  change: Partial<ContainerConfig>,
+  more: { entrypointSet?: boolean; NetworkMode?: string; UTSMode?: string } = {},
+): ContainerConfig {
   const { entrypointSet = false, NetworkMode = "default", UTSMode = "" } = more;
-  return mergeConfig({ id, config: { ...defaultConfig, ...change }, entrypointSet, host: { NetworkMode, UTSMode }, hostname: "machine" }, image);
+  return mergeConfig(
+    {
+      id,
+      config: { ...defaultConfig, ...change },
+      entrypointSet,
+      host: { NetworkMode, UTSMode },
+      hostname: "machine",
+    },
+    image,
+  );
 }
 
 describe("the command", () => {
@@ -40,9 +52,23 @@ describe("the command", () => {
 });
 
 test("everything else: the request's, else the image's; maps are joined", () => {
-  expect(merge({})).toMatchObject({ User: "web", WorkingDir: "/srv", StopSignal: "SIGQUIT", StopTimeout: 3, Env: ["PATH=/bin", "LANG=C"] });
+  expect(merge({})).toMatchObject({
+    User: "web",
+    WorkingDir: "/srv",
+    StopSignal: "SIGQUIT",
+    StopTimeout: 3,
+    Env: ["PATH=/bin", "LANG=C"],
+  });
   expect(
-    merge({ User: "0", WorkingDir: "/", StopSignal: "SIGINT", StopTimeout: 0, Labels: { a: "mine" }, ExposedPorts: { "53/udp": {} }, Volumes: { "/v": {} } }),
+    merge({
+      User: "0",
+      WorkingDir: "/",
+      StopSignal: "SIGINT",
+      StopTimeout: 0,
+      Labels: { a: "mine" },
+      ExposedPorts: { "53/udp": {} },
+      Volumes: { "/v": {} },
+    }),
   ).toMatchObject({
     User: "0",
     WorkingDir: "/",
@@ -70,5 +96,7 @@ test.each([
 ] as const)("hostname of %o %o", (change, more, want) => expect(merge(change, more).Hostname).toBe(want));
 
 test("a hostname in the host's UTS namespace is refused", () => {
-  expect(() => merge({ Hostname: "x" }, { UTSMode: "host" })).toThrow("conflicting options: hostname and the UTS mode");
+  expect(() => merge({ Hostname: "x" }, { UTSMode: "host" })).toThrow(
+    "conflicting options: hostname and the UTS mode",
+  );
 });

@@ -18,7 +18,9 @@ export function mergeConfig(request: MergeRequest, image: ContainerDefaults): Co
   const { config } = request;
   const command = mergeCommand(request, image);
   if (command.Entrypoint.length === 0 && command.Cmd.length === 0) {
-    throw new GantryError("invalid", "no command specified", { hint: `name a command after the image: ${config.Image} COMMAND` });
+    throw new GantryError("invalid", "no command specified", {
+      hint: `name a command after the image: ${config.Image} COMMAND`,
+    });
   }
   return {
     ...config,
@@ -36,7 +38,10 @@ export function mergeConfig(request: MergeRequest, image: ContainerDefaults): Co
 }
 
 /** An entrypoint of the request resets the image's command; `--entrypoint ""` is [""] and resets the image's entrypoint too. */
-function mergeCommand({ config, entrypointSet }: MergeRequest, image: ContainerDefaults): Pick<ContainerConfig, "Entrypoint" | "Cmd"> {
+function mergeCommand(
+  { config, entrypointSet }: MergeRequest,
+  image: ContainerDefaults,
+): Pick<ContainerConfig, "Entrypoint" | "Cmd"> {
   if (entrypointSet) {
     const cleared = config.Entrypoint.length === 1 && config.Entrypoint[0] === "";
     return { Entrypoint: cleared ? [] : config.Entrypoint, Cmd: config.Cmd };

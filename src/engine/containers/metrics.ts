@@ -5,7 +5,15 @@ import { type ContainerStatus, isAlive } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { cgroupPath } from "../paths.ts";
 
-const statuses: readonly ContainerStatus[] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const statuses: readonly ContainerStatus[] = [
+  "created",
+  "running",
+  "paused",
+  "restarting",
+  "removing",
+  "exited",
+  "dead",
+];
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -28,16 +36,63 @@ export function containerMetrics(context: EngineContext): string {
       return value === undefined ? [] : [{ labels: container.labels, value }];
     });
   return [
-    family("gantry_containers", "gauge", "Containers by state.", statuses.map((state) => ({ labels: { state }, value: all.filter((c) => c.state.status === state).length }))),
-    family("gantry_container_cpu_seconds_total", "counter", "CPU time of a container.", each(({ usage }) => seconds(usage.cpu?.totalNs))),
-    family("gantry_container_cpu_throttled_seconds_total", "counter", "Time a container was throttled by its CPU limit.", each(({ usage }) => seconds(usage.cpu?.throttledNs))),
-    family("gantry_container_memory_bytes", "gauge", "Memory of a container, page cache included.", each(({ usage }) => usage.memory?.usage)),
-    family("gantry_container_memory_limit_bytes", "gauge", "Memory limit of a container that has one.", each(({ usage }) => usage.memory?.limit)),
-    family("gantry_container_oom_kills_total", "counter", "Processes of a container killed for want of memory.", each(({ usage }) => usage.memory?.oomKills)),
-    family("gantry_container_pids", "gauge", "Processes and threads of a container.", each(({ usage }) => usage.pids?.current)),
-    family("gantry_container_start_time_seconds", "gauge", "Start of a container since 1970.", each(({ startedAtMs }) => startedAtMs / 1000)),
-    family("gantry_engine_resident_bytes", "gauge", "Memory of the engine.", [{ labels: {}, value: process.memoryUsage().rss }]),
-    family("gantry_engine_open_fds", "gauge", "Open files of the engine.", [{ labels: {}, value: readdirSync("/proc/self/fd").length }]),
+    family(
+      "gantry_containers",
+      "gauge",
+      "Containers by state.",
+      statuses.map((state) => ({
+        labels: { state },
+        value: all.filter((c) => c.state.status === state).length,
+      })),
+    ),
+    family(
+      "gantry_container_cpu_seconds_total",
+      "counter",
+      "CPU time of a container.",
+      each(({ usage }) => seconds(usage.cpu?.totalNs)),
+    ),
+    family(
+      "gantry_container_cpu_throttled_seconds_total",
+      "counter",
+      "Time a container was throttled by its CPU limit.",
+      each(({ usage }) => seconds(usage.cpu?.throttledNs)),
+    ),
+    family(
+      "gantry_container_memory_bytes",
+      "gauge",
+      "Memory of a container, page cache included.",
+      each(({ usage }) => usage.memory?.usage),
+    ),
+    family(
+      "gantry_container_memory_limit_bytes",
+      "gauge",
+      "Memory limit of a container that has one.",
+      each(({ usage }) => usage.memory?.limit),
+    ),
+    family(
+      "gantry_container_oom_kills_total",
+      "counter",
+      "Processes of a container killed for want of memory.",
+      each(({ usage }) => usage.memory?.oomKills),
+    ),
+    family(
+      "gantry_container_pids",
+      "gauge",
+      "Processes and threads of a container.",
+      each(({ usage }) => usage.pids?.current),
+    ),
+    family(
+      "gantry_container_start_time_seconds",
+      "gauge",
+      "Start of a container since 1970.",
+      each(({ startedAtMs }) => startedAtMs / 1000),
+    ),
+    family("gantry_engine_resident_bytes", "gauge", "Memory of the engine.", [
+      { labels: {}, value: process.memoryUsage().rss },
+    ]),
+    family("gantry_engine_open_fds", "gauge", "Open files of the engine.", [
+      { labels: {}, value: readdirSync("/proc/self/fd").length },
+    ]),
   ].join("");
 }
 
@@ -46,13 +101,20 @@ function seconds(ns: number | undefined): number | undefined {
 }
 
 /** One metric with its help; nothing when it has no samples. Pure. */
-export function family(name: string, type: "gauge" | "counter", help: string, samples: readonly Sample[]): string {
+export function family(
+  name: string,
+  type: "gauge" | "counter",
+  help: string,
+  samples: readonly Sample[],
+): string {
   if (samples.length === 0) return "";
   const lines = samples.map(({ labels, value }) => `${name}${renderLabels(labels)} ${value}\n`);
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
 }
 
 function renderLabels(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))}"`);
+  const pairs = Object.entries(labels).map(
+    ([key, value]) => `${key}="${value.replace(/[\\"\n]/g, (c) => (c === "\n" ? "\\n" : `\\${c}`))}"`,
+  );
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }

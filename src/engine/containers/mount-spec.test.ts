@@ -32,21 +32,42 @@ describe("parseBind", () => {
 
 describe("parseMount", () => {
   test.each([
-    [{ Type: "bind", Source: "/a", Target: "/b", ReadOnly: true }, { source: "/a", readOnly: true, createSource: false }],
     [
-      { Type: "bind", Source: "/a", Target: "/b", ReadOnly: false, BindOptions: { Propagation: "rshared", CreateMountpoint: true } },
+      { Type: "bind", Source: "/a", Target: "/b", ReadOnly: true },
+      { source: "/a", readOnly: true, createSource: false },
+    ],
+    [
+      {
+        Type: "bind",
+        Source: "/a",
+        Target: "/b",
+        ReadOnly: false,
+        BindOptions: { Propagation: "rshared", CreateMountpoint: true },
+      },
       { propagation: "rshared", createSource: true },
     ],
-    [{ Type: "volume", Source: "v1", Target: "/b", ReadOnly: false, VolumeOptions: { NoCopy: true } }, { name: "v1", noCopy: true }],
     [
-      { Type: "tmpfs", Source: "", Target: "/b", ReadOnly: false, TmpfsOptions: { SizeBytes: 4096, Mode: 0o1770 } },
+      { Type: "volume", Source: "v1", Target: "/b", ReadOnly: false, VolumeOptions: { NoCopy: true } },
+      { name: "v1", noCopy: true },
+    ],
+    [
+      {
+        Type: "tmpfs",
+        Source: "",
+        Target: "/b",
+        ReadOnly: false,
+        TmpfsOptions: { SizeBytes: 4096, Mode: 0o1770 },
+      },
       { type: "tmpfs", options: "size=4096,mode=1770" },
     ],
   ] as const)("%o", (mount, want) => expect(parseMount(mount)).toMatchObject(want));
 
   test.each([
     [{ Type: "bind", Source: "a", Target: "/b", ReadOnly: false }, "'a' mount path must be absolute"],
-    [{ Type: "bind", Source: "/a", Target: "/b", ReadOnly: false, BindOptions: { Propagation: "up" } }, "invalid propagation: up"],
+    [
+      { Type: "bind", Source: "/a", Target: "/b", ReadOnly: false, BindOptions: { Propagation: "up" } },
+      "invalid propagation: up",
+    ],
     [{ Type: "volume", Source: "../x", Target: "/b", ReadOnly: false }, "invalid volume name"],
     [{ Type: "tmpfs", Source: "/a", Target: "/b", ReadOnly: false }, "Source must not be specified"],
     [{ Type: "tmpfs", Source: "", Target: "b", ReadOnly: false }, "must be absolute"],
@@ -61,7 +82,9 @@ describe("requestedMounts", () => {
       { Volumes: { "/data": {}, "/var/lib/db": {} } },
       host({ Binds: ["/a:/data/deep", "/d:/data"], Tmpfs: { "/run": "size=1m,ro" } }),
     );
-    expect(mounts.map(({ type, target, source, options, readOnly }) => [type, target, source, options, readOnly])).toEqual([
+    expect(
+      mounts.map(({ type, target, source, options, readOnly }) => [type, target, source, options, readOnly]),
+    ).toEqual([
       ["bind", "/data", "/d", "", false],
       ["tmpfs", "/run", "", "size=1m", true],
       ["bind", "/data/deep", "/a", "", false],
@@ -70,7 +93,9 @@ describe("requestedMounts", () => {
   });
 
   test("two at one target are refused, however they are written", () => {
-    expect(() => requestedMounts({ Volumes: {} }, host({ Binds: ["/a:/x/"], Tmpfs: { "/x": "" } }))).toThrow("Duplicate mount point: /x");
+    expect(() => requestedMounts({ Volumes: {} }, host({ Binds: ["/a:/x/"], Tmpfs: { "/x": "" } }))).toThrow(
+      "Duplicate mount point: /x",
+    );
   });
 
   test("anonymous volumes are named once, by the record", () => {

@@ -23,19 +23,34 @@ export interface MountSpec {
   readonly options: string;
 }
 
-const nothing = { name: "", source: "", readOnly: false, mode: "", propagation: "", createSource: false, noCopy: false, options: "" };
+const nothing = {
+  name: "",
+  source: "",
+  readOnly: false,
+  mode: "",
+  propagation: "",
+  createSource: false,
+  noCopy: false,
+  options: "",
+};
 const propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
 /** "/a//b/" is "/a/b". @throws {GantryError} "invalid" for a relative path, "/" or one with a colon or NUL */
 function checkTarget(target: string, spec: string): string {
   if (!target.startsWith("/")) {
-    throw new GantryError("invalid", `invalid mount config: invalid mount path: '${target}' mount path must be absolute`, {
-      fields: { spec },
-    });
+    throw new GantryError(
+      "invalid",
+      `invalid mount config: invalid mount path: '${target}' mount path must be absolute`,
+      {
+        fields: { spec },
+      },
+    );
   }
   const clean = posix.normalize(target).replace(/(.)\/$/, "$1");
-  if (clean === "/") throw new GantryError("invalid", `invalid volume specification: '${spec}': destination can't be '/'`);
-  if (clean.includes("\0")) throw new GantryError("invalid", "invalid mount path: it contains a NUL character");
+  if (clean === "/")
+    throw new GantryError("invalid", `invalid volume specification: '${spec}': destination can't be '/'`);
+  if (clean.includes("\0"))
+    throw new GantryError("invalid", "invalid mount path: it contains a NUL character");
   return clean;
 }
 
@@ -62,7 +77,9 @@ export function parseBind(spec: string): MountSpec {
 }
 
 function invalidSpec(spec: string): GantryError {
-  return new GantryError("invalid", `invalid volume specification: '${spec}'`, { hint: "write SOURCE:TARGET[:ro|rw|OPTIONS]" });
+  return new GantryError("invalid", `invalid volume specification: '${spec}'`, {
+    hint: "write SOURCE:TARGET[:ro|rw|OPTIONS]",
+  });
 }
 
 function parseBindMode(mode: string, spec: string): Pick<MountSpec, "readOnly" | "propagation" | "noCopy"> {
@@ -95,22 +112,34 @@ export function parseMount(mount: MountRequest): MountSpec {
       }
       const propagation = mount.BindOptions?.Propagation ?? "";
       if (propagation !== "" && !propagations.includes(propagation)) {
-        throw new GantryError("invalid", `invalid mount config for type "bind": invalid propagation: ${propagation}`);
+        throw new GantryError(
+          "invalid",
+          `invalid mount config for type "bind": invalid propagation: ${propagation}`,
+        );
       }
       const source = posix.normalize(mount.Source).replace(/(.)\/$/, "$1");
       return { ...common, source, propagation, createSource: mount.BindOptions?.CreateMountpoint ?? false };
     }
     case "volume":
       if (mount.Source !== "" && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(mount.Source)) {
-        throw new GantryError("invalid", `invalid mount config for type "volume": invalid volume name: ${mount.Source}`);
+        throw new GantryError(
+          "invalid",
+          `invalid mount config for type "volume": invalid volume name: ${mount.Source}`,
+        );
       }
       return { ...common, name: mount.Source, noCopy: mount.VolumeOptions?.NoCopy ?? false };
     case "tmpfs": {
       if (mount.Source !== "") {
-        throw new GantryError("invalid", 'invalid mount config for type "tmpfs": field Source must not be specified');
+        throw new GantryError(
+          "invalid",
+          'invalid mount config for type "tmpfs": field Source must not be specified',
+        );
       }
       const { SizeBytes = 0, Mode = 0 } = mount.TmpfsOptions ?? {};
-      const options = [...(SizeBytes > 0 ? [`size=${SizeBytes}`] : []), ...(Mode > 0 ? [`mode=${Mode.toString(8)}`] : [])];
+      const options = [
+        ...(SizeBytes > 0 ? [`size=${SizeBytes}`] : []),
+        ...(Mode > 0 ? [`mode=${Mode.toString(8)}`] : []),
+      ];
       return { ...common, options: options.join(",") };
     }
   }
@@ -132,7 +161,10 @@ function parseTmpfs(target: string, options: string): MountSpec {
  * Volumes of the image and anonymous ones have an empty name here; `volumes` names them.
  * @throws {GantryError} "invalid" for a malformed one or two at one target
  */
-export function requestedMounts(config: Pick<ContainerConfig, "Volumes">, host: Pick<HostConfig, "Binds" | "Mounts" | "Tmpfs">): MountSpec[] {
+export function requestedMounts(
+  config: Pick<ContainerConfig, "Volumes">,
+  host: Pick<HostConfig, "Binds" | "Mounts" | "Tmpfs">,
+): MountSpec[] {
   const byTarget = new Map<string, MountSpec>();
   const asked = [
     ...host.Binds.map(parseBind),
@@ -140,7 +172,8 @@ export function requestedMounts(config: Pick<ContainerConfig, "Volumes">, host: 
     ...Object.entries(host.Tmpfs).map(([target, options]) => parseTmpfs(target, options)),
   ];
   for (const mount of asked) {
-    if (byTarget.has(mount.target)) throw new GantryError("invalid", `Duplicate mount point: ${mount.target}`);
+    if (byTarget.has(mount.target))
+      throw new GantryError("invalid", `Duplicate mount point: ${mount.target}`);
     byTarget.set(mount.target, mount);
   }
   for (const volume of Object.keys(config.Volumes)) {

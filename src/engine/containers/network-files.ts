@@ -21,7 +21,11 @@ export function writeNetworkFiles(
   writeFileSync(paths.resolvConf, resolvText(context, record, endpoint), { mode: 0o644 });
 }
 
-function hostsText({ networks }: EngineContext, { config, host }: ContainerRecord, endpoint: Endpoint | undefined): string {
+function hostsText(
+  { networks }: EngineContext,
+  { config, host }: ContainerRecord,
+  endpoint: Endpoint | undefined,
+): string {
   const text = hostsFile({
     hostname: config.Hostname,
     domainname: config.Domainname,
@@ -34,8 +38,16 @@ function hostsText({ networks }: EngineContext, { config, host }: ContainerRecor
   return host.ExtraHosts.length === 0 ? readOrEmpty("/etc/hosts") || text : text;
 }
 
-function resolvText({ networks }: EngineContext, { host }: ContainerRecord, endpoint: Endpoint | undefined): string {
-  return networks.resolvConf(endpoint?.networkId, { dns: host.Dns, search: host.DnsSearch, options: host.DnsOptions });
+function resolvText(
+  { networks }: EngineContext,
+  { host }: ContainerRecord,
+  endpoint: Endpoint | undefined,
+): string {
+  return networks.resolvConf(endpoint?.networkId, {
+    dns: host.Dns,
+    search: host.DnsSearch,
+    options: host.DnsOptions,
+  });
 }
 
 function readOrEmpty(path: string): string {

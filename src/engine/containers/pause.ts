@@ -21,7 +21,8 @@ export function pauseContainer(context: EngineContext, lifecycle: Lifecycle, id:
 /** @throws {GantryError} "conflict" when it is not paused */
 export function unpauseContainer(context: EngineContext, lifecycle: Lifecycle, id: string): Promise<void> {
   return lifecycle.locks.run(id, async () => {
-    if (context.store.get(id).state.status !== "paused") throw new GantryError("conflict", `Container ${id} is not paused`);
+    if (context.store.get(id).state.status !== "paused")
+      throw new GantryError("conflict", `Container ${id} is not paused`);
     await freeze(context, id, false);
     context.store.update(id, { status: "running" });
     lifecycle.emit(id, "unpause");

@@ -10,13 +10,18 @@ import { fillVolume } from "./fill-volume.ts";
 import { type MountSpec, mountsOf } from "./mount-spec.ts";
 
 /** @throws {GantryError} when a directory or volume cannot be made or filled; a missing source of `--mount` fails in the plan */
-export async function prepareMounts(context: EngineContext, record: ContainerRecord, image: ImageRecord): Promise<readonly ResolvedMount[]> {
+export async function prepareMounts(
+  context: EngineContext,
+  record: ContainerRecord,
+  image: ImageRecord,
+): Promise<readonly ResolvedMount[]> {
   const mounts = mountsOf(record);
   for (const mount of mounts) {
     if (mount.type === "bind" && mount.createSource) makeSource(mount.source);
     if (mount.type === "volume") {
       const volume = ensureVolume(context, record, mount);
-      if (!mount.noCopy && readdirSync(volume.path).length === 0) await fillVolume(context, image, volume, mount.target);
+      if (!mount.noCopy && readdirSync(volume.path).length === 0)
+        await fillVolume(context, image, volume, mount.target);
     }
   }
   return mounts.map((mount) => resolveMount(context, mount));
@@ -25,7 +30,8 @@ export async function prepareMounts(context: EngineContext, record: ContainerRec
 /** The mounts as they would be: nothing is made. */
 export function resolveMount(context: EngineContext, mount: MountSpec): ResolvedMount {
   const { target, readOnly, propagation, options } = mount;
-  if (mount.type === "tmpfs") return { type: "tmpfs", source: "", target, readOnly, propagation: "", options };
+  if (mount.type === "tmpfs")
+    return { type: "tmpfs", source: "", target, readOnly, propagation: "", options };
   const source = mount.type === "bind" ? mount.source : (context.volumes.tryFind(mount.name)?.path ?? "");
   return { type: "bind", source, target, readOnly, propagation, options: "" };
 }

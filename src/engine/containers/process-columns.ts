@@ -39,7 +39,8 @@ export function parseProcess(stat: string, status: string, cmdline: string): Pro
   const fields = stat.slice(end + 2).split(" ");
   const field = (number: number): number => Number(fields[number - 3] ?? 0);
   const name = stat.slice(stat.indexOf("(") + 1, end);
-  const line = (key: string): readonly string[] => new RegExp(`^${key}:\\s+(.*)$`, "m").exec(status)?.[1]?.split(/\s+/) ?? [];
+  const line = (key: string): readonly string[] =>
+    new RegExp(`^${key}:\\s+(.*)$`, "m").exec(status)?.[1]?.split(/\s+/) ?? [];
   const command = cmdline.replace(/\0+$/, "").replaceAll("\0", " ");
   return {
     pid: Number(stat.slice(0, stat.indexOf(" "))),
@@ -67,7 +68,8 @@ export interface Column {
 }
 
 const pad = (value: number): string => String(Math.floor(value)).padStart(2, "0");
-const startMs = (facts: ProcessFacts, machine: Machine): number => machine.bootMs + (facts.startTicks * 1000) / ticksPerSecond;
+const startMs = (facts: ProcessFacts, machine: Machine): number =>
+  machine.bootMs + (facts.startTicks * 1000) / ticksPerSecond;
 
 function hms(seconds: number): string {
   return `${pad(seconds / 3600)}:${pad((seconds / 60) % 60)}:${pad(seconds % 60)}`;
@@ -157,12 +159,16 @@ const bsd = ["user", "pid", "pcpu", "pmem", "vsz", "rss", "tty", "stat", "start"
  * @throws {GantryError} "unsupported"
  */
 export function parseColumns(psArgs: string): readonly Column[] {
-  const words = psArgs.trim().split(/\s+/).filter((word) => word !== "");
+  const words = psArgs
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   const text = words.join(" ");
   if (text === "" || /^-[efA]+$/.test(text)) return named(full);
   if (/^-?[aux]+$/.test(text)) return named(bsd);
   const list = /^-?[eA]?o\s?(\S.*)$/.exec(text)?.[1];
-  if (list !== undefined) return named(list.split(/[ ,]+/).map((name) => name.replace(/=.*$/, "").toLowerCase()));
+  if (list !== undefined)
+    return named(list.split(/[ ,]+/).map((name) => name.replace(/=.*$/, "").toLowerCase()));
   throw new GantryError("unsupported", `ps arguments are not supported: ${psArgs.slice(0, 100)}`, {
     hint: "one of: -ef, aux, -o COLUMN,… (uid pid ppid pcpu pmem vsz rss tty stat time etime comm args …)",
   });

@@ -22,7 +22,11 @@ export interface Pruned {
 }
 
 /** One that cannot be removed does not keep the others. */
-export async function pruneContainers(context: EngineContext, lifecycle: Lifecycle, filters: PruneFilters): Promise<Pruned> {
+export async function pruneContainers(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  filters: PruneFilters,
+): Promise<Pruned> {
   const deleted: string[] = [];
   let reclaimedBytes = 0;
   for (const { record } of context.store.list().filter((stored) => isPrunable(stored, filters))) {

@@ -31,8 +31,11 @@ export class Reconciler {
     const { store, networks, logger } = this.#context;
     const all = store.list();
     const looks = all.map((stored) => [stored, firstLook(stored.record, stored.state)] as const);
-    const of = (look: string): StoredContainer[] => looks.filter(([, each]) => each === look).map(([stored]) => stored);
-    await eachBounded(of("inspect"), parallel, (stored) => this.#guarded(stored, () => this.#inspect(stored)));
+    const of = (look: string): StoredContainer[] =>
+      looks.filter(([, each]) => each === look).map(([stored]) => stored);
+    await eachBounded(of("inspect"), parallel, (stored) =>
+      this.#guarded(stored, () => this.#inspect(stored)),
+    );
     const alive = store.list().filter(({ state }) => isAlive(state.status));
     // Processes first: what they hold of the network can be cleared away then.
     await clearOrphans(this.#context);
@@ -78,7 +81,11 @@ export class Reconciler {
       const status = this.#readStatus(id);
       if (status !== undefined || Date.now() > deadline) return status;
       // No socket: no monitor came as far as to listen there.
-      if (!existsSync(containerPaths(this.#context.paths, id).monitorSocket) && Date.now() > deadline - launchDeadlineMs / 2) return undefined;
+      if (
+        !existsSync(containerPaths(this.#context.paths, id).monitorSocket) &&
+        Date.now() > deadline - launchDeadlineMs / 2
+      )
+        return undefined;
     }
   }
 

@@ -13,7 +13,12 @@ export interface RemoveOptions {
 }
 
 /** @throws {GantryError} "conflict" when it runs, is paused or waits for a restart, and `force` is not set */
-export async function removeContainer(context: EngineContext, lifecycle: Lifecycle, id: string, options: RemoveOptions): Promise<void> {
+export async function removeContainer(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  id: string,
+  options: RemoveOptions,
+): Promise<void> {
   const { store } = context;
   // A start that is under way comes first.
   await lifecycle.locks.run(id, () => undefined);
@@ -43,7 +48,11 @@ function refuseRunning({ store }: EngineContext, id: string, force: boolean): vo
   const { record, state } = store.get(id);
   if (force || (!isAlive(state.status) && state.status !== "restarting")) return;
   const what = state.status === "paused" ? "paused and must be unpaused first" : state.status;
-  throw new GantryError("conflict", `cannot remove container "${record.name}": container is ${what}: stop the container before removing or force remove`, {
-    hint: `gantry rm -f ${record.name}`,
-  });
+  throw new GantryError(
+    "conflict",
+    `cannot remove container "${record.name}": container is ${what}: stop the container before removing or force remove`,
+    {
+      hint: `gantry rm -f ${record.name}`,
+    },
+  );
 }

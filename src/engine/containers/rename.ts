@@ -4,10 +4,18 @@ import type { EngineContext } from "../context.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 /** @throws {GantryError} "invalid" for a malformed name or the present one, "conflict" when it is taken */
-export function renameContainer(context: EngineContext, lifecycle: Lifecycle, id: string, wanted: string): Promise<void> {
+export function renameContainer(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  id: string,
+  wanted: string,
+): Promise<void> {
   const name = wanted.replace(/^\//, "");
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-    throw new GantryError("invalid", `Invalid container name (${wanted}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    throw new GantryError(
+      "invalid",
+      `Invalid container name (${wanted}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
   }
   return lifecycle.locks.run(id, () => {
     const { store, networks } = context;

@@ -22,7 +22,10 @@ export function checkStartable({ record, state }: StoredContainer): void {
 }
 
 /** As dockerd records them; 128 is "could not be started" for any other reason. */
-const exitCodes: Partial<Record<ErrorCode, number>> = { "command-not-found": 127, "command-not-executable": 126 };
+const exitCodes: Partial<Record<ErrorCode, number>> = {
+  "command-not-found": 127,
+  "command-not-executable": 126,
+};
 
 export function startFailure(error: unknown): { readonly message: string; readonly exitCode: number } {
   const { message, code } = toGantryError(error);

@@ -36,7 +36,10 @@ export interface ContainerStats {
 }
 
 /** A container that does not run uses nothing. */
-export function readStats({ cgroups, paths }: EngineContext, { record, state }: StoredContainer): ContainerStats {
+export function readStats(
+  { cgroups, paths }: EngineContext,
+  { record, state }: StoredContainer,
+): ContainerStats {
   const running = isAlive(state.status);
   const hasInterfaces = running && networkKind(record.host.NetworkMode).kind === "bridge";
   return {
@@ -46,7 +49,8 @@ export function readStats({ cgroups, paths }: EngineContext, { record, state }: 
     running,
     systemCpuNs: readSystemCpuNs(),
     onlineCpus: navigator.hardwareConcurrency,
-    memoryTotalBytes: Number(/^MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) * 1024,
+    memoryTotalBytes:
+      Number(/^MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? 0) * 1024,
     usage: running ? readCgroupStats(cgroups, cgroupPath(paths, record)) : {},
     networks: hasInterfaces ? readInterfaces(state.pid) : {},
   };
@@ -58,7 +62,12 @@ const tickNs = 10_000_000;
 /** As dockerd: the first line of /proc/stat, without guest time, which is counted in user time already (proc(5)). */
 function readSystemCpuNs(): number {
   const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "";
-  return line.split(/\s+/).slice(1, 8).reduce((sum, ticks) => sum + Number(ticks), 0) * tickNs;
+  return (
+    line
+      .split(/\s+/)
+      .slice(1, 8)
+      .reduce((sum, ticks) => sum + Number(ticks), 0) * tickNs
+  );
 }
 
 function readInterfaces(pid: number): Readonly<Record<string, InterfaceStats>> {

@@ -23,7 +23,12 @@ const killDeadlineMs = 10_000;
  * Resolves when it has ended (and with `--rm` is gone).
  * @throws {GantryError} "not-modified" when it does not run, "invalid" signal, "timeout" when even SIGKILL does not end it
  */
-export async function stopContainer(context: EngineContext, lifecycle: Lifecycle, id: string, options: StopOptions): Promise<void> {
+export async function stopContainer(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  id: string,
+  options: StopOptions,
+): Promise<void> {
   const { record } = context.store.get(id);
   const signal = parseSignal(options.signal || record.config.StopSignal || "SIGTERM");
   const seconds = options.timeoutSeconds ?? record.config.StopTimeout ?? defaultTimeoutSeconds;
@@ -42,23 +47,34 @@ export async function stopContainer(context: EngineContext, lifecycle: Lifecycle
 }
 
 /** Undefined: it waited for a restart, which is off now. Else `exited` resolves when its process has ended. */
-function beginStop({ store }: EngineContext, lifecycle: Lifecycle, id: string): { readonly exited: Promise<unknown> } | undefined {
+function beginStop(
+  { store }: EngineContext,
+  lifecycle: Lifecycle,
+  id: string,
+): { readonly exited: Promise<unknown> } | undefined {
   if (!store.has(id)) throw new GantryError("not-found", `No such container: ${id}`);
   if (lifecycle.cancelRestart(id)) return undefined;
-  if (!isAlive(store.get(id).state.status)) throw new GantryError("not-modified", `container ${id} is not running`);
+  if (!isAlive(store.get(id).state.status))
+    throw new GantryError("not-modified", `container ${id} is not running`);
   store.update(id, { stoppedByUser: true });
   // In an object: a bare promise would be waited for here, and its end needs this place in line.
   return { exited: lifecycle.control(id).exited };
 }
 
 /** A frozen process takes no signal before it is thawed. */
-async function send(context: EngineContext, lifecycle: Lifecycle, record: ContainerRecord, signal: number): Promise<void> {
+async function send(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  record: ContainerRecord,
+  signal: number,
+): Promise<void> {
   const { id } = record;
   try {
     await lifecycle.control(id).signal(signal);
   } catch (error) {
     // "not-found", "conflict", "unavailable": it has ended meanwhile, which is what was wanted.
-    if (!(error instanceof GantryError) || !["not-found", "conflict", "unavailable"].includes(error.code)) throw error;
+    if (!(error instanceof GantryError) || !["not-found", "conflict", "unavailable"].includes(error.code))
+      throw error;
     return;
   }
   lifecycle.emit(id, "kill", { signal: String(signal) });
@@ -84,21 +100,33 @@ async function within(promise: Promise<unknown>, ms: number | undefined): Promis
 }
 
 function unkillable(id: string): GantryError {
-  return new GantryError("timeout", `container ${id} did not end within ${killDeadlineMs / 1000} s of SIGKILL`, {
-    hint: "a process of it hangs in the kernel; see: gantry top, dmesg",
-  });
+  return new GantryError(
+    "timeout",
+    `container ${id} did not end within ${killDeadlineMs / 1000} s of SIGKILL`,
+    {
+      hint: "a process of it hangs in the kernel; see: gantry top, dmesg",
+    },
+  );
 }
 
 /**
  * Sends a signal to its first process.
  * @throws {GantryError} "conflict" when it does not run, "invalid" for an unknown signal
  */
-export async function killContainer(context: EngineContext, lifecycle: Lifecycle, id: string, name: string): Promise<void> {
+export async function killContainer(
+  context: EngineContext,
+  lifecycle: Lifecycle,
+  id: string,
+  name: string,
+): Promise<void> {
   const signal = parseSignal(name || "SIGKILL");
   const { record, state } = context.store.get(id);
   if (lifecycle.cancelRestart(id)) return;
   if (!isAlive(state.status)) {
-    throw new GantryError("conflict", `cannot kill container: ${record.name}: container ${id} is not running`);
+    throw new GantryError(
+      "conflict",
+      `cannot kill container: ${record.name}: container ${id} is not running`,
+    );
   }
   const ends = signal === sigkill || signal === parseSignal(record.config.StopSignal || "SIGTERM");
   // The restart policy leaves it alone after that.

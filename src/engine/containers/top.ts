@@ -7,7 +7,13 @@ import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
 import { cgroupPath } from "../paths.ts";
 import { parsePasswd } from "../users/account-files.ts";
-import { type Machine, parseColumns, type ProcessFacts, parseProcess, renderColumn } from "./process-columns.ts";
+import {
+  type Machine,
+  parseColumns,
+  type ProcessFacts,
+  parseProcess,
+  renderColumn,
+} from "./process-columns.ts";
 
 export interface ProcessTable {
   readonly Titles: readonly string[];
@@ -21,7 +27,11 @@ const maxRows = 4096;
  * @param psArgs `-ef` (the default), `-eo`/`-o COLUMN,…`, or `aux`
  * @throws {GantryError} "conflict" when it does not run, "unsupported" for other arguments
  */
-export function topContainer({ cgroups, paths }: EngineContext, { record, state }: StoredContainer, psArgs: string): ProcessTable {
+export function topContainer(
+  { cgroups, paths }: EngineContext,
+  { record, state }: StoredContainer,
+  psArgs: string,
+): ProcessTable {
   if (!isAlive(state.status)) throw new GantryError("conflict", `container ${record.id} is not running`);
   const columns = parseColumns(psArgs);
   const machine = readMachine();

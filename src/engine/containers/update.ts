@@ -44,7 +44,11 @@ export function updateContainer(
     checkControllers(host, context.cgroups);
     if (isAlive(state.status)) {
       try {
-        updateResources(context.cgroups, cgroupPath(context.paths, record), limitResources(host, context.host.swapAccounting));
+        updateResources(
+          context.cgroups,
+          cgroupPath(context.paths, record),
+          limitResources(host, context.host.swapAccounting),
+        );
       } catch (error) {
         throw toGantryError(error, `update container ${id}`);
       }
@@ -57,10 +61,15 @@ export function updateContainer(
 
 /** Pure. @throws {GantryError} "invalid" as at creation */
 export function mergeUpdate(host: HostConfig, request: UpdateRequest): HostConfig {
-  const given = Object.entries(request).filter(([, value]) => value !== undefined && value !== 0 && value !== "");
+  const given = Object.entries(request).filter(
+    ([, value]) => value !== undefined && value !== 0 && value !== "",
+  );
   const merged: HostConfig = { ...host, ...Object.fromEntries(given) };
   if (merged.AutoRemove && merged.RestartPolicy.Name !== "no") {
-    throw new GantryError("invalid", "Restart policy cannot be updated because AutoRemove is enabled for the container");
+    throw new GantryError(
+      "invalid",
+      "Restart policy cannot be updated because AutoRemove is enabled for the container",
+    );
   }
   if (merged.MemorySwap > 0 && merged.MemorySwap < merged.Memory) {
     throw new GantryError(
@@ -70,10 +79,16 @@ export function mergeUpdate(host: HostConfig, request: UpdateRequest): HostConfi
   }
   const quota = (request.CpuQuota ?? 0) !== 0 || (request.CpuPeriod ?? 0) !== 0;
   if (quota && merged.NanoCpus > 0) {
-    throw new GantryError("conflict", "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+    throw new GantryError(
+      "conflict",
+      "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set",
+    );
   }
   if ((request.NanoCpus ?? 0) > 0 && (host.CpuQuota !== 0 || host.CpuPeriod !== 0)) {
-    throw new GantryError("conflict", "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+    throw new GantryError(
+      "conflict",
+      "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set",
+    );
   }
   return merged;
 }

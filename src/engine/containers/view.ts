@@ -8,8 +8,20 @@ import { type MountSpec, mountsOf } from "./mount-spec.ts";
 
 const mountViews = new WeakMap<ContainerRecord, readonly MountView[]>();
 
-export function viewContainer(context: EngineContext, { record, state }: StoredContainer, execIds: readonly string[]): ContainerView {
-  const { dir: _dir, work: _work, upper, log, hosts, resolvConf, hostname } = containerPaths(context.paths, record.id);
+export function viewContainer(
+  context: EngineContext,
+  { record, state }: StoredContainer,
+  execIds: readonly string[],
+): ContainerView {
+  const {
+    dir: _dir,
+    work: _work,
+    upper,
+    log,
+    hosts,
+    resolvConf,
+    hostname,
+  } = containerPaths(context.paths, record.id);
   return {
     record,
     state,

@@ -23,8 +23,18 @@ export class Waiters {
    * Resolves at once where the condition holds already ("not-running").
    * @throws {GantryError} "canceled" when `signal` aborts
    */
-  wait(id: string, condition: WaitCondition, state: ContainerState, signal: AbortSignal): Promise<ContainerExit> {
-    if (condition === "not-running" && !isAlive(state.status) && state.status !== "restarting" && !state.launching) {
+  wait(
+    id: string,
+    condition: WaitCondition,
+    state: ContainerState,
+    signal: AbortSignal,
+  ): Promise<ContainerExit> {
+    if (
+      condition === "not-running" &&
+      !isAlive(state.status) &&
+      state.status !== "restarting" &&
+      !state.launching
+    ) {
       return Promise.resolve({ exitCode: state.exitCode, error: state.error });
     }
     const { promise, resolve, reject } = Promise.withResolvers<ContainerExit>();

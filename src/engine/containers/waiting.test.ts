@@ -68,7 +68,9 @@ describe("Waiters", () => {
     expect(gone).rejects.toMatchObject({ code: "canceled" });
     waiters.removed("a", exit);
     expect(await next).toEqual(exit);
-    expect(waiters.wait("a", "removed", initialState, leaver.signal)).rejects.toMatchObject({ code: "canceled" });
+    expect(waiters.wait("a", "removed", initialState, leaver.signal)).rejects.toMatchObject({
+      code: "canceled",
+    });
   });
 });
 
@@ -85,7 +87,10 @@ describe("Attachments", () => {
       close: () => void seen.push("close"),
     };
   };
-  const handlers = (ends: unknown[]) => ({ onOutput: () => undefined, onEnd: (exited: unknown) => void ends.push(exited) });
+  const handlers = (ends: unknown[]) => ({
+    onOutput: () => undefined,
+    onEnd: (exited: unknown) => void ends.push(exited),
+  });
 
   test("what was said before the start arrives after it, in order", async () => {
     const attachments = new Attachments();

@@ -1,7 +1,10 @@
 /** An exec that could not be started, in docker's words. Pure. */
 import { type ErrorCode, GantryError, toGantryError } from "../../lib/index.ts";
 
-const exitCodes: Partial<Record<ErrorCode, number>> = { "command-not-found": 127, "command-not-executable": 126 };
+const exitCodes: Partial<Record<ErrorCode, number>> = {
+  "command-not-found": 127,
+  "command-not-executable": 126,
+};
 
 /** 126 also for anything else that kept the container's runtime from starting it, as docker has it. */
 export function failedExitCode(error: unknown): number {
@@ -12,9 +15,13 @@ export function failedExitCode(error: unknown): number {
 export function execFailure(error: unknown): GantryError {
   const { code, message, hint, fields } = toGantryError(error);
   const detail = message.slice(Math.max(0, message.search(/exec:? /)));
-  return new GantryError(code, `OCI runtime exec failed: exec failed: unable to start container process: ${detail}`, {
-    cause: error,
-    fields,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return new GantryError(
+    code,
+    `OCI runtime exec failed: exec failed: unable to start container process: ${detail}`,
+    {
+      cause: error,
+      fields,
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
 }

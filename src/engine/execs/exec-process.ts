@@ -72,7 +72,11 @@ function withoutSeccomp(config: OciConfig): OciConfig {
 }
 
 /** Pure. @param user undefined: the container's */
-export function execProcess(container: OciConfig, config: ExecConfig, user: ResolvedUser | undefined): OciProcess {
+export function execProcess(
+  container: OciConfig,
+  config: ExecConfig,
+  user: ResolvedUser | undefined,
+): OciProcess {
   const base: Partial<OciProcess> = container.process ?? {};
   const home = user === undefined ? [] : [`HOME=${user.home}`];
   const term = config.tty ? ["TERM=xterm"] : [];
@@ -84,7 +88,9 @@ export function execProcess(container: OciConfig, config: ExecConfig, user: Reso
     env: mergeEnv([...term, ...(base.env ?? []), ...home], config.env),
     ...(user === undefined ? {} : { user: { uid: user.uid, gid: user.gid, additionalGids: user.groups } }),
     ...(config.privileged
-      ? { capabilities: { bounding: capabilityNames, effective: capabilityNames, permitted: capabilityNames } }
+      ? {
+          capabilities: { bounding: capabilityNames, effective: capabilityNames, permitted: capabilityNames },
+        }
       : {}),
   };
 }

@@ -43,9 +43,13 @@ export class Execs {
   create(containerReference: string, config: ExecConfig): { readonly id: string } {
     const { record, state } = this.#context.store.find(containerReference);
     if (state.status === "paused") {
-      throw new GantryError("conflict", `Container ${record.id} is paused, unpause the container before exec`);
+      throw new GantryError(
+        "conflict",
+        `Container ${record.id} is paused, unpause the container before exec`,
+      );
     }
-    if (state.status !== "running") throw new GantryError("conflict", `container ${record.id} is not running`);
+    if (state.status !== "running")
+      throw new GantryError("conflict", `container ${record.id} is not running`);
     if (config.cmd.length === 0) throw new GantryError("invalid", "No exec command specified");
     this.#makeRoom();
     const id = newId();
@@ -75,7 +79,10 @@ export class Execs {
    * @throws {GantryError} "conflict" when it was started before or the container does not run; "command-not-found" (exit code
    * 127) | "command-not-executable" (126)
    */
-  async start(id: string, options: ExecStart): Promise<{ readonly session?: AttachSession; readonly started: Started }> {
+  async start(
+    id: string,
+    options: ExecStart,
+  ): Promise<{ readonly session?: AttachSession; readonly started: Started }> {
     const entry = this.#get(id);
     if (entry.phase !== "created") {
       const why = entry.phase === "ended" ? "has already run" : "is already running";
@@ -91,9 +98,18 @@ export class Execs {
       entry.close = () => process.control.close();
       this.#lifecycle.emit(entry.containerId, `exec_start: ${entry.config.cmd.join(" ")}`, { execID: id });
       void process.control.exited.then((exited) => this.#end(entry, exited));
-      return { started: process.started, ...(process.session === undefined ? {} : { session: process.session }) };
+      return {
+        started: process.started,
+        ...(process.session === undefined ? {} : { session: process.session }),
+      };
     } catch (error) {
-      this.#end(entry, { exitCode: failedExitCode(error), signal: 0, oomKilled: false, atMs: Date.now(), lostLogLines: 0 });
+      this.#end(entry, {
+        exitCode: failedExitCode(error),
+        signal: 0,
+        oomKilled: false,
+        atMs: Date.now(),
+        lostLogLines: 0,
+      });
       throw error;
     }
   }
@@ -101,7 +117,13 @@ export class Execs {
   /** @param exited undefined: its monitor was killed */
   #end(entry: Entry, exited: Exited | undefined): void {
     if (entry.phase === "ended") return;
-    const ending = exited ?? { exitCode: 255, signal: 0, oomKilled: false, atMs: Date.now(), lostLogLines: 0 };
+    const ending = exited ?? {
+      exitCode: 255,
+      signal: 0,
+      oomKilled: false,
+      atMs: Date.now(),
+      lostLogLines: 0,
+    };
     const ran = entry.phase === "running";
     entry.phase = "ended";
     entry.exitCode = ending.exitCode;
@@ -109,7 +131,11 @@ export class Execs {
     entry.close?.();
     entry.close = undefined;
     entry.ended.resolve(ending);
-    if (ran) this.#lifecycle.emit(entry.containerId, "exec_die", { execID: entry.id, exitCode: String(ending.exitCode) });
+    if (ran)
+      this.#lifecycle.emit(entry.containerId, "exec_die", {
+        execID: entry.id,
+        exitCode: String(ending.exitCode),
+      });
   }
 
   /** @throws {GantryError} "not-found" */
@@ -132,7 +158,9 @@ export class Execs {
 
   /** Of one container, those that have not ended: `ExecIDs` of its inspection. */
   idsOf(containerId: string): readonly string[] {
-    return [...(this.#byContainer.get(containerId) ?? [])].filter((id) => this.#entries.get(id)?.phase !== "ended");
+    return [...(this.#byContainer.get(containerId) ?? [])].filter(
+      (id) => this.#entries.get(id)?.phase !== "ended",
+    );
   }
 
   close(): void {
@@ -171,7 +199,8 @@ export class Execs {
       const entry = this.#entries.get(id);
       if (entry === undefined) continue;
       entry.close?.();
-      if (entry.phase === "created") entry.ended.reject(new GantryError("not-found", `No such container: ${containerId}`));
+      if (entry.phase === "created")
+        entry.ended.reject(new GantryError("not-found", `No such container: ${containerId}`));
       this.#forget(entry);
     }
   }

@@ -63,7 +63,12 @@ const newline = Uint8Array.of(0x0a);
  * The bytes a client gets for a record.
  * @param framed Docker's 8-byte header before each message (containers without a terminal)
  */
-export function renderRecord(record: LogRecord, query: LogQuery, framed: boolean, startsLine: boolean): Uint8Array {
+export function renderRecord(
+  record: LogRecord,
+  query: LogQuery,
+  framed: boolean,
+  startsLine: boolean,
+): Uint8Array {
   const stamp = query.timestamps && startsLine ? Buffer.from(`${record.time} `, "latin1") : new Uint8Array(0);
   const parts = [stamp, record.text, record.full ? newline : new Uint8Array(0)];
   const length = parts.reduce((sum, part) => sum + part.length, 0);

@@ -91,7 +91,8 @@ function findTailIn(file: string, count: number): { position: number } | { recor
       const text = Buffer.concat([block, tail]);
       let end = text.length;
       for (let at = text.lastIndexOf(10, end - 2); at >= 0 && end > 1; at = text.lastIndexOf(10, end - 2)) {
-        if (fullTag.test(text.subarray(at + 1, at + 64).toString("latin1")) && ++records > count) return { position: position + end };
+        if (fullTag.test(text.subarray(at + 1, at + 64).toString("latin1")) && ++records > count)
+          return { position: position + end };
         end = at + 1;
         if (end < 2) break;
       }

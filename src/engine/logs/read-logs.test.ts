@@ -13,14 +13,22 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-const all: LogQuery = { stdout: true, stderr: true, timestamps: false, sinceNs: 0n, untilNs: 0n, tail: "all" };
+const all: LogQuery = {
+  stdout: true,
+  stderr: true,
+  timestamps: false,
+  sinceNs: 0n,
+  untilNs: 0n,
+  tail: "all",
+};
 const line = (text: string, second = 1, stream = "stdout", tag = "F"): string =>
   `2026-11-24T06:00:${String(second).padStart(2, "0")}.000000000Z ${stream} ${tag} ${text}\n`;
 
 async function read(query: Partial<LogQuery>, until?: Promise<unknown>): Promise<string> {
   let text = "";
   const request = { path, query: { ...all, ...query }, framed: false, signal: new AbortController().signal };
-  for await (const chunk of readLogs(until === undefined ? request : { ...request, until })) text += Buffer.from(chunk).toString();
+  for await (const chunk of readLogs(until === undefined ? request : { ...request, until }))
+    text += Buffer.from(chunk).toString();
   return text;
 }
 
@@ -54,7 +62,9 @@ describe("readLogs", () => {
   test("partial records make one line, a last one gets no newline", async () => {
     writeFileSync(path, line("ab", 1, "stdout", "P") + line("cd") + line("end", 2, "stdout", "P"));
     expect(await read({})).toBe("abcd\nend");
-    expect(await read({ timestamps: true })).toBe("2026-11-24T06:00:01.000000000Z abcd\n2026-11-24T06:00:02.000000000Z end");
+    expect(await read({ timestamps: true })).toBe(
+      "2026-11-24T06:00:01.000000000Z abcd\n2026-11-24T06:00:02.000000000Z end",
+    );
   });
 
   test("since and until are inclusive; streams are selected; broken records are skipped", async () => {

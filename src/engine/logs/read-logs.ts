@@ -50,7 +50,9 @@ export async function* readLogs(request: ReadLogs): AsyncGenerator<Uint8Array> {
   }
 }
 
-function createRenderer(request: ReadLogs): (lines: readonly Uint8Array[]) => { chunks: Uint8Array[]; past: boolean } {
+function createRenderer(
+  request: ReadLogs,
+): (lines: readonly Uint8Array[]) => { chunks: Uint8Array[]; past: boolean } {
   const startsLine = { 1: true, 2: true };
   return (lines) => {
     const chunks: Uint8Array[] = [];
@@ -59,7 +61,8 @@ function createRenderer(request: ReadLogs): (lines: readonly Uint8Array[]) => { 
       if (record === undefined) continue;
       const verdict = selects(request.query, record);
       if (verdict === "past") return { chunks, past: true };
-      if (verdict === "yes") chunks.push(renderRecord(record, request.query, request.framed, startsLine[record.stream]));
+      if (verdict === "yes")
+        chunks.push(renderRecord(record, request.query, request.framed, startsLine[record.stream]));
       startsLine[record.stream] = record.full;
     }
     return { chunks, past: false };

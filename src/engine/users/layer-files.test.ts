@@ -29,7 +29,10 @@ function link(layer: string, path: string, target: string): void {
 }
 function read(path: string, ...layers: string[]): string | undefined {
   for (const layer of layers) mkdirSync(join(dir, layer), { recursive: true });
-  const bytes = new LayerFiles(sys, layers.map((layer) => join(dir, layer))).read(path, 1000);
+  const bytes = new LayerFiles(
+    sys,
+    layers.map((layer) => join(dir, layer)),
+  ).read(path, 1000);
   return bytes === undefined ? undefined : Buffer.from(bytes).toString();
 }
 
@@ -101,7 +104,13 @@ test("accounts of an image are read once, a container's own each time", () => {
   put("low", "etc/passwd", "web:x:33:33::/w:\n");
   mkdirSync(join(dir, "up"));
   const lookup = new UserLookup(sys);
-  const request = { imageId: "i", lowers: [join(dir, "low")], upper: join(dir, "up"), spec: "web", groupAdd: [] };
+  const request = {
+    imageId: "i",
+    lowers: [join(dir, "low")],
+    upper: join(dir, "up"),
+    spec: "web",
+    groupAdd: [],
+  };
   expect(lookup.resolve(request).uid).toBe(33);
   put("low", "etc/passwd", "web:x:34:34::/w:\n");
   expect(lookup.resolve(request).uid).toBe(33);

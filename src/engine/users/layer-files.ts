@@ -3,7 +3,17 @@
  * would show it, symlinks followed inside that root only. Whoever made the image or runs in the container must not be able to
  * make this read a file of the host, nor wait.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, realpathSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  type Stats,
+} from "node:fs";
 import { isErrno } from "../../lib/index.ts";
 import type { Sys } from "../../kernel/index.ts";
 
@@ -11,7 +21,10 @@ import type { Sys } from "../../kernel/index.ts";
 const maxLinks = 40;
 const opaqueXattr = "trusted.overlay.opaque";
 
-type Found = { readonly kind: "none" } | { readonly kind: "link"; readonly target: string } | { readonly kind: "at"; readonly layers: readonly string[] };
+type Found =
+  | { readonly kind: "none" }
+  | { readonly kind: "link"; readonly target: string }
+  | { readonly kind: "at"; readonly layers: readonly string[] };
 
 export class LayerFiles {
   readonly #sys: Pick<Sys, "getXattr">;
@@ -69,7 +82,9 @@ export class LayerFiles {
       if (isWhiteout(stat)) break;
       if (!stat.isDirectory()) {
         if (layers.length > 0) break;
-        return stat.isSymbolicLink() ? { kind: "link", target: readlinkSync(path) } : { kind: "at", layers: [path] };
+        return stat.isSymbolicLink()
+          ? { kind: "link", target: readlinkSync(path) }
+          : { kind: "at", layers: [path] };
       }
       layers.push(path);
       if (this.#isOpaque(path)) break;
@@ -105,7 +120,10 @@ function lstatOrNone(path: string): Stats | undefined {
 function readRegular(path: string, layers: readonly string[], maxBytes: number): Uint8Array | undefined {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = openSync(
+      path,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
   } catch (error) {
     // Gone, turned into a link, a socket or a device without a driver.
     if (isErrno(error, "ENOENT", "ELOOP", "ENOTDIR", "ENXIO", "ENODEV")) return undefined;
@@ -113,7 +131,8 @@ function readRegular(path: string, layers: readonly string[], maxBytes: number):
   }
   try {
     const real = realpathSync(`/proc/self/fd/${fd}`);
-    if (!fstatSync(fd).isFile() || !layers.some((layer) => real.startsWith(`${realpathSync(layer)}/`))) return undefined;
+    if (!fstatSync(fd).isFile() || !layers.some((layer) => real.startsWith(`${realpathSync(layer)}/`)))
+      return undefined;
     const bytes = Buffer.alloc(maxBytes);
     return bytes.subarray(0, readSync(fd, bytes, 0, maxBytes, 0));
   } finally {

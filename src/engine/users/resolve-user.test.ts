@@ -3,7 +3,9 @@ import { parseGroup, parsePasswd } from "./account-files.ts";
 import { resolveUser } from "./resolve-user.ts";
 
 const found = {
-  accounts: parsePasswd("root:x:0:0:root:/root:/bin/sh\n# comment\nbroken line\nweb:x:33:34:w:/var/www:\nneg:x:-1:0::/:\n1000:x:5:6::/odd:\n"),
+  accounts: parsePasswd(
+    "root:x:0:0:root:/root:/bin/sh\n# comment\nbroken line\nweb:x:33:34:w:/var/www:\nneg:x:-1:0::/:\n1000:x:5:6::/odd:\n",
+  ),
   groups: parseGroup("root:x:0:\nwheel:x:10:root,web\nwww:x:34:\naudio:x:29:web\nbad\n"),
 };
 
@@ -37,6 +39,11 @@ describe("resolveUser", () => {
   });
 
   test("an image without account files has root", () => {
-    expect(resolveUser("", [], { accounts: [], groups: [] })).toEqual({ uid: 0, gid: 0, groups: [], home: "/" });
+    expect(resolveUser("", [], { accounts: [], groups: [] })).toEqual({
+      uid: 0,
+      gid: 0,
+      groups: [],
+      home: "/",
+    });
   });
 });

@@ -28,9 +28,12 @@ export function resolveUser(spec: string, groupAdd: readonly string[], found: Ac
   const name = colon < 0 ? spec : spec.slice(0, colon);
   const groupName = colon < 0 ? "" : spec.slice(colon + 1);
   const wantedUid = parseId(name === "" ? "0" : name);
-  const account = found.accounts.find((entry) => entry.name === name) ?? found.accounts.find((entry) => entry.uid === wantedUid);
+  const account =
+    found.accounts.find((entry) => entry.name === name) ??
+    found.accounts.find((entry) => entry.uid === wantedUid);
   const uid = account?.uid ?? wantedUid;
-  if (uid === undefined) throw new GantryError("invalid", `unable to find user ${name}: no matching entries in passwd file`);
+  if (uid === undefined)
+    throw new GantryError("invalid", `unable to find user ${name}: no matching entries in passwd file`);
   const gid = groupName === "" ? (account?.gid ?? 0) : groupId(groupName, found.groups);
   const own =
     groupName === "" && account !== undefined
@@ -45,7 +48,8 @@ function groupId(name: string, groups: readonly Group[]): number {
   const wanted = parseId(name);
   const group = groups.find((entry) => entry.name === name) ?? groups.find((entry) => entry.gid === wanted);
   const gid = group?.gid ?? wanted;
-  if (gid === undefined) throw new GantryError("invalid", `unable to find group ${name}: no matching entries in group file`);
+  if (gid === undefined)
+    throw new GantryError("invalid", `unable to find group ${name}: no matching entries in group file`);
   return gid;
 }
 
