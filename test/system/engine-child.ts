@@ -12,7 +12,9 @@ async function churn(worker: number): Promise<void> {
     const name = `churn-${worker}-${round}`;
     try {
       const host = { NetworkMode: round % 2 === 0 ? "bridge" : "none" };
-      const { id } = await engine.containers.create(request(["sleep", "1000"], host, {}, `${name}-${process.pid}`));
+      const { id } = await engine.containers.create(
+        request(["sleep", "1000"], host, {}, `${name}-${process.pid}`),
+      );
       await engine.containers.start(id);
       const exec = engine.execs.create(id, {
         cmd: ["true"],

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Engine } from "../../src/engine/index.ts";
-import { createLogger } from "../../src/lib/index.ts";
+import { createLogger, tarHeader, tarPadding, tarTrailer } from "../../src/lib/index.ts";
 import { allStreams, listen, outputStreams, request, runOnce, until, World } from "./engine-world.ts";
 
 const world = new World();
@@ -375,6 +375,45 @@ describe("exec", () => {
     await containers.remove(id, { force: true, volumes: false });
     expect(() => execs.inspect(long.id)).toThrow("No such exec instance");
     expect(() => execs.create(id, { ...noExec, cmd: ["true"] })).toThrow("No such container");
+  });
+});
+
+describe("build", () => {
+  async function* context(dockerfile: string): AsyncGenerator<Uint8Array> {
+    const bytes = Buffer.from(dockerfile);
+    yield tarHeader({ path: "Dockerfile", type: "file", size: bytes.length });
+    yield bytes;
+    yield tarPadding(bytes.length);
+    yield tarTrailer;
+  }
+  const build = async (dockerfile: string, signal = new AbortController().signal) => {
+    let text = "";
+    const say = (message: object): void => void (text += "stream" in message ? String(message.stream) : "");
+    const request = { context: context(dockerfile), tags: ["made"], network: "none" };
+    return { image: await world.engine.builder.build(request, say, signal), text };
+  };
+
+  test("RUN is a container without a record, limits and user included", async () => {
+    const { text } = await build(
+      'FROM busybox\nRUN id -u; echo built > /built\nUSER web\nRUN id -u\nCMD ["cat", "/built"]\n',
+    );
+    expect(text).toContain("\n0\n");
+    expect(text).toContain("\n33\n");
+    expect(await runOnce(world.engine, [], { AutoRemove: true }, { Image: "made" })).toMatchObject({
+      out: "built\n",
+      exitCode: 0,
+    });
+    await until(() => world.engine.containers.list().length === 0, "removal");
+    expect(world.leftovers()).toEqual([]);
+  });
+
+  test("a failing command and a client that goes leave nothing", async () => {
+    await expect(build("FROM busybox\nRUN exit 6\n")).rejects.toMatchObject({ fields: { exitCode: 6 } });
+    const cancel = new AbortController();
+    const building = build("FROM busybox\nRUN sleep 1000\n", cancel.signal);
+    setTimeout(() => cancel.abort(), 300);
+    await expect(building).rejects.toMatchObject({ code: "canceled" });
+    expect(world.leftovers()).toEqual([]);
   });
 });
 
