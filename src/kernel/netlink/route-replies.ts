@@ -40,6 +40,10 @@ function u32Of(value: Uint8Array | undefined): number {
   return value === undefined || value.length < 4 ? 0 : viewOf(value).getUint32(0, true);
 }
 
+function textOf(value: Uint8Array | undefined): string {
+  return value === undefined ? "" : fromCString(value);
+}
+
 export function parseLinks(replies: readonly NetlinkReply[]): Link[] {
   return replies.flatMap(({ type, payload }) => (type === RTM_NEWLINK ? [parseLink(payload)] : []));
 }
@@ -47,17 +51,16 @@ export function parseLinks(replies: readonly NetlinkReply[]): Link[] {
 function parseLink(payload: Uint8Array): Link {
   const view = viewOf(payload);
   const attributes = attributeMap(payload.subarray(16));
-  const text = (bytes: Uint8Array | undefined): string => (bytes === undefined ? "" : fromCString(bytes));
   const info = attributes.get(18);
   const mac = attributes.get(1);
   return {
     index: view.getUint32(4, true),
-    name: text(attributes.get(3)),
+    name: textOf(attributes.get(3)),
     up: (view.getUint32(8, true) & 1) !== 0,
     mtu: u32Of(attributes.get(4)),
     mac: mac === undefined ? "" : macText(mac),
     master: u32Of(attributes.get(10)),
-    kind: info === undefined ? "" : text(attributeMap(info).get(1)),
+    kind: info === undefined ? "" : textOf(attributeMap(info).get(1)),
   };
 }
 
