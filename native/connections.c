@@ -226,14 +226,18 @@ void connections_expire(i64 now) {
 
 /* ---- input ---- */
 
-static void refuse(int slot, const char *why) {
-  connection_send(slot, FRAME_ERROR, (const u8 *)why, (u32)strlen(why));
+void connection_refuse(int slot, const char *why) {
+  u8 payload[128] = {0};
+  size_t length = strlen(why);
+  if (length > sizeof payload - 5) length = sizeof payload - 5;
+  memcpy(store32(payload, (u32)length), why, length);
+  connection_send(slot, FRAME_ERROR, payload, (u32)length + 5);
   close_connection(slot);
 }
 
 static void take_hello(int slot, const u8 *payload, u32 length) {
   struct connection *c = &connections[slot];
-  if (length != 2) return refuse(slot, "malformed HELLO");
+  if (length != 2) return connection_refuse(slot, "malformed HELLO");
   c->streams = payload[0] & 7;
   c->kind = c->streams ? CONNECTION_ATTACH : CONNECTION_CONTROL;
   if (c->kind == CONNECTION_CONTROL || payload[1]) owner->hello(slot);
@@ -252,18 +256,18 @@ static size_t take_input(int slot, const u8 *bytes, size_t length) {
   if (length < FRAME_HEADER) return 0;
   u32 size = (u32)bytes[4] << 24 | (u32)bytes[5] << 16 | (u32)bytes[6] << 8 | bytes[7];
   enum frame type = bytes[0];
-  if (bytes[1] || bytes[2] || bytes[3] || size > MAX_PAYLOAD) return refuse(slot, "malformed frame"), 0;
-  if (c->kind == CONNECTION_NEW && type != FRAME_HELLO) return refuse(slot, "HELLO was expected"), 0;
+  if (bytes[1] || bytes[2] || bytes[3] || size > MAX_PAYLOAD) return connection_refuse(slot, "malformed frame"), 0;
+  if (c->kind == CONNECTION_NEW && type != FRAME_HELLO) return connection_refuse(slot, "HELLO was expected"), 0;
   if (type == FRAME_STDIN) {
-    if (!(c->streams & WANTS_STDIN)) return refuse(slot, "stdin on a connection without stdin"), 0;
+    if (!(c->streams & WANTS_STDIN)) return connection_refuse(slot, "stdin on a connection without stdin"), 0;
     if (!size) owner->input_end();
     c->stdin_left = size;
     return FRAME_HEADER;
   }
-  if (size > MAX_COMMAND) return refuse(slot, "frame is too long"), 0;
+  if (size > MAX_COMMAND) return connection_refuse(slot, "frame is too long"), 0;
   if (length < FRAME_HEADER + size) return 0;
   if (type == FRAME_HELLO) {
-    if (c->kind != CONNECTION_NEW) return refuse(slot, "second HELLO"), 0;
+    if (c->kind != CONNECTION_NEW) return connection_refuse(slot, "second HELLO"), 0;
     take_hello(slot, bytes + FRAME_HEADER, size);
   } else {
     owner->command(slot, type, bytes + FRAME_HEADER, size);

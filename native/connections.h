@@ -49,6 +49,8 @@ void connection_event(int slot, u32 epoll_events);
 void connections_resume_input(void);
 
 void connection_send(int slot, enum frame type, const u8 *payload, u32 length);
+/* The peer broke the protocol: says so and closes. */
+void connection_refuse(int slot, const char *why);
 /* To every attach connection that has the stream. */
 void connections_output(enum frame type, const u8 *payload, u32 length);
 void connections_broadcast(enum frame type, const u8 *payload, u32 length, bool attach, bool control);

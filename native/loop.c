@@ -53,8 +53,7 @@ static void on_command(int connection, enum frame type, const u8 *payload, u32 l
     store32(answer, (u32)signal_child(load32(payload)));
     connection_send(connection, FRAME_SIGNAL_RESULT, answer, sizeof answer);
   } else {
-    static const char words[] = "unknown frame";
-    connection_send(connection, FRAME_ERROR, (const u8 *)words, sizeof words - 1);
+    connection_refuse(connection, "unknown frame");
   }
 }
 
