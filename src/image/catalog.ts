@@ -3,7 +3,15 @@ import { type Digest, digestHex, GantryError, isDigest } from "../lib/index.ts";
 import { parseImageConfig } from "./image-config.ts";
 import type { LayerStore } from "./layer-store.ts";
 import type { ImageRecords, ImageRow } from "./records.ts";
-import { canonicalName, familiarName, parseReference, type Reference, withDefaultTag } from "./reference.ts";
+import {
+  canonicalName,
+  familiarName,
+  familiarRepository,
+  parseReference,
+  type Reference,
+  tryParseReference,
+  withDefaultTag,
+} from "./reference.ts";
 import type { ImageConfig, ImageRecord } from "./types.ts";
 
 export interface Named {
@@ -65,6 +73,20 @@ export class Catalog {
       .sort();
   }
 
+  /** The images a name means by tag: one, or without tag all of the repository. */
+  tagged(reference: Reference): readonly { readonly image: ImageRecord; readonly tag: string }[] {
+    const repository = familiarRepository(reference);
+    const found: { readonly image: ImageRecord; readonly tag: string }[] = [];
+    for (const [name, id] of this.#names) {
+      const given = parseReference(name);
+      const sameTag = reference.tag === undefined || given.tag === reference.tag;
+      if (given.digest !== undefined || reference.digest !== undefined) continue;
+      if (sameTag && familiarRepository(given) === repository)
+        found.push({ image: this.#record(id), tag: familiarName(given) });
+    }
+    return found;
+  }
+
   /** Images made on top of this one; without id those made on none. */
   children(parent: Digest | undefined): readonly ImageRecord[] {
     return this.list().filter((image) => image.parent === parent);
@@ -107,7 +129,7 @@ export class Catalog {
   }
 
   #byName(text: string): Digest | undefined {
-    const reference = tryParse(text);
+    const reference = tryParseReference(text);
     return reference === undefined ? undefined : this.#names.get(canonicalName(withDefaultTag(reference)));
   }
 
@@ -145,17 +167,7 @@ export class Catalog {
   }
 }
 
-function tryParse(text: string): Reference | undefined {
-  try {
-    return parseReference(text);
-  } catch (error) {
-    // "invalid": not a name, so it may only be an id.
-    if (error instanceof GantryError) return undefined;
-    throw error;
-  }
-}
-
 function shown(text: string): string {
-  const reference = tryParse(text);
+  const reference = tryParseReference(text);
   return reference === undefined ? text.slice(0, 300) : familiarName(withDefaultTag(reference));
 }

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import type { Sys } from "../kernel/index.ts";
 import { GantryError, isErrno, tarHeader, TarReader, toGantryError } from "../lib/index.ts";
-import type { ChildJob, LayerTarget, MeasuredLayer, UnpackedLayer } from "./child-request.ts";
-import { enterLayer, enterRoot, mountParents } from "./confine.ts";
+import type { ChildJob, MeasuredLayer, Owner, UnpackedLayer } from "./child-request.ts";
+import { enterLayer, enterRoot, leaveParents, parentsDir } from "./confine.ts";
 import { inheritDirectories } from "./inherit.ts";
 import { listTree } from "./list-tree.ts";
 import { removeStubs } from "./stubs.ts";
@@ -23,7 +23,7 @@ export function runJob(sys: Sys, job: ChildJob): unknown {
     case "diff-layer":
       return diffLayer(sys, job);
     case "layer-tar":
-      enterLayer(sys, job.target);
+      enterLayer(sys, job.target, []);
       return writeLayer(sys, writeOut());
     case "pack":
       return pack(sys, job);
@@ -59,17 +59,12 @@ function applyInput(
   return { summary: writer.finish(), isOurs: isOurs === true };
 }
 
-/** Parents become readable at `parent/`; `/` becomes the layer. */
-function enterWithParents(sys: Sys, { target, parents }: LayerTarget): void {
-  if (parents.length > 0) mountParents(sys, parents);
-  enterLayer(sys, target);
-}
-
 function unpackLayer(sys: Sys, job: Job<"unpack-layer">): UnpackedLayer {
-  enterWithParents(sys, job);
+  enterLayer(sys, job.target, job.parents);
   const writer = new TreeWriter({ sys, layer: true, maxBytes: job.maxBytes });
   const { summary, isOurs } = applyInput(writer, job.missingTrailer);
-  if (job.parents.length > 0) inheritDirectories(sys, summary.implied, "parent");
+  if (job.parents.length > 0) inheritDirectories(sys, summary.implied, parentsDir);
+  leaveParents(sys);
   const canonical =
     job.measure === "always" || (job.measure === "if-ours" && isOurs) ? measure(sys) : undefined;
   sync(sys);
@@ -77,10 +72,12 @@ function unpackLayer(sys: Sys, job: Job<"unpack-layer">): UnpackedLayer {
 }
 
 function diffLayer(sys: Sys, job: Job<"diff-layer">): MeasuredLayer | null {
-  enterWithParents(sys, job);
-  const parent = job.parents.length > 0 ? "parent" : undefined;
-  removeStubs(sys, job.stubs, parent);
-  if (parent !== undefined && fs.readdirSync("/").length === 0 && sameDirectory("/", parent)) return null;
+  enterLayer(sys, job.target, job.parents);
+  const below = job.parents.length > 0 ? parentsDir : undefined;
+  removeStubs(sys, job.stubs, below);
+  const sameRoot = below !== undefined && sameDirectory("/", below);
+  leaveParents(sys);
+  if (sameRoot && fs.readdirSync("/").length === 0) return null;
   const measured = measure(sys);
   sync(sys);
   return measured;
@@ -189,10 +186,10 @@ function unpack(sys: Sys, job: Job<"unpack">): TreeSummary {
 }
 
 /** The destination with its parents, links followed inside the root. */
-function makeBase(path: string, owner: { uid: number; gid: number } | undefined): void {
-  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
-  makeBase(path.slice(0, path.lastIndexOf("/")) || "/", owner);
+function makeBase(path: string, owner: Owner | undefined): void {
   try {
+    if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    makeBase(path.slice(0, path.lastIndexOf("/")) || "/", owner);
     fs.mkdirSync(path, 0o755);
   } catch (error) {
     if (!isErrno(error, "EEXIST", "ENOTDIR")) throw toGantryError(error, `make ${path}`);

@@ -32,6 +32,7 @@ function mountOverlay(
   sys: Sys,
   name: string,
   root: { lowers: readonly string[]; upper?: string; work?: string },
+  target = name,
 ): void {
   if (root.lowers.length > maxLowers) {
     throw new GantryError(
@@ -40,18 +41,19 @@ function mountOverlay(
     );
   }
   const linked = root.lowers.map((path, i) => link(path, `${name}${i}`));
-  fs.mkdirSync(name);
+  if (target === name) fs.mkdirSync(name);
   // A read-only overlay needs two lower directories.
-  if (linked.length === 0 || (root.upper === undefined && linked.length === 1)) {
-    fs.mkdirSync(`${name}empty`);
-    linked.push(`${name}empty`);
+  for (const least = root.upper === undefined ? 2 : 1; linked.length < least;) {
+    const empty = `${name}empty${linked.length}`;
+    fs.mkdirSync(empty);
+    linked.push(empty);
   }
   const upper =
     root.upper === undefined || root.work === undefined
       ? ""
       : `,upperdir=${link(root.upper, `${name}upper`)},workdir=${link(root.work, `${name}work`)}`;
   try {
-    sys.mount("overlay", name, "overlay", quiet, `lowerdir=${linked.join(":")}${upper},${overlayOptions}`);
+    sys.mount("overlay", target, "overlay", quiet, `lowerdir=${linked.join(":")}${upper},${overlayOptions}`);
   } catch (error) {
     throw toGantryError(error, `mount an overlay of ${root.lowers.length} layers`);
   }
@@ -62,22 +64,12 @@ function link(path: string, name: string): string {
   return name;
 }
 
-/** Makes the layers below a new one readable at `parent/` in the scratch directory. */
-export function mountParents(sys: Sys, parents: readonly string[]): void {
-  mountOverlay(sys, "parent", { lowers: parents });
-}
-
 /** From here on `/` is the tree, and links inside it lead nowhere else. */
 export function enterRoot(sys: Sys, root: TreeRoot): void {
-  if ("dir" in root) return enterDirectory(sys, root.dir);
+  if ("dir" in root) return enterLayer(sys, root.dir, []);
   if ("process" in root) return enterProcess(sys, root.process);
   mountOverlay(sys, "root", root);
   sys.chroot("root");
-  process.chdir("/");
-}
-
-function enterDirectory(sys: Sys, dir: string): void {
-  enterLayer(sys, dir);
   process.chdir("/");
 }
 
@@ -99,16 +91,38 @@ function enterProcess(sys: Sys, { pid, startTime }: ProcessName): void {
   process.chdir("/");
 }
 
-/**
- * Only the root changes; the working directory stays in scratch. So absolute paths are the tree's and `parent/…` is what
- * lies below it; the latter must be walked without following links.
- */
-export function enterLayer(sys: Sys, dir: string): void {
+/** As enterRoot of a directory, but with what lies below the layer mounted inside it while `leaveParents` is not called. */
+export function enterLayer(sys: Sys, dir: string, parents: readonly string[]): void {
+  bindRoot(sys, dir);
+  if (parents.length > 0) {
+    keepingTimes(sys, "root", () => fs.mkdirSync(`root${parentsDir}`));
+    mountOverlay(sys, "parent", { lowers: parents }, `root${parentsDir}`);
+  }
+  sys.chroot("root");
+  process.chdir("/");
+}
+
+/** Where the layers below are readable inside the layer. No archive can make this name: it is one of the ignored ones. */
+export const parentsDir = "/.wh..wh.parents";
+
+/** Takes the layers below out again. Nothing of them is in the layer then. */
+export function leaveParents(sys: Sys): void {
+  if (!fs.existsSync(parentsDir)) return;
+  sys.umount(parentsDir, 0);
+  keepingTimes(sys, "/", () => fs.rmdirSync(parentsDir));
+}
+
+function keepingTimes(sys: Sys, dir: string, work: () => void): void {
+  const { atimeNs, mtimeNs } = fs.lstatSync(dir, { bigint: true });
+  work();
+  sys.setTimes(dir, atimeNs, mtimeNs);
+}
+
+function bindRoot(sys: Sys, dir: string): void {
   try {
     fs.mkdirSync("root");
     sys.mount(dir, "root", "", Number(mountFlags.MS_BIND), "");
     sys.mount("", "root", "", Number(mountFlags.MS_BIND | mountFlags.MS_REMOUNT) | quiet, "");
-    sys.chroot("root");
   } catch (error) {
     throw toGantryError(error, `enter ${dir}`);
   }

@@ -10,7 +10,7 @@ type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">
 
 /**
  * @param implied paths below the layer's root, "" is the root
- * @param parent where what lies below the layer is readable, relative to the working directory
+ * @param parent where what lies below the layer is readable
  */
 export function inheritDirectories(sys: InheritSys, implied: readonly string[], parent: string): void {
   // Deepest first: a time set on a directory stays when its parents are changed.
@@ -20,7 +20,7 @@ export function inheritDirectories(sys: InheritSys, implied: readonly string[], 
   }
 }
 
-/** The path below `parent` if every part of it is a directory: no link is followed, for it would lead outside. */
+/** The path below `parent` if every part of it is a directory: a link would lead out of what lies below. */
 export function walk(parent: string, path: string): string | undefined {
   let at = parent;
   for (const part of path.split("/")) {

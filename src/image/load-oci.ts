@@ -3,7 +3,7 @@ import { type Digest, GantryError, isDigest } from "../lib/index.ts";
 import type { SpooledFile } from "./content-store.ts";
 import { Fields, hostArchitecture } from "./image-config.ts";
 import type { ArchivedImage } from "./load.ts";
-import { parseReference } from "./reference.ts";
+import { tryParseReference } from "./reference.ts";
 import type { Spool } from "./spool.ts";
 
 const indexTypes = [
@@ -45,17 +45,13 @@ function nameOf({ fields }: Descriptor): string | undefined {
   const full = annotations["io.containerd.image.name"];
   if (full !== undefined) return full;
   const name = annotations["org.opencontainers.image.ref.name"];
-  return name !== undefined && /[/:]/.test(name) && isReference(name) ? name : undefined;
+  return name !== undefined && /[/:]/.test(name) && isTagged(name) ? name : undefined;
 }
 
-function isReference(name: string): boolean {
-  try {
-    return parseReference(name).digest === undefined;
-  } catch (error) {
-    // The specification allows other texts in this annotation.
-    if (error instanceof GantryError) return false;
-    throw error;
-  }
+/** The specification allows other texts in the annotation. */
+function isTagged(name: string): boolean {
+  const reference = tryParseReference(name);
+  return reference !== undefined && reference.digest === undefined;
 }
 
 /** Images for other machines, and the attestations that stand beside images, are passed over. */

@@ -83,6 +83,17 @@ function referenceDigest(text: string, digest: string): Digest {
   }
 }
 
+/** undefined for what is no name, such as the beginning of an id with a prefix. */
+export function tryParseReference(text: string): Reference | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    // "invalid" is the one thing that parseReference says.
+    if (error instanceof GantryError) return undefined;
+    throw error;
+  }
+}
+
 /** With `latest` where a name has neither tag nor digest. */
 export function withDefaultTag(reference: Reference): Reference {
   return reference.tag === undefined && reference.digest === undefined

@@ -12,7 +12,7 @@ import {
   tarTrailer,
 } from "../lib/index.ts";
 import type { LayerRow } from "./records.ts";
-import { familiarRepository, parseReference } from "./reference.ts";
+import { familiarRepository, parseReference, tryParseReference } from "./reference.ts";
 import type { ImageRoom } from "./room.ts";
 import type { ImageRecord } from "./types.ts";
 
@@ -42,35 +42,21 @@ export function saveImages(
   return write(room, images, signal);
 }
 
-/** An image asked for by id is saved without names, by name with that name. */
+/** An image asked for by id is saved without names, by name with that name; a repository without tag stands for all its tags. */
 function select(room: ImageRoom, references: readonly string[]): readonly SavedImage[] {
   const chosen = new Map<Digest, { readonly image: ImageRecord; readonly tags: Set<string> }>();
-  for (const reference of references) {
-    const image = room.catalog.find(reference);
+  const choose = (image: ImageRecord, tags: readonly string[]): void => {
     const known = chosen.get(image.id) ?? { image, tags: new Set<string>() };
-    for (const tag of namedBy(image, reference)) known.tags.add(tag);
+    for (const tag of tags) known.tags.add(tag);
     chosen.set(image.id, known);
+  };
+  for (const text of references) {
+    const reference = tryParseReference(text);
+    const named = reference === undefined ? [] : room.catalog.tagged(reference);
+    for (const { image, tag } of named) choose(image, [tag]);
+    if (named.length === 0) choose(room.catalog.find(text), []);
   }
   return [...chosen.values()].map(({ image, tags }) => describe(room, image, [...tags].sort()));
-}
-
-/** A repository without tag stands for all of its tags, as in docker. */
-function namedBy(image: ImageRecord, reference: string): readonly string[] {
-  return image.repoTags.filter(
-    (tag) => tag === reference || tag === `${reference}:latest` || sameName(tag, reference),
-  );
-}
-
-function sameName(tag: string, reference: string): boolean {
-  try {
-    const wanted = parseReference(reference);
-    const given = parseReference(tag);
-    return familiarRepository(wanted) === familiarRepository(given) && (wanted.tag ?? "latest") === given.tag;
-  } catch (error) {
-    // An id is no name.
-    if (error instanceof GantryError) return false;
-    throw error;
-  }
 }
 
 function describe(room: ImageRoom, image: ImageRecord, tags: readonly string[]): SavedImage {

@@ -199,6 +199,10 @@ export class TreeReader {
     }
     const fd = openFile(place);
     try {
+      const opened = fs.fstatSync(fd, { bigint: true });
+      if (!opened.isFile() || opened.ino !== stat.ino || opened.dev !== stat.dev) {
+        throw new GantryError("conflict", `${place.name} was replaced while it was read`);
+      }
       this.#emit(entry);
       this.#content(place, fd, size);
     } finally {
