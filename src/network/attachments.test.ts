@@ -3,7 +3,7 @@ import { Database } from "../lib/index.ts";
 import { Attachments } from "./attachments.ts";
 import { parseCidr } from "./ipv4.ts";
 import { NetworkStore } from "./network-store.ts";
-import type { AttachRequest, BridgeNetwork, Endpoint } from "./types.ts";
+import type { AttachRequest, BridgeNetwork } from "./types.ts";
 
 let db: Database;
 let store: NetworkStore;
@@ -51,7 +51,7 @@ function openAttachments(): Attachments {
     instance: "",
     store,
     dns: { endpointsChanged: (networkId) => void changed.push(networkId) },
-    host: { bridgeIndex: () => 4096, unplug: (endpoint: Endpoint) => void unplugged.push(endpoint.name) },
+    host: { bridgeIndex: () => 4096, unplug: ({ endpoint }) => void unplugged.push(endpoint.name) },
   });
 }
 

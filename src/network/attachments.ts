@@ -74,7 +74,7 @@ export class Attachments {
     const record = store.endpoint(containerId);
     if (record === undefined) return;
     // The monitor has done this, unless it was killed.
-    host.unplug(record.endpoint);
+    host.unplug(record);
     store.removeEndpoint(containerId);
     dns.endpointsChanged(record.endpoint.networkId);
   }

@@ -124,6 +124,15 @@ export class HostLinks {
     }
   }
 
+  /** Cuts a cable at once; it goes with its container's namespace. A missing one is fine. */
+  switchOff(name: string): void {
+    try {
+      this.#netlink.request([{ message: route.linkDown(name), description: `switch off ${name}` }]);
+    } catch (error) {
+      if (!isKernelError(error, "ENODEV")) throw error;
+    }
+  }
+
   /** Deletes the bridges and cables of this engine that `keep` does not want. */
   deleteOthers(keep: { readonly bridges: ReadonlySet<string>; readonly cables: ReadonlySet<string> }): void {
     for (const { name, kind } of this.view().links) {

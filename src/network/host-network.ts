@@ -7,9 +7,9 @@ import { HostTable } from "./host-table.ts";
 import { chooseAddresses } from "./ipam.ts";
 import { subnetsOverlap, type Subnet } from "./ipv4.ts";
 import { vethName } from "./names.ts";
-import type { NetworkRecord } from "./network-rows.ts";
+import type { EndpointRecord, NetworkRecord } from "./network-rows.ts";
 import type { NetworkStore } from "./network-store.ts";
-import type { BridgeNetwork, Endpoint, Network } from "./types.ts";
+import type { BridgeNetwork, Network } from "./types.ts";
 
 export interface HostNetworkOptions {
   readonly sys: Sys;
@@ -150,11 +150,11 @@ export class HostNetwork {
   }
 
   /** Takes a container's ports and cable away, if they are still there. Never throws: what stays, `clean` takes. */
-  unplug(endpoint: Endpoint): void {
+  unplug({ endpoint, slot }: Pick<EndpointRecord, "endpoint" | "slot">): void {
     if (this.#table === undefined) return;
     try {
       this.#table.unpublish(endpoint);
-      this.#hostLinks().deleteLink(vethName(this.#options.instance, endpoint.containerId));
+      this.#hostLinks().switchOff(vethName(this.#options.instance, endpoint.containerId, slot));
     } catch (error) {
       this.#options.logger.warn("network.unplug-failed", {
         container: endpoint.containerId,
@@ -170,7 +170,9 @@ export class HostNetwork {
       bridges: new Set(
         store.networks().flatMap(({ bridge }) => (bridge === undefined ? [] : [bridge.device])),
       ),
-      cables: new Set(store.endpoints().map(({ endpoint }) => vethName(instance, endpoint.containerId))),
+      cables: new Set(
+        store.endpoints().map(({ endpoint, slot }) => vethName(instance, endpoint.containerId, slot)),
+      ),
     });
     if (this.#table !== undefined) this.#replaceTable(this.#table);
   }

@@ -3,7 +3,7 @@ import { Netlink, NETLINK_NETFILTER, nft, type Sys } from "../kernel/index.ts";
 import { GantryError, messageOf } from "../lib/index.ts";
 import { isKernelError } from "./host-links.ts";
 import { tableName } from "./names.ts";
-import { portElements, removeElements } from "./port-elements.ts";
+import { destroyElements, portElements, removeElements } from "./port-elements.ts";
 import { deleteTableBatch, tableBatch, type TableInput } from "./table.ts";
 import type { Endpoint } from "./types.ts";
 
@@ -46,9 +46,21 @@ export class HostTable {
 
   /** Takes a container's published ports out of the maps, if they are still there. */
   unpublish(endpoint: Endpoint): void {
-    for (const port of endpoint.ports) {
-      // One transaction a port: each may be gone already, and one missing element fails all of its transaction.
-      const message = removeElements(this.#instance, portElements({ ip: endpoint.ip, ports: [port] }));
+    if (endpoint.ports.length === 0) return;
+    const message = destroyElements(this.#instance, portElements(endpoint));
+    try {
+      this.#netlink.request([{ message, description: `unpublish the ports of ${endpoint.name}` }]);
+    } catch (error) {
+      // A kernel before 6.3 does not know the request; ENOENT: no such table.
+      if (!isKernelError(error, "EINVAL", "EOPNOTSUPP", "ENOENT")) throw error;
+      this.#unpublishOneByOne(endpoint);
+    }
+  }
+
+  /** One transaction a port: each may be gone already, and one missing element fails all of its transaction. */
+  #unpublishOneByOne({ ip, ports }: Endpoint): void {
+    for (const port of ports) {
+      const message = removeElements(this.#instance, portElements({ ip, ports: [port] }));
       try {
         this.#netlink.request([
           { message, description: `unpublish ${port.hostIp}:${port.hostPort}/${port.protocol}` },

@@ -9,16 +9,16 @@ test("names fit an interface and say whose they are", () => {
     instances.map((instance) => [
       bridgeName(instance, 0),
       bridgeName(instance, 12),
-      vethName(instance, id),
+      vethName(instance, id, 1023),
       tableName(instance),
     ]),
   ).toEqual([
-    ["gantry0", "gantry12", "gv0123456789ab", "gantry"],
-    ["g12ab340", "g12ab3412", "gv12ab34yp91dwr", "gantry-12ab34"],
-    ["g0000000", "g00000012", "gv000000yp91dwr", "gantry-000000"],
+    ["gantry0", "gantry12", "gv012345673ff", "gantry"],
+    ["g12ab340", "g12ab3412", "gv12ab34d4yv3ff", "gantry-12ab34"],
+    ["g0000000", "g00000012", "gv000000d4yv3ff", "gantry-000000"],
   ]);
   for (const instance of instances) {
-    expect(vethName(instance, "f".repeat(64)).length).toBeLessThanOrEqual(15);
+    expect(vethName(instance, "f".repeat(64), 1023).length).toBeLessThanOrEqual(15);
     expect(bridgeName(instance, 99_999).length).toBeLessThanOrEqual(15);
   }
 });
@@ -26,7 +26,7 @@ test("names fit an interface and say whose they are", () => {
 test("no engine takes another's things for its own", () => {
   for (const mine of instances) {
     for (const other of instances) {
-      expect([isVethName(mine, vethName(other, id)), bridgeNumber(mine, bridgeName(other, 7))]).toEqual([
+      expect([isVethName(mine, vethName(other, id, 1)), bridgeNumber(mine, bridgeName(other, 7))]).toEqual([
         mine === other,
         mine === other ? 7 : undefined,
       ]);

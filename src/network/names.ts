@@ -18,18 +18,22 @@ export function bridgeNumber(instance: string, name: string): number | undefined
   return /^(0|[1-9][0-9]{0,4})$/.test(digits) ? Number(digits) : undefined;
 }
 
-/** The host's end of a container's cable: `gv` and 12 digits of the id, or `gv`, the instance and 7 characters that follow from the id. */
-export function vethName(instance: string, containerId: string): string {
-  const digits = containerId.slice(0, 12);
-  if (instance === "") return `gv${digits}`;
-  return `gv${instance}${(Number.parseInt(digits, 16) % 36 ** 7).toString(36).padStart(7, "0")}`;
+/**
+ * The host's end of a container's cable: `gv`, the instance, digits that follow from the container's id, and the cable's
+ * slot. With the slot a container that starts again has a new name: the old cable may still be on its way out.
+ */
+export function vethName(instance: string, containerId: string, slot: number): string {
+  const digits = containerId.slice(0, 8);
+  const tail = slot.toString(16).padStart(3, "0");
+  if (instance === "") return `gv${digits}${tail}`;
+  return `gv${instance}${(Number.parseInt(digits, 16) % 36 ** 4).toString(36).padStart(4, "0")}${tail}`;
 }
 
 /** True for a name that `vethName` makes for this engine. */
 export function isVethName(instance: string, name: string): boolean {
   return instance === ""
-    ? /^gv[0-9a-f]{12}$/.test(name)
-    : name.startsWith(`gv${instance}`) && /^gv[0-9a-f]{6}[0-9a-z]{7}$/.test(name);
+    ? /^gv[0-9a-f]{11}$/.test(name)
+    : name.startsWith(`gv${instance}`) && /^gv[0-9a-f]{6}[0-9a-z]{4}[0-9a-f]{3}$/.test(name);
 }
 
 /** The nftables table (family ip) of an engine. */

@@ -60,7 +60,7 @@ describe("the plan of a start", () => {
   test("without ports: one message on the host, four in the container", () => {
     const { monitor, container, teardown } = plan([]);
     expect(words(monitor)).toEqual([
-      `${route} create cable gv0123456789ab from bridge gantry0 to eth0 of the container`,
+      `${route} create cable gv01234567007 from bridge gantry0 to eth0 of the container`,
     ]);
     expect(words(container)).toEqual([
       `${route} switch on lo`,
@@ -68,7 +68,7 @@ describe("the plan of a start", () => {
       `${route} give eth0 the address 10.88.0.2/16`,
       `${route} send everything else to the gateway 10.88.0.1`,
     ]);
-    expect(words(teardown)).toEqual([`${route}? delete cable gv0123456789ab`]);
+    expect(words(teardown)).toEqual([`${route}? switch off cable gv01234567007`]);
     expect([...monitor, ...container].map((step) => step.because)).toEqual([
       "--network back",
       "--network back",
@@ -97,13 +97,13 @@ describe("the plan of a start", () => {
     const { monitor, teardown } = plan([web, dns]);
     const ports = "0.0.0.0:8080 to 10.88.0.2:80/tcp, 192.0.2.1:53 to 10.88.0.2:5353/udp";
     expect(words(monitor).slice(1)).toEqual([
-      `${route} let gv0123456789ab send back to where it came from`,
+      `${route} let gv01234567007 send back to where it came from`,
       `${filter} publish ${ports}`,
       `${filter}? forget old UDP flows to port 53`,
     ]);
     expect(words(teardown)).toEqual([
       `${filter}? unpublish ${ports}`,
-      `${route}? delete cable gv0123456789ab`,
+      `${route}? switch off cable gv01234567007`,
     ]);
     expect(monitor[1]?.because).toBe("--publish 0.0.0.0:8080:80/tcp --publish 192.0.2.1:53:5353/udp");
   });

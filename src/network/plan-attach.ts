@@ -46,7 +46,7 @@ function monitorSteps({
   slot,
   mtu,
 }: AttachPlanInput): MonitorStep[] {
-  const name = vethName(instance, endpoint.containerId);
+  const name = vethName(instance, endpoint.containerId, slot);
   const because = `--network ${endpoint.networkName}`;
   const hostIndex = bridgeIndex + slot;
   const cable = route.createVethInto(name, "eth0", {
@@ -115,13 +115,14 @@ function containerSteps({ endpoint, bridge }: AttachPlanInput): ContainerStep[] 
   return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because: `--network ${endpoint.networkName}` }];
 }
 
-function teardownSteps({ instance, endpoint }: AttachPlanInput): MonitorStep[] {
-  const name = vethName(instance, endpoint.containerId);
-  // The cable would go with the namespace, but later: its address is free at once this way.
+function teardownSteps({ instance, endpoint, slot }: AttachPlanInput): MonitorStep[] {
+  const name = vethName(instance, endpoint.containerId, slot);
+  // Switched off, not deleted: the cable goes with the namespace a moment later, and deleting it would keep the exit status
+  // back for 20 ms (the kernel waits for RCU). What is off answers no more, so address and number are free at once.
   const unplug: MonitorStep = {
     do: "netlink",
     protocol: NETLINK_ROUTE,
-    messages: [{ message: route.deleteLink(name), description: `delete cable ${name}` }],
+    messages: [{ message: route.linkDown(name), description: `switch off cable ${name}` }],
     optional: true,
   };
   if (endpoint.ports.length === 0) return [unplug];

@@ -66,10 +66,23 @@ export function elementMessages(instance: string, { ofAddress, ofAny }: PortElem
 const keys = (elements: readonly SetElement[]): SetElement[] => elements.map(({ key }) => ({ key }));
 
 /** One transaction, which fails as a whole when an element is missing. */
-export function removeElements(instance: string, { ofAddress, ofAny }: PortElements): Uint8Array {
+export function removeElements(instance: string, elements: PortElements): Uint8Array {
+  return nft.batch(removal(instance, elements, nft.deleteElements));
+}
+
+/** One transaction; missing elements are fine. Kernels before 6.3 refuse it. */
+export function destroyElements(instance: string, elements: PortElements): Uint8Array {
+  return nft.batch(removal(instance, elements, nft.destroyElements));
+}
+
+function removal(
+  instance: string,
+  { ofAddress, ofAny }: PortElements,
+  remove: typeof nft.deleteElements,
+): Uint8Array[] {
   const table = tableName(instance);
-  return nft.batch([
-    ...(ofAddress.length === 0 ? [] : [nft.deleteElements({ table, name: addressMap }, keys(ofAddress))]),
-    ...(ofAny.length === 0 ? [] : [nft.deleteElements({ table, name: anyMap }, keys(ofAny))]),
-  ]);
+  return [
+    ...(ofAddress.length === 0 ? [] : [remove({ table, name: addressMap }, keys(ofAddress))]),
+    ...(ofAny.length === 0 ? [] : [remove({ table, name: anyMap }, keys(ofAny))]),
+  ];
 }
