@@ -106,7 +106,7 @@ test("remove deletes record and data; a missing one is an error unless forced", 
   store.create({ name: "data", labels: {}, options: {} });
   await store.remove("data", { force: false });
   expect(readdirSync(volumesDir())).toEqual([]);
-  expect(store.remove("data", { force: false })).rejects.toThrow("get data: no such volume");
+  await expect(store.remove("data", { force: false })).rejects.toThrow("get data: no such volume");
   await store.remove("data", { force: true });
 });
 

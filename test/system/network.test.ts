@@ -4,7 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { Networks } from "../../src/network/index.ts";
+import type { Sys } from "../../src/kernel/index.ts";
+import { createLogger, Database } from "../../src/lib/index.ts";
+import { Networks } from "../../src/network/index.ts";
 import {
   askHere,
   endWorld,
@@ -23,19 +25,22 @@ import {
 } from "./network-world.ts";
 
 const inside = process.env["GANTRY_TEST_NETNS"] === "1";
-const tablesAndLinks = (): string =>
-  run("nft", "list", "tables") + run("ip", "-o", "link").replaceAll(/^\d+: |<.*/gm, "");
+/** What this test could leave on the real host; other engines come and go there meanwhile. */
+const ourTraces = (): string[] =>
+  (run("nft", "list", "tables") + run("ip", "-o", "link").replaceAll(/^\d+: |[@<].*/gm, ""))
+    .split("\n")
+    .filter((line) => /\buplink|12ab34|abcdef|bbbbbb|gantry$|gantry[0-9]/.test(line));
 
 describe.if(!inside)("from outside", () => {
   test("all tests pass in a network namespace, and the host is as before", async () => {
-    const before = tablesAndLinks();
+    const before = ourTraces();
     const child = Bun.spawn(["unshare", "-n", process.execPath, "test", import.meta.path], {
       env: { ...process.env, GANTRY_TEST_NETNS: "1" },
       stdout: "inherit",
       stderr: "inherit",
     });
     expect(await child.exited).toBe(0);
-    expect(tablesAndLinks()).toBe(before);
+    expect(ourTraces()).toEqual(before);
   }, 180_000);
 });
 
@@ -194,10 +199,10 @@ describe.if(inside)("bridge networks", () => {
         ports: [{ protocol: "tcp", containerPort: 80, hostIp, hostPort }],
       });
     const words = "driver failed programming external connectivity on endpoint late";
-    expect(ask(8080)).rejects.toThrow(/Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/);
-    expect(ask(8080, loopback)).rejects.toThrow(words);
+    await expect(ask(8080)).rejects.toThrow(/Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/);
+    await expect(ask(8080, loopback)).rejects.toThrow(words);
     const other = Bun.listen({ hostname: "0.0.0.0", port: 8181, socket: { data() {} } });
-    expect(ask(8181)).rejects.toThrow(
+    await expect(ask(8181)).rejects.toThrow(
       /failed to bind host port for 0\.0\.0\.0:8181:10\.88\.0\.4:80\/tcp: address already in use$/,
     );
     other.stop(true);
@@ -259,6 +264,60 @@ describe.if(inside)("bridge networks", () => {
     networks.release(names.attachment.endpoint.containerId);
   }, 30_000);
 
+  test("a UDP client that never stops sending reaches a container that comes later", async () => {
+    const answers: string[] = [];
+    const sender = await Bun.udpSocket({
+      connect: { hostname: hostAddress, port: 8484 },
+      socket: { data: (_socket, bytes) => void answers.push(Buffer.from(bytes).toString()), error() {} },
+    });
+    // Now the kernel knows this flow as one to the host itself.
+    for (let i = 0; i < 3; i++, await Bun.sleep(10)) sender.send("who");
+    const port = { protocol: "udp", containerPort: 80, hostIp: "", hostPort: 8484 } as const;
+    const late = await plug(networks, {
+      containerId: newContainerId(),
+      name: "late",
+      network: "bridge",
+      ports: [port],
+    });
+    await late.serve("late", 80);
+    for (let i = 0; i < 50 && answers.length === 0; i++, await Bun.sleep(20)) sender.send("who");
+    expect(answers[0]).toStartWith("udp late saw");
+    sender.close();
+    await late.end();
+    late.teardown();
+    networks.release(late.attachment.endpoint.containerId);
+  }, 30_000);
+
+  test("without nftables: networks open, host and none are there, a bridge says what is missing", async () => {
+    const blind: Sys = {
+      ...sys,
+      netlinkOpen: (protocol) => {
+        if (protocol === 12) throw Object.assign(new Error("EPROTONOSUPPORT"), { code: "EPROTONOSUPPORT" });
+        return sys.netlinkOpen(protocol);
+      },
+    };
+    const blindLog: string[] = [];
+    const db = new Database(":memory:");
+    const others = await Networks.open({
+      db,
+      sys: blind,
+      logger: createLogger("debug", (line) => void blindLog.push(line)),
+      instance: "bbbbbb",
+    });
+    expect(others.list().map(({ name }) => name)).toEqual(["bridge", "host", "none"]);
+    expect(blindLog.join("")).toContain("network.unavailable");
+    const wish = { containerId: newContainerId(), name: "x", network: "bridge", aliases: [], ports: [] };
+    await expect(others.attach(wish)).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining("bridge networks need nftables"),
+    });
+    others.release(wish.containerId);
+    await others.reconcile(new Set());
+    expect(run("ip", "-o", "link")).not.toContain("bbbbbb");
+    await others.deleteAll();
+    db.close();
+  });
+
   test("an internal network: no way out, none in, no names of the world", async () => {
     const base = {
       driver: "bridge",
@@ -286,7 +345,7 @@ describe.if(inside)("bridge networks", () => {
     expect(networks.resolvConf("vault", { dns: [], search: [], options: [] })).toStartWith(
       "nameserver 10.89.0.1\n",
     );
-    expect(networks.remove("vault")).rejects.toThrow(
+    await expect(networks.remove("vault")).rejects.toThrow(
       `error while removing network: network vault id ${id} has active endpoints`,
     );
     for (const container of [a, b]) {
