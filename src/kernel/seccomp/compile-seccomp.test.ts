@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { compileSeccomp } from "./compile-seccomp.ts";
 import { defaultSeccompProfile } from "./default-profile.ts";
