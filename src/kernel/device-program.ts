@@ -31,7 +31,8 @@ const typeValues = { b: 1, c: 2 } as const;
 /** BPF_DEVCG_ACC_* */
 const rights: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 };
 const allRights = 7;
-const mostRules = 1024;
+/** The kernel checks every way through the program, a number that grows with the square of the rules: 1,000 are too many for it. */
+const mostRules = 256;
 
 const code = {
   loadWord: 0x61,
@@ -139,7 +140,7 @@ function encode(program: readonly Instruction[]): Uint8Array {
 
 /**
  * `struct bpf_insn[]`; needs no helper and no licence.
- * @throws {GantryError} "invalid" for a letter that is no right, a number that is no device number, more than 1,024 rules
+ * @throws {GantryError} "invalid" for a letter that is no right, a number that is no device number, more than 256 rules
  */
 export function compileDeviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   if (rules.length > mostRules)
