@@ -47,6 +47,7 @@ static const struct operation operations[] = {
     {OP_EXEC, C, "exec", "SS1", step_exec},
     {94, C, "keyring", "s", step_keyring},
     {95, C, "oom-score", "i", step_oom_score},
+    {98, C, "enter-cgroup", "s", step_enter_cgroup},
 };
 
 const struct operation *operation_of(u16 op) {

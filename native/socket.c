@@ -36,7 +36,7 @@ int listen_at(const char *path) {
   if (!result) {
     unlink(path); /* of a monitor that was killed */
     mode_t before = umask(0177);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 16)) result = -errno;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 128)) result = -errno;
     umask(before);
   }
   close_fd(&dir);

@@ -7,7 +7,7 @@
 typedef int step_function(struct run *run, const struct arg *a);
 
 /* steps-host.c */
-step_function step_make_dir, step_write_file, step_join_cgroup, step_remove_file, step_write_pid_file;
+step_function step_make_dir, step_write_file, step_join_cgroup, step_enter_cgroup, step_remove_file, step_write_pid_file;
 /* steps-cgroup.c */
 step_function step_remove_cgroup, step_cgroup_devices;
 /* steps-clone.c */
