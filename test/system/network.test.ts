@@ -31,6 +31,8 @@ const ourTraces = (): string[] =>
     .split("\n")
     .filter((line) => /\buplink|12ab34|abcdef|bbbbbb|gantry$|gantry[0-9]/.test(line));
 
+afterAll(endWorld);
+
 describe.if(!inside)("from outside", () => {
   test("all tests pass in a network namespace, and the host is as before", async () => {
     const before = ourTraces();
@@ -111,10 +113,6 @@ describe.if(inside)("bridge networks", () => {
     stranger = await plug(networks, { containerId: newContainerId(), name: "stranger", network: "back" });
     await stranger.serve("stranger", 80);
   }, 60_000);
-
-  afterAll(async () => {
-    await endWorld();
-  });
 
   test("addresses, hardware address, MTU and interface number are as planned", () => {
     expect(web.attachment.endpoint).toMatchObject({
