@@ -1,4 +1,4 @@
-/** Flat tables: flags of mount(2), mount_setattr(2), umount2(2) and clone(2). */
+/** Flat tables: flags of mount(2), mount_setattr(2) and clone(2). */
 
 /** @see mount(2), linux/mount.h */
 export const mountFlags = {
@@ -26,9 +26,6 @@ export const mountFlags = {
   MS_STRICTATIME: 0x1000000n,
   MS_LAZYTIME: 0x2000000n,
 } as const;
-
-/** @see umount2(2) */
-export const umountFlags = { MNT_FORCE: 1, MNT_DETACH: 2, MNT_EXPIRE: 4, UMOUNT_NOFOLLOW: 8 } as const;
 
 /** @see mount_setattr(2). The access time is a field of its own: clear MOUNT_ATTR__ATIME to set one of its values. */
 export const mountAttr = {

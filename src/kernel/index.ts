@@ -2,7 +2,7 @@
 export { capabilityNames } from "./capabilities.ts";
 export { type CgroupLayout, detectCgroups } from "./cgroups.ts";
 export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
-export { cloneFlags, mountAttr, mountFlags, umountFlags } from "./flags.ts";
+export { cloneFlags, mountAttr, mountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
 export { loadSys } from "./load-sys.ts";
 export { flushUdpFlows } from "./netlink/conntrack.ts";
@@ -16,7 +16,7 @@ export { nft } from "./nftables/nft.ts";
 export type { NftChain, NftElement } from "./nftables/replies.ts";
 export type { BaseChain, SetElement, SetPlace } from "./nftables/requests.ts";
 export type { DataType } from "./nftables/values.ts";
-export { type CompiledSeccomp, compileSeccomp } from "./seccomp/compile-seccomp.ts";
+export { compileSeccomp } from "./seccomp/compile-seccomp.ts";
 export { defaultSeccompProfile } from "./seccomp/default-profile.ts";
 export type {
   SeccompAction,
