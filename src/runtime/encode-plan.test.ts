@@ -47,6 +47,7 @@ const signatures: Record<keyof typeof stepOps, string> = {
   exec: "SS1",
   keyring: "s",
   "oom-score": "i",
+  "enter-cgroup": "s",
 };
 const names = new Map(Object.entries(stepOps).map(([name, op]) => [op, name]));
 

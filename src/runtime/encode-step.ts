@@ -46,6 +46,7 @@ export const stepOps = {
   exec: 93,
   keyring: 94,
   "oom-score": 95,
+  "enter-cgroup": 98,
 } as const satisfies Record<(MonitorStep | ContainerStep)["do"], number>;
 
 const noPidOffset = 0xffffffff;
@@ -170,6 +171,8 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.string(step.fifo);
     case "exec":
       return void out.strings(step.argv).strings(step.env).flag(step.useInit);
+    case "enter-cgroup":
+      return void out.string(step.dir);
     case "oom-score":
       return void out.i32(step.value);
     default:

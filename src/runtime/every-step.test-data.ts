@@ -25,6 +25,7 @@ const monitor: readonly MonitorStep[] = [
 const container: readonly ContainerStep[] = [
   { do: "join-namespaces", pid: -1, startTime: 2n ** 60n, flags: 0x2_0000n },
   { do: "join-namespace", path: "/proc/1/ns/net", flag: 0x4000_0000n },
+  { do: "enter-cgroup", dir: "/cg" },
   { do: "wait-parent" },
   { do: "unshare", flags: 0x200_0000n },
   { do: "mount-propagation", path: "/", flags: 0x8_4000n },

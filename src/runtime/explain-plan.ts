@@ -27,6 +27,8 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Make the directory ${step.path}.`;
     case "write-file":
       return `Write ${JSON.stringify(step.data.trim())} to ${step.path}.`;
+    case "enter-cgroup":
+      return `Enter the cgroup ${step.dir}.`;
     case "join-cgroup":
       return `Put the process into the cgroup ${step.dir}.`;
     case "clone":

@@ -122,6 +122,7 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
       return errno === "EACCES" || errno === "EROFS"
         ? "only settings of the container's own namespaces can be changed"
         : undefined;
+    case "enter-cgroup":
     case "join-cgroup":
       if (errno === "EBUSY") return "the cgroup hands controllers to children and holds no processes itself";
       return errno === "ENOSPC" ? "its cpuset has no cpus or memory nodes" : undefined;

@@ -38,7 +38,8 @@ describe("v1", () => {
       (name) => `/sys/fs/cgroup/${name}/gantry/x`,
     );
     expect(made(steps.before)).toEqual(dirs);
-    expect(steps.join.map((step) => (step.do === "join-cgroup" ? step.dir : ""))).toEqual(dirs);
+    expect(steps.enter.map((step) => (step.do === "enter-cgroup" ? step.dir : ""))).toEqual(dirs);
+    expect(steps.join).toEqual([]);
     expect(steps.teardown.map((step) => (step.do === "remove-cgroup" ? step.dir : ""))).toEqual(dirs);
     expect(steps.intoCgroup).toBeUndefined();
   });

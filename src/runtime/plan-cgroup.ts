@@ -6,7 +6,7 @@ import { alwaysAllowedDevices, defaultDeviceRules } from "./defaults.ts";
 import type { OciResources } from "./oci-types.ts";
 import { hierarchies } from "./plan-cgroup-mount.ts";
 import type { Because } from "./plan-input.ts";
-import type { MonitorStep } from "./plan-step.ts";
+import type { ContainerStep, MonitorStep } from "./plan-step.ts";
 
 export interface CgroupInput {
   readonly cgroups: CgroupLayout;
@@ -21,7 +21,9 @@ export interface CgroupInput {
 export interface CgroupSteps {
   /** Before the child exists. */
   readonly before: readonly MonitorStep[];
-  /** After the clone: puts the child in (v1). */
+  /** The child's first steps: it puts itself in (v1). */
+  readonly enter: readonly ContainerStep[];
+  /** After the clone: puts the child in (hybrid, a controller of the cgroup2 mount). */
   readonly join: readonly MonitorStep[];
   readonly teardown: readonly MonitorStep[];
   /** The v2 directory that the child is born in. */
@@ -68,7 +70,7 @@ export function planCgroup(input: CgroupInput): CgroupSteps {
     ...unified,
     ...old,
     before: [...old.before, ...unified.before],
-    join: [...old.join, { do: "join-cgroup", dir: intoCgroup, because: input.because(ownCgroup) }],
+    join: [{ do: "join-cgroup", dir: intoCgroup, because: input.because(ownCgroup) }],
     teardown: [...old.teardown, ...unified.teardown],
     controllers,
   };
@@ -105,7 +107,8 @@ function planV1(
   const memory = controllers.includes("memory") ? cgroups.controllers["memory"] : undefined;
   return {
     before,
-    join: dirs.map((dir) => ({ do: "join-cgroup", dir, because: because(ownCgroup) })),
+    enter: dirs.map((dir) => ({ do: "enter-cgroup", dir, because: because(ownCgroup) })),
+    join: [],
     teardown: dirs.map((dir) => ({ do: "remove-cgroup", dir, because: because(ownCgroup) })),
     ...(memory === undefined ? {} : { oomPath: `${memory}${cgroupsPath}/memory.oom_control` }),
     controllers,
@@ -190,6 +193,7 @@ function planUnified(
     });
   return {
     before,
+    enter: [],
     join: [],
     teardown: [{ do: "remove-cgroup", dir, because: because(ownCgroup) }],
     intoCgroup: dir,

@@ -25,7 +25,7 @@ const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
  * Decides everything that is asked of the kernel for a container. Pure, but for one read of the cpuset hierarchy when v1
  * limits on cpus need it (ContainerPlanInput.cpuset).
  *
- * The child's order: namespaces; wait until it is in its cgroup and its network is there; a cgroup namespace, whose root
+ * The child's order: its cgroups; namespaces; wait until its network is there; a cgroup namespace, whose root
  * is then the container's own; settings that are written through the host's trusted /proc; root, mounts, devices;
  * pivot_root, from where no host path is in sight; masks; and the process itself (plan-process.ts).
  * @throws {GantryError} "unsupported" or "invalid" naming the field of the config
@@ -49,6 +49,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   const namespaces = planNamespaces(config, because);
   const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
   const container = [
+    ...cgroup.enter,
     ...namespaces.join,
     ...arrival(input, namespaces, because),
     ...network.container,

@@ -9,7 +9,7 @@ import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 import { processFields } from "./unsupported.ts";
 
 /**
- * The child is put into the container's cgroups by the monitor, enters the namespaces of the container's first process
+ * The child enters the container's cgroups (v2: is born there), then the namespaces of the container's first process
  * (by pidfd and start time, so that a pid used again is not entered) and has the same seccomp filter and limits.
  * @throws {GantryError} "unsupported" or "invalid" naming the field of the process
  */
@@ -26,15 +26,17 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
   const dirs = cgroupDirs(cgroups, cgroupsPathOf(containerConfig));
   const ofContainer = "exec: the process is the container's";
   const born: MonitorStep = { do: "clone", flags: 0n, because: ofContainer };
-  const monitor: MonitorStep[] =
-    cgroups.kind === "v2"
-      ? [{ ...born, ...(dirs[0] === undefined ? {} : { intoCgroup: dirs[0] }) }]
-      : [born, ...dirs.map((dir): MonitorStep => ({ do: "join-cgroup", dir, because: ofContainer }))];
+  const monitor: MonitorStep[] = [
+    cgroups.kind === "v2" && dirs[0] !== undefined ? { ...born, intoCgroup: dirs[0] } : born,
+  ];
   if (input.pidFile !== undefined)
     monitor.push({ do: "write-pid-file", path: input.pidFile, because: "--pid-file" });
   const score = process.oomScoreAdj ?? containerConfig.process?.oomScoreAdj;
   const container: ContainerStep[] = [
-    // First: entering a pid namespace takes a fork, and the forked one is put into the cgroups.
+    // First: from the container's mount namespace the hierarchies are out of sight.
+    ...(cgroups.kind === "v2"
+      ? []
+      : dirs.map((dir) => ({ do: "enter-cgroup", dir, because: ofContainer }) as const)),
     {
       do: "join-namespaces",
       pid: target.pid,

@@ -54,6 +54,8 @@ export type ContainerStep = StepReason &
         readonly flags: bigint;
       }
     | { readonly do: "join-namespace"; readonly path: string; readonly flag: bigint }
+    /** v1 only: the child moves itself, which spares the kernel's wait for a grace period. */
+    | { readonly do: "enter-cgroup"; readonly dir: string }
     | { readonly do: "unshare"; readonly flags: bigint }
     | { readonly do: "wait-parent" }
     | { readonly do: "mount-propagation"; readonly path: string; readonly flags: bigint }

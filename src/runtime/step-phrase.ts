@@ -8,6 +8,8 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `make directory ${step.path}`;
     case "write-file":
       return `write ${shorten(step.data)} to ${step.path}`;
+    case "enter-cgroup":
+      return `enter cgroup ${step.dir}`;
     case "join-cgroup":
       return `put the process into cgroup ${step.dir}`;
     case "clone":
