@@ -215,6 +215,9 @@ _Noreturn void child_main(struct run *run) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   close_fd(&run->channel[0]);
   if (monitor_gone(run)) _exit(127);
+  /* The control connection must end with the monitor, also while this process waits to be started. Its number stays
+   * taken, by a harmless copy, so that nothing of ours comes to lie where preserved fds go. */
+  dup2(run->channel[1], 3);
   netlink_forget();
   reset_signals();
   run->umask = 022;

@@ -35,12 +35,14 @@ const waitMs = 15_000;
 
 /** One connection: what came so far, and waiting for what comes. */
 export class Talk {
+  readonly channel: Channel;
   readonly frames: Frame[] = [];
   #closed = false;
   #wake: () => void = () => {};
   #gate: Promise<void> | undefined;
 
-  constructor(readonly channel: Channel) {
+  constructor(channel: Channel) {
+    this.channel = channel;
     channel.start({
       onFrame: (frame) => {
         this.frames.push(frame);

@@ -1,6 +1,6 @@
 /** gantry-init on the real kernel: the life of a container, streams, clients. Needs root and busybox-static. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 import { cloneFlags } from "../../src/kernel/index.ts";
 import { Channel } from "../../src/runtime/channel.ts";
@@ -83,6 +83,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
     for (let i = 0; i < 8; i++) await attached[0]?.channel.write(stdin(text));
     await attached[0]?.channel.write(endOfStdin);
     expect((await control.exited()).exitCode).toBe(0);
+    await attached[0]?.exited();
     expect(attached[0]?.output(1).length).toBe(400_000);
   });
 
@@ -119,6 +120,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
       { program, attach: [all] },
     );
     await control.exited();
+    await attached[0]?.exited();
     // The shell reads a script from its arguments: it opens nothing itself.
     expect(attached[0]?.output(1)).toBe("0\n1\n2\n/dev/null\n");
   });
@@ -143,6 +145,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
     await control.channel.write(resizeFrame(40, 100));
     await client?.channel.write(stdin("hello\r"));
     expect((await control.exited()).exitCode).toBe(4);
+    await attached[0]?.exited();
     expect(client?.output(1)).toBe("/dev/pts/0\r\n30 90\r\nhello\r\ngot hello\r\n40 100\r\nc");
     expect(client?.output(2)).toBe("");
   });
@@ -225,6 +228,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
     await one.attached[0]?.channel.write(stdin("typed"));
     await one.attached[0]?.channel.write(endOfStdin);
     expect((await one.control.exited()).exitCode).toBe(0);
+    await one.attached[0]?.exited();
     expect(started.pid).not.toBe(pid);
     expect(one.attached[0]?.output(1)).toMatch(/^inside\n\/work\n +1 .*sleep 60\ntyped$/);
     const stale = await launch(exec(["true"], String(BigInt(startTime) + 1n)), { program });
@@ -244,6 +248,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
     await control.started();
     const before = performance.now();
     await control.exited();
+    await attached[0]?.exited();
     expect(performance.now() - before).toBeLessThan(1000);
     expect(attached[0]?.output(1)).toBe("done\n");
   });
@@ -260,6 +265,7 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
     expect(readFileSync(`/proc/${pid}/comm`, "utf8")).toBe("gantry-init\n");
     await control.channel.write(signalFrame(15));
     expect((await control.exited()).exitCode).toBe(5);
+    await attached[0]?.exited();
     expect(attached[0]?.output(1)).toBe("ready\nterm\n");
   });
 
