@@ -233,9 +233,11 @@ describe("what is in the plan", () => {
     ];
     const joined = planContainer(withLinux({ namespaces })).plan;
     const arrival = joined.container.filter((step) => step.do !== "enter-cgroup");
-    expect(
-      arrival.slice(0, 3).map((step) => (step.do === "join-namespace" ? step.path : step.do)),
-    ).toEqual(["/proc/7/ns/net", "/proc/7/ns/pid", "wait-parent"]);
+    expect(arrival.slice(0, 3).map((step) => (step.do === "join-namespace" ? step.path : step.do))).toEqual([
+      "/proc/7/ns/net",
+      "/proc/7/ns/pid",
+      "wait-parent",
+    ]);
   });
 });
 

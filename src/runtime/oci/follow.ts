@@ -1,4 +1,5 @@
 /** Waits for the end of a process that gantry-init runs for us, and passes signals on meanwhile. */
+import { fstatSync } from "node:fs";
 import { GantryError, isErrno } from "../../lib/index.ts";
 import type { Running } from "./launch.ts";
 
@@ -18,7 +19,7 @@ const fromTerminal: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 export class SignalForwarder implements Disposable {
   #pid: number | undefined;
   readonly #early: NodeJS.Signals[] = [];
-  readonly #doubled = process.stdin.isTTY;
+  readonly #doubled = isTerminal(0);
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     if (this.#doubled && fromTerminal.includes(signal)) return;
     if (this.#pid === undefined) this.#early.push(signal);
@@ -48,6 +49,21 @@ export async function followToEnd({ control }: Running): Promise<number> {
   control.close();
   if (exited !== undefined) return exited.exitCode;
   throw new GantryError("unavailable", "gantry-init ended without saying how the container ended");
+}
+
+/** Major numbers of terminal devices: virtual consoles, /dev/tty and its kin, pseudo terminals (devices.txt of Linux). */
+const isTerminalMajor = (major: number): boolean =>
+  major === 4 || major === 5 || (major >= 136 && major <= 143);
+
+/** As isatty(3), by the device's number: `process.stdin` would load node's streams, which takes 5 ms. */
+function isTerminal(fd: number): boolean {
+  try {
+    const status = fstatSync(fd);
+    return status.isCharacterDevice() && isTerminalMajor((status.rdev >> 8) & 0xfff);
+  } catch (error) {
+    if (isErrno(error, "EBADF")) return false;
+    throw error;
+  }
 }
 
 function passOn(pid: number, signal: NodeJS.Signals): void {
