@@ -14,11 +14,6 @@ import {
 } from "./reference.ts";
 import type { ImageConfig, ImageRecord } from "./types.ts";
 
-export interface Named {
-  readonly name: string;
-  readonly image: Digest;
-}
-
 interface Entry {
   readonly row: ImageRow;
   readonly config: ImageConfig;

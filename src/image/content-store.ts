@@ -165,7 +165,7 @@ function noSpace(options: IngestOptions, size: number, cause?: unknown): GantryE
 export async function* readFile(path: string): AsyncGenerator<Uint8Array, void, void> {
   await using file = await fs.promises.open(path, "r");
   for (;;) {
-    const piece = Buffer.allocUnsafe(1 << 18);
+    const piece = Buffer.allocUnsafeSlow(1 << 16);
     const { bytesRead } = await file.read(piece, 0, piece.length, null);
     if (bytesRead === 0) return;
     yield piece.subarray(0, bytesRead);

@@ -1,5 +1,5 @@
 /** Making image records. */
-import { sha256 } from "../lib/index.ts";
+import { GantryError, sha256 } from "../lib/index.ts";
 import { formatImageConfig, hostArchitecture } from "./image-config.ts";
 import { canonicalName, parseReference, withDefaultTag } from "./reference.ts";
 import type { ImageRoom } from "./room.ts";
@@ -29,7 +29,10 @@ export function createImage(
 
 /** The stored form of a name that is to be given. @throws {GantryError} "invalid" for a name with a digest */
 export function nameToGive(reference: string): string {
-  return canonicalName(withDefaultTag(parseReference(reference)));
+  const parsed = parseReference(reference);
+  if (parsed.digest !== undefined)
+    throw new GantryError("invalid", "refusing to create a tag with a digest reference");
+  return canonicalName(withDefaultTag(parsed));
 }
 
 /** `docker import`: a root file system becomes an image of one layer. */

@@ -1,5 +1,5 @@
 /** Images on one machine: the door to this room. */
-import { type Digest, GantryError } from "../lib/index.ts";
+import type { Digest } from "../lib/index.ts";
 import { Background } from "./background.ts";
 import { Catalog } from "./catalog.ts";
 import { ContentStore } from "./content-store.ts";
@@ -87,9 +87,6 @@ export class ImageStore {
   /** @throws {GantryError} "not-found", "invalid" */
   tag(source: string, target: string): void {
     const { id } = this.find(source);
-    if (parseReference(target).digest !== undefined) {
-      throw new GantryError("invalid", "refusing to create a tag with a digest reference");
-    }
     this.#room.catalog.name(nameToGive(target), id);
   }
 
