@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -221,7 +222,11 @@ export class Sandbox {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.dir, { recursive: true, force: true });
+    // A monitor on its way out may remove its socket at the same moment, which makes rm stop half-way without a word.
+    for (let i = 0; i < 100 && existsSync(this.dir); i++) {
+      if (i > 0) Bun.sleepSync(10);
+      rmSync(this.dir, { recursive: true, force: true });
+    }
   }
 }
 

@@ -349,11 +349,13 @@ describe.each(["plain", "asan"] as const)("monitor (%s)", (program) => {
         words,
       ]);
     }
-    // More clients than there are places: the rest is turned away, the first ones stay.
-    const many = await Promise.all(
-      Array.from({ length: 80 }, async () => new Talk(await Channel.connect(options.socketPath))),
+    // More clients than there are places: some are turned away (their connect may fail by then), the first ones stay.
+    const connects = Array.from({ length: 80 }, () =>
+      Channel.connect(options.socketPath).catch(() => undefined),
     );
-    for (const client of many) client.channel.close();
+    const many = await Promise.all(connects);
+    expect(many.filter((channel) => channel !== undefined).length).toBeGreaterThanOrEqual(60);
+    for (const channel of many) channel?.close();
     await control.channel.write(signalFrame(9));
     await control.exited();
   });
