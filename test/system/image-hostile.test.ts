@@ -1,9 +1,12 @@
 /** Archives that want to harm: each is refused by name, and nothing is left. Needs root. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { sha256 } from "../../src/lib/index.ts";
 import { failure, leftovers, openFixture, sh, stream, tarOf } from "./image-fixture.ts";
+
+// Disk and processors are shared with whatever else runs here.
+setDefaultTimeout(60_000);
 
 const unused = { force: false, noPrune: false, usedBy: () => undefined };
 

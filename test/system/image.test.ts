@@ -1,10 +1,13 @@
 /** Images on a real kernel: needs root. Archives are made by GNU tar, and read by it and by skopeo. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { bootstrap } from "../../src/image/index.ts";
 import { type Digest, sha256 } from "../../src/lib/index.ts";
 import { bytesOf, openFixture, sh, stream, tarOf, leftovers } from "./image-fixture.ts";
+
+// Disk and processors are shared with whatever else runs here.
+setDefaultTimeout(60_000);
 
 const unused = { force: false, noPrune: false, usedBy: () => undefined };
 

@@ -1,8 +1,11 @@
 /** Files of trees, handled by confined children: needs root. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
 import type { TreeRoot } from "../../src/image/index.ts";
 import { bytesOf, failure, type Fixture, openFixture, sh, stream, tarOf } from "./image-fixture.ts";
+
+// Disk and processors are shared with whatever else runs here.
+setDefaultTimeout(60_000);
 
 /** A root with links that would lead to the host's files if anyone but the kernel resolved them. */
 const treacherous = `
