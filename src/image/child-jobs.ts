@@ -151,7 +151,7 @@ function writeAll(bytes: Uint8Array): void {
 }
 
 function pack(sys: Sys, job: Job<"pack">): unknown {
-  enterRoot(sys, job.root);
+  enterRoot(sys, job.root, "read");
   const out = writeOut();
   const reader = new TreeReader({
     sys,
@@ -169,7 +169,7 @@ function pack(sys: Sys, job: Job<"pack">): unknown {
 }
 
 function unpack(sys: Sys, job: Job<"unpack">): TreeSummary {
-  enterRoot(sys, job.root);
+  enterRoot(sys, job.root, "write");
   const base = `/${job.dest
     .split("/")
     .filter((part) => part !== "" && part !== ".")
@@ -199,7 +199,7 @@ function makeBase(path: string, owner: Owner | undefined): void {
 }
 
 function list(sys: Sys, job: Job<"list">): { readonly exists: boolean } {
-  enterRoot(sys, job.root);
+  enterRoot(sys, job.root, "read");
   const out = writeOut();
   const path = `/${job.path.replace(/^\/+/, "")}`;
   const exists = listTree(path, job, (entry) => out.write(Buffer.from(`${JSON.stringify(entry)}\n`)));
@@ -208,7 +208,7 @@ function list(sys: Sys, job: Job<"list">): { readonly exists: boolean } {
 }
 
 function read(sys: Sys, job: Job<"read">): { readonly exists: boolean } {
-  enterRoot(sys, job.root);
+  enterRoot(sys, job.root, "read");
   const path = `/${job.path.replace(/^\/+/, "")}`;
   let fd: number;
   try {

@@ -2,10 +2,14 @@
 import type { ErrorCode } from "../lib/index.ts";
 
 /** A directory, an overlay that only the child mounts, or what a living process sees. Paths are the host's. */
-export type TreeRoot =
-  | { readonly dir: string }
-  | { readonly process: ProcessName }
-  | { readonly lowers: readonly string[]; readonly upper?: string; readonly work?: string };
+export type TreeRoot = { readonly dir: string } | { readonly process: ProcessName } | OverlayRoot;
+
+/** Lower directories top first. Upper and work are for writing, and must not be mounted elsewhere meanwhile. */
+export interface OverlayRoot {
+  readonly lowers: readonly string[];
+  readonly upper?: string;
+  readonly work?: string;
+}
 
 /** A process that cannot be mistaken for a later one with its number. */
 export interface ProcessName {

@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { cloneFlags, mountFlags, type Sys } from "../kernel/index.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
-import type { ProcessName, TreeRoot } from "./child-request.ts";
+import type { OverlayRoot, ProcessName, TreeRoot } from "./child-request.ts";
 
 /** Overlay features that would hide content from a reader of single layers are off. */
 const overlayOptions = "redirect_dir=off,metacopy=off,index=off";
@@ -28,12 +28,7 @@ export function enterScratch(sys: Sys, scratch: string): void {
 }
 
 /** The working directory must be the scratch tmpfs: short links there keep any number of layers within one page of options. */
-function mountOverlay(
-  sys: Sys,
-  name: string,
-  root: { lowers: readonly string[]; upper?: string; work?: string },
-  target = name,
-): void {
+function mountOverlay(sys: Sys, name: string, root: OverlayRoot, target = name): void {
   if (root.lowers.length > maxLowers) {
     throw new GantryError(
       "unsupported",
@@ -65,12 +60,17 @@ function link(path: string, name: string): string {
 }
 
 /** From here on `/` is the tree, and links inside it lead nowhere else. */
-export function enterRoot(sys: Sys, root: TreeRoot): void {
+export function enterRoot(sys: Sys, root: TreeRoot, access: "read" | "write"): void {
   if ("dir" in root) return enterLayer(sys, root.dir, []);
   if ("process" in root) return enterProcess(sys, root.process);
-  mountOverlay(sys, "root", root);
+  mountOverlay(sys, "root", access === "read" ? readOnly(root) : root);
   sys.chroot("root");
   process.chdir("/");
+}
+
+/** An upper and work directory serve one mount at a time; as one more lower directory the upper one serves any number. */
+function readOnly({ lowers, upper }: OverlayRoot): OverlayRoot {
+  return { lowers: upper === undefined ? lowers : [upper, ...lowers] };
 }
 
 /** Mounts of another mount namespace cannot be bound here, but its root can be entered. */

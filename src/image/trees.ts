@@ -42,6 +42,8 @@ const newline = 0x0a;
 export class Trees {
   readonly #sys: TreesSys;
   readonly #scratch: string;
+  /** The last writer of each tree, by its path on the host. */
+  readonly #writers = new Map<string, Promise<void>>();
 
   /** @param root the engine's data directory */
   constructor(sys: TreesSys, root: string) {
@@ -75,7 +77,24 @@ export class Trees {
     if (target === undefined) throw new GantryError("denied", "the tree is read-only");
     const maxBytes = Math.min(options.maxBytes ?? Infinity, spendableBytes(this.#sys, target));
     const work = { job: "unpack", root, dest, maxBytes, ...(owner === undefined ? {} : { owner }) } as const;
-    return (await runChild({ scratch: this.#scratch, work, source, signal })) as TreeSummary;
+    return this.#alone(
+      target,
+      async () => (await runChild({ scratch: this.#scratch, work, source, signal })) as TreeSummary,
+    );
+  }
+
+  /** Writers of one tree one after the other: an upper directory serves one mount at a time. */
+  async #alone<T>(path: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#writers.get(path);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#writers.set(path, promise);
+    try {
+      await before;
+      return await work();
+    } finally {
+      resolve();
+      if (this.#writers.get(path) === promise) this.#writers.delete(path);
+    }
   }
 
   /**

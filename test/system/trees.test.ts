@@ -119,6 +119,19 @@ describe("unpack", () => {
     expect(sh("/", "cat /proc/self/mountinfo").toString()).not.toContain(at.root);
   });
 
+  test("many writers and readers of one tree at once", async () => {
+    await using at = openFixture();
+    const root = writable(at, (await makeImage(at)).lowers);
+    const names = Array.from({ length: 6 }, (_, i) => `file${i}`);
+    await Promise.all(
+      names.map((name) => at.trees.unpack(root, "/many", stream(tarOf(`echo ${name} >${name}`)))),
+    );
+    const read = await Promise.all(names.map((name) => at.trees.readFile(root, `/many/${name}`, 100)));
+    expect(read.map((bytes) => Buffer.from(bytes ?? []).toString())).toEqual(
+      names.map((name) => `${name}\n`),
+    );
+  });
+
   test("a destination that is missing is made, through a link and with the owner", async () => {
     await using at = openFixture();
     const root = writable(at, (await makeImage(at)).lowers);
