@@ -11,7 +11,9 @@ async function internalImports(): Promise<[string, string][]> {
   for await (const file of new Bun.Glob("**/*.ts").scan({ cwd: src })) {
     const text = await Bun.file(join(src, file)).text();
     // scanImports drops type-only imports, so those are read from the text as well.
-    const typeOnly = [...text.matchAll(/^(?:import|export) type [^;]*? from "([^"]+)"/gm)].map((m) => m[1] ?? "");
+    const typeOnly = [...text.matchAll(/^(?:import|export) type [^;]*? from "([^"]+)"/gm)].map(
+      (m) => m[1] ?? "",
+    );
     const paths = new Set([...transpiler.scanImports(text).map((i) => i.path), ...typeOnly]);
     for (const path of paths) {
       if (path.startsWith(".")) found.push([file, relative(src, normalize(join(src, dirname(file), path)))]);

@@ -7,6 +7,7 @@ import { createApi } from "./api/create-api.ts";
 import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
 import { type EngineFlags, parseEngineFlags } from "./engine-flags.ts";
 import { Engine } from "./engine.ts";
+import { IdleTrim } from "./idle-trim.ts";
 import { enginePaths } from "./paths.ts";
 import { uninstallEngine, removeDirectories } from "./uninstall.ts";
 
@@ -61,6 +62,8 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
   const createServer = createApi(engine, { debug: flags.debug, uninstall });
   const own: ListenAddress = { is: "unix", path: engine.paths.socket };
   const servers: Listening[] = [];
+  const idle = new IdleTrim(engine.sys);
+  engine.events.subscribe(() => idle.touch());
   let why: string;
   try {
     for (const address of [...extra, own]) {
@@ -72,14 +75,17 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
         });
       }
       const server = createServer();
+      for (const event of ["request", "upgrade"]) server.on(event, () => idle.touch());
       await listen(server, address);
       servers.push({ server, address });
     }
     logger.info("engine.ready", { pid: process.pid, root: flags.root, state: flags.state });
     process.stdout.write("ready\n");
+    idle.touch();
     why = await Promise.race([ended, uninstalled.promise]);
     logger.info("engine.stopping", { why });
   } finally {
+    idle.close();
     await closeServers(servers);
     await engine.close();
   }

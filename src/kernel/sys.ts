@@ -98,4 +98,6 @@ export interface Sys {
   setChildSubreaper(on: boolean): void;
   /** Raises the soft RLIMIT_NOFILE to the hard one; returns it. */
   raiseFileLimit(): number;
+  /** Takes the program's text out of this process's memory (the page cache keeps it); returns the bytes of its mappings. */
+  trimText(): number;
 }

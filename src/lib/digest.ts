@@ -13,7 +13,8 @@ export function isDigest(text: string): text is Digest {
 
 /** @throws {GantryError} "invalid" when `text` is not a sha256 or sha512 digest */
 export function parseDigest(text: string): Digest {
-  if (!isDigest(text)) throw new GantryError("invalid", `invalid digest: ${JSON.stringify(text.slice(0, 160))}`);
+  if (!isDigest(text))
+    throw new GantryError("invalid", `invalid digest: ${JSON.stringify(text.slice(0, 160))}`);
   return text;
 }
 

@@ -1,7 +1,14 @@
 /** lib: small things with no domain. */
 export { Database, type Row, type SqlValue } from "./database.ts";
 export { type Digest, digestHex, isDigest, parseDigest, sha256 } from "./digest.ts";
-export { type ErrorCode, type ErrorDetails, GantryError, isErrno, messageOf, toGantryError } from "./errors.ts";
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  GantryError,
+  isErrno,
+  messageOf,
+  toGantryError,
+} from "./errors.ts";
 export { newId, shortId } from "./id.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";

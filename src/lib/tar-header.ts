@@ -25,7 +25,11 @@ export function decodeName(bytes: Uint8Array): string {
     return utf8.decode(bytes);
   } catch (cause) {
     const shown = Buffer.from(bytes.subarray(0, 80)).toString("latin1");
-    throw new GantryError("unsupported", `the archive holds a name that is not UTF-8: ${JSON.stringify(shown)}`, { cause });
+    throw new GantryError(
+      "unsupported",
+      `the archive holds a name that is not UTF-8: ${JSON.stringify(shown)}`,
+      { cause },
+    );
   }
 }
 
@@ -47,7 +51,8 @@ export function parseNumber(block: Uint8Array, offset: number, length: number): 
   }
   text = text.trim();
   if (text === "") return 0;
-  if (!/^[0-7]+$/.test(text)) throw new GantryError("corrupt", `invalid number in a tar header: ${JSON.stringify(text)}`);
+  if (!/^[0-7]+$/.test(text))
+    throw new GantryError("corrupt", `invalid number in a tar header: ${JSON.stringify(text)}`);
   return safe(BigInt(`0o${text}`));
 }
 
@@ -60,7 +65,8 @@ function parseBase256(block: Uint8Array, offset: number, length: number): number
 
 function safe(value: bigint): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new GantryError("corrupt", `number out of range in a tar header: ${value}`);
+  if (!Number.isSafeInteger(number))
+    throw new GantryError("corrupt", `number out of range in a tar header: ${value}`);
   return number;
 }
 
@@ -85,7 +91,9 @@ export function parseHeader(block: Uint8Array): RawHeader {
   const sums = checksum(block);
   const stated = parseNumber(block, 148, 8);
   if (stated !== sums.unsigned && stated !== sums.signed) {
-    throw new GantryError("corrupt", "bad checksum in a tar header", { hint: "the archive is damaged or is not a tar archive" });
+    throw new GantryError("corrupt", "bad checksum in a tar header", {
+      hint: "the archive is damaged or is not a tar archive",
+    });
   }
   const magic = String.fromCharCode(...block.subarray(257, 263));
   // Only POSIX archives have the prefix; GNU keeps other things there.

@@ -13,10 +13,17 @@ export function parsePax(bytes: Uint8Array): PaxList {
   let at = 0;
   while (at < bytes.length && bytes[at] !== 0) {
     const space = bytes.indexOf(0x20, at);
-    const digits = space < 0 || space - at > 10 ? "" : Buffer.from(bytes.subarray(at, space)).toString("latin1");
+    const digits =
+      space < 0 || space - at > 10 ? "" : Buffer.from(bytes.subarray(at, space)).toString("latin1");
     const end = at + Number(digits);
     const equals = bytes.indexOf(0x3d, space + 1);
-    if (!/^[0-9]+$/.test(digits) || end > bytes.length || bytes[end - 1] !== 0x0a || equals < 0 || equals >= end) {
+    if (
+      !/^[0-9]+$/.test(digits) ||
+      end > bytes.length ||
+      bytes[end - 1] !== 0x0a ||
+      equals < 0 ||
+      equals >= end
+    ) {
       throw new GantryError("corrupt", "malformed PAX header in the archive");
     }
     list.push([decodeName(bytes.subarray(space + 1, equals)), bytes.slice(equals + 1, end - 1)]);
@@ -41,8 +48,10 @@ export function formatPax(records: PaxRecords): Uint8Array {
 export function parsePaxTime(value: Uint8Array): bigint {
   const text = Buffer.from(value).toString("latin1");
   const match = /^(-?)([0-9]{1,18})(?:\.([0-9]{0,30}))?$/.exec(text);
-  if (match === null) throw new GantryError("corrupt", `malformed time in a PAX header: ${JSON.stringify(text.slice(0, 40))}`);
-  const nanos = BigInt(match[2] ?? "0") * 1_000_000_000n + BigInt((match[3] ?? "").padEnd(9, "0").slice(0, 9));
+  if (match === null)
+    throw new GantryError("corrupt", `malformed time in a PAX header: ${JSON.stringify(text.slice(0, 40))}`);
+  const nanos =
+    BigInt(match[2] ?? "0") * 1_000_000_000n + BigInt((match[3] ?? "").padEnd(9, "0").slice(0, 9));
   return match[1] === "-" ? -nanos : nanos;
 }
 
@@ -57,7 +66,10 @@ export function parsePaxNumber(value: Uint8Array): number {
   const text = Buffer.from(value).toString("latin1");
   const number = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(number)) {
-    throw new GantryError("corrupt", `malformed number in a PAX header: ${JSON.stringify(text.slice(0, 40))}`);
+    throw new GantryError(
+      "corrupt",
+      `malformed number in a PAX header: ${JSON.stringify(text.slice(0, 40))}`,
+    );
   }
   return number;
 }

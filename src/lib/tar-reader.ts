@@ -116,7 +116,8 @@ export class TarReader {
       if (isZeroBlock(block)) {
         if (!first) throw new GantryError("corrupt", "the archive ends after an extended header");
         const second = yield* this.#block(true);
-        if (second !== undefined && !isZeroBlock(second)) throw new GantryError("corrupt", "a lone zero block in the archive");
+        if (second !== undefined && !isZeroBlock(second))
+          throw new GantryError("corrupt", "a lone zero block in the archive");
         return undefined;
       }
       const header = parseHeader(block);
@@ -157,12 +158,16 @@ export class TarReader {
     const keys = new Set(added.map(([key]) => key));
     this.#global = [...this.#global.filter(([key]) => !keys.has(key)), ...added];
     const size = this.#global.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
-    if (size > this.#limits.maxHeaderBytes) throw new GantryError("corrupt", "too many global PAX records in the archive");
+    if (size > this.#limits.maxHeaderBytes)
+      throw new GantryError("corrupt", "too many global PAX records in the archive");
   }
 
   *#headerBody(header: RawHeader): Step<Uint8Array> {
     if (header.size > this.#limits.maxHeaderBytes) {
-      throw new GantryError("corrupt", `an extended header of ${header.size} bytes is larger than ${this.#limits.maxHeaderBytes}`);
+      throw new GantryError(
+        "corrupt",
+        `an extended header of ${header.size} bytes is larger than ${this.#limits.maxHeaderBytes}`,
+      );
     }
     const body = new Uint8Array(header.size);
     yield* this.#fill(body);
@@ -175,7 +180,7 @@ export class TarReader {
     const map: SparseSegment[] = [];
     parseOldSparse(block, 386, 4, map);
     const realSize = parseNumber(block, 483, 12);
-    for (let more = block[482] !== 0; more; ) {
+    for (let more = block[482] !== 0; more;) {
       const next = yield* this.#block(false);
       if (next === undefined) throw truncated();
       parseOldSparse(next, 0, 21, map);
@@ -196,7 +201,8 @@ export class TarReader {
     const stored = pax.get("size");
     let storedSize = stored === undefined ? header.size : parsePaxNumber(stored);
     let map = paxSparseMap(list);
-    const hasLines = pax.has("GNU.sparse.major") && Buffer.from(pax.get("GNU.sparse.major") ?? none).toString() === "1";
+    const hasLines =
+      pax.has("GNU.sparse.major") && Buffer.from(pax.get("GNU.sparse.major") ?? none).toString() === "1";
     const entry = this.#describe(header, extended, list);
     if (entry.type !== "file") {
       yield { kind: "entry", entry: { ...entry, size: 0 } };
@@ -230,14 +236,18 @@ export class TarReader {
     const id = (key: string, value: number): number => {
       const record = pax.get(key);
       const number = record === undefined ? value : parsePaxNumber(record);
-      if (number < 0 || number > maxId) throw new GantryError("corrupt", `${key} ${number} in a tar header is out of range`);
+      if (number < 0 || number > maxId)
+        throw new GantryError("corrupt", `${key} ${number} in a tar header is out of range`);
       return number;
     };
     const path = text("GNU.sparse.name") ?? text("path") ?? extended.longName ?? header.name;
     const mtime = pax.get("mtime");
     const declared = types[header.typeflag];
     if (declared === undefined) {
-      throw new GantryError("unsupported", `entry ${JSON.stringify(path)} is of type ${JSON.stringify(header.typeflag)}`);
+      throw new GantryError(
+        "unsupported",
+        `entry ${JSON.stringify(path)} is of type ${JSON.stringify(header.typeflag)}`,
+      );
     }
     const entry: TarEntry = {
       path,
@@ -259,9 +269,13 @@ export class TarReader {
   }
 
   #checkPath(path: string, name: string): void {
-    if (path.includes("\0")) throw new GantryError("corrupt", `NUL in the path of entry ${JSON.stringify(name.slice(0, 200))}`);
+    if (path.includes("\0"))
+      throw new GantryError("corrupt", `NUL in the path of entry ${JSON.stringify(name.slice(0, 200))}`);
     if (Buffer.byteLength(path) > this.#limits.maxPathBytes) {
-      throw new GantryError("corrupt", `a path in the archive is longer than ${this.#limits.maxPathBytes} bytes: ${name.slice(0, 80)}…`);
+      throw new GantryError(
+        "corrupt",
+        `a path in the archive is longer than ${this.#limits.maxPathBytes} bytes: ${name.slice(0, 80)}…`,
+      );
     }
   }
 
@@ -296,7 +310,7 @@ export class TarReader {
   }
 
   *#fill(into: Uint8Array): Step<void> {
-    for (let at = 0; at < into.length; ) {
+    for (let at = 0; at < into.length;) {
       const bytes = yield* this.#some(into.length - at);
       into.set(bytes, at);
       at += bytes.length;
@@ -315,19 +329,21 @@ export class TarReader {
   }
 
   *#skip(size: number): Step<void> {
-    for (let left = size; left > 0; ) left -= (yield* this.#some(left)).length;
+    for (let left = size; left > 0;) left -= (yield* this.#some(left)).length;
     yield* this.#skipPadding(size);
   }
 
   *#skipPadding(size: number): Step<void> {
-    for (let left = (blockSize - (size % blockSize)) % blockSize; left > 0; ) left -= (yield* this.#some(left)).length;
+    for (let left = (blockSize - (size % blockSize)) % blockSize; left > 0;)
+      left -= (yield* this.#some(left)).length;
   }
 
   *#trailing(): Step<void> {
-    for (let total = 0; !this.#ended; ) {
+    for (let total = 0; !this.#ended;) {
       total += this.#chunk.length - this.#at;
       this.#at = this.#chunk.length;
-      if (total > this.#limits.maxTrailingBytes) throw new GantryError("corrupt", "too much data after the end of the archive");
+      if (total > this.#limits.maxTrailingBytes)
+        throw new GantryError("corrupt", "too much data after the end of the archive");
       yield needInput;
     }
   }

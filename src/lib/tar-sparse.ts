@@ -17,11 +17,13 @@ export function checkSparse(map: readonly SparseSegment[], realSize: number, sto
   let end = 0;
   let total = 0;
   for (const { offset, length } of map) {
-    if (offset < end || offset + length > realSize) throw new GantryError("corrupt", "invalid sparse map in the archive");
+    if (offset < end || offset + length > realSize)
+      throw new GantryError("corrupt", "invalid sparse map in the archive");
     end = offset + length;
     total += length;
   }
-  if (total !== storedSize) throw new GantryError("corrupt", "the sparse map and the stored size of an entry disagree");
+  if (total !== storedSize)
+    throw new GantryError("corrupt", "the sparse map and the stored size of an entry disagree");
 }
 
 function tooMany(): GantryError {
@@ -42,7 +44,8 @@ function pairs(numbers: readonly number[]): SparseSegment[] {
   if (numbers.length % 2 !== 0) throw new GantryError("corrupt", "odd sparse map in the archive");
   if (numbers.length / 2 > maxSegments) throw tooMany();
   const map: SparseSegment[] = [];
-  for (let i = 0; i < numbers.length; i += 2) map.push({ offset: numbers[i] ?? 0, length: numbers[i + 1] ?? 0 });
+  for (let i = 0; i < numbers.length; i += 2)
+    map.push({ offset: numbers[i] ?? 0, length: numbers[i + 1] ?? 0 });
   return map;
 }
 

@@ -57,7 +57,8 @@ function fitting(value: number, length: number): number {
 /** The header of one entry, extended headers included. A directory's path gets its final slash. */
 export function tarHeader(input: TarEntryInput): Uint8Array {
   const given = tarEntry(input);
-  const entry = given.type === "dir" && !given.path.endsWith("/") ? { ...given, path: `${given.path}/` } : given;
+  const entry =
+    given.type === "dir" && !given.path.endsWith("/") ? { ...given, path: `${given.path}/` } : given;
   const records = paxRecords(entry);
   const header = formatHeader({
     name: shortened(entry.path),

@@ -8,7 +8,8 @@ import { type Result, TestEngine } from "../lib/engine.ts";
 setDefaultTimeout(60_000);
 
 const docker = Bun.which("docker") ?? undefined;
-const reason = docker === undefined ? "no docker command is installed" : process.getuid?.() === 0 ? "" : "it needs root";
+const reason =
+  docker === undefined ? "no docker command is installed" : process.getuid?.() === 0 ? "" : "it needs root";
 if (reason !== "") process.stdout.write(`docker-cli.test.ts skipped: ${reason}\n`);
 
 /** Set before the first test runs. */
@@ -62,7 +63,10 @@ afterAll(async () => {
 
 describe.skipIf(reason !== "")("docker run", () => {
   test("input, output and exit code", async () => {
-    expect(await run(["run", "--rm", "-i", "busybox", "sh", "-c", "cat; exit 7"], "hi")).toMatchObject({ code: 7, out: "hi" });
+    expect(await run(["run", "--rm", "-i", "busybox", "sh", "-c", "cat; exit 7"], "hi")).toMatchObject({
+      code: 7,
+      out: "hi",
+    });
   });
 
   test("stdout and stderr stay apart, and a megabyte each way is whole", async () => {
@@ -79,10 +83,30 @@ describe.skipIf(reason !== "")("docker run", () => {
     { name: "a directory as command", words: ["busybox", "/etc"], code: 126, err: "permission denied" },
     { name: "an unknown image", words: ["nothere", "true"], code: 125, err: "no registry access" },
     { name: "an unknown flag", words: ["--nope", "busybox"], code: 125, err: "unknown flag" },
-    { name: "a bad memory limit", words: ["--memory", "1m", "busybox", "true"], code: 125, err: "Minimum memory limit allowed is 6MB" },
-    { name: "a missing mount source", words: ["--mount", "type=bind,src=/not/there,dst=/x", "busybox", "true"], code: 125, err: "/not/there" },
-    { name: "a signal", words: ["busybox", "sh", "-c", "trap 'exit 9' USR1; kill -USR1 1; sleep 5"], code: 9, err: "" },
-    { name: "a signal that nothing catches", words: ["--init", "busybox", "sh", "-c", "kill -9 $$"], code: 137, err: "" },
+    {
+      name: "a bad memory limit",
+      words: ["--memory", "1m", "busybox", "true"],
+      code: 125,
+      err: "Minimum memory limit allowed is 6MB",
+    },
+    {
+      name: "a missing mount source",
+      words: ["--mount", "type=bind,src=/not/there,dst=/x", "busybox", "true"],
+      code: 125,
+      err: "/not/there",
+    },
+    {
+      name: "a signal",
+      words: ["busybox", "sh", "-c", "trap 'exit 9' USR1; kill -USR1 1; sleep 5"],
+      code: 9,
+      err: "",
+    },
+    {
+      name: "a signal that nothing catches",
+      words: ["--init", "busybox", "sh", "-c", "kill -9 $$"],
+      code: 137,
+      err: "",
+    },
   ] as const;
   test.each(endings)("$name: exit code $code", async ({ words, code, err }) => {
     const result = await run(["run", "--rm", ...words]);
@@ -96,7 +120,15 @@ describe.skipIf(reason !== "")("docker run", () => {
 
   test("flags reach the container", async () => {
     const flags = ["-e", "A=b", "-w", "/tmp", "-u", "1:2", "-h", "box", "--name", "flags"];
-    const text = await ok("run", "--rm", ...flags, "busybox", "sh", "-c", 'echo "$A $(pwd) $(id -u):$(id -g) $(hostname)"');
+    const text = await ok(
+      "run",
+      "--rm",
+      ...flags,
+      "busybox",
+      "sh",
+      "-c",
+      'echo "$A $(pwd) $(id -u):$(id -g) $(hostname)"',
+    );
     expect(text).toBe("b /tmp 1:2 box");
   });
 
@@ -106,7 +138,8 @@ describe.skipIf(reason !== "")("docker run", () => {
       env: { ...environment(), TERM: "xterm" },
       terminal: { cols: 80, rows: 24, data: (_, bytes) => void (seen += Buffer.from(bytes).toString()) },
     });
-    const sees = (text: string): Promise<void> => until(() => seen.includes(text), `${JSON.stringify(text)} in ${JSON.stringify(seen)}`);
+    const sees = (text: string): Promise<void> =>
+      until(() => seen.includes(text), `${JSON.stringify(text)} in ${JSON.stringify(seen)}`);
     await sees("# ");
     child.terminal?.write("stty size; tty\r");
     await sees("24 80");
@@ -137,10 +170,30 @@ describe.skipIf(reason !== "")("docker run", () => {
 
 describe.skipIf(reason !== "")("a container's life", () => {
   test("start, look, talk, change, stop, remove", async () => {
-    const id = await ok("run", "-d", "--name", "life", "--label", "tier=web", "busybox", "sh", "-c", "echo ready; exec sleep 1000");
+    const id = await ok(
+      "run",
+      "-d",
+      "--name",
+      "life",
+      "--label",
+      "tier=web",
+      "busybox",
+      "sh",
+      "-c",
+      "echo ready; exec sleep 1000",
+    );
     expect(id).toMatch(/^[0-9a-f]{64}$/);
-    expect(await ok("ps", "--format", "{{.Names}} {{.State}}", "--filter", "label=tier=web")).toBe("life running");
-    expect(await ok("inspect", "-f", "{{.Name}} {{.State.Status}} {{.HostConfig.NetworkMode}} {{.Config.Image}}", "life")).toBe("/life running bridge busybox");
+    expect(await ok("ps", "--format", "{{.Names}} {{.State}}", "--filter", "label=tier=web")).toBe(
+      "life running",
+    );
+    expect(
+      await ok(
+        "inspect",
+        "-f",
+        "{{.Name}} {{.State.Status}} {{.HostConfig.NetworkMode}} {{.Config.Image}}",
+        "life",
+      ),
+    ).toBe("/life running bridge busybox");
     await until(async () => (await ok("logs", "life")) === "ready", "the log's line");
     expect(await ok("top", "life")).toContain("sleep 1000");
     expect(await ok("stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}", "life")).toBe("life 1");
@@ -166,7 +219,10 @@ describe.skipIf(reason !== "")("a container's life", () => {
   test("names are unique and found by prefix", async () => {
     const id = await ok("create", "--name", "twin", "busybox", "true");
     const again = await run(["create", "--name", "twin", "busybox", "true"]);
-    expect([again.code, again.err]).toEqual([1, expect.stringContaining('The container name "/twin" is already in use')]);
+    expect([again.code, again.err]).toEqual([
+      1,
+      expect.stringContaining('The container name "/twin" is already in use'),
+    ]);
     expect(await ok("inspect", "-f", "{{.Name}}", id.slice(0, 6))).toBe("/twin");
     expect(await run(["start", "-a", "twin"])).toMatchObject({ code: 0 });
     await ok("rm", "twin");
@@ -180,7 +236,16 @@ describe.skipIf(reason !== "")("a container's life", () => {
   });
 
   test("logs: followed to the end, the tail, both streams, times", async () => {
-    await ok("run", "-d", "--name", "talker", "busybox", "sh", "-c", "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done; echo end >&2");
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "talker",
+      "busybox",
+      "sh",
+      "-c",
+      "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done; echo end >&2",
+    );
     const followed = await run(["logs", "-f", "talker"]);
     expect(followed).toEqual({ code: 0, out: "line 1\nline 2\nline 3\nline 4\nline 5\n", err: "end\n" });
     expect((await run(["logs", "--tail", "2", "talker"])).out).toBe("line 5\n");
@@ -190,12 +255,21 @@ describe.skipIf(reason !== "")("a container's life", () => {
 
   test("exec: input, output, exit codes, environment, in the background", async () => {
     await ok("run", "-d", "--name", "host", "busybox", "sleep", "1000");
-    expect(await run(["exec", "-i", "host", "sh", "-c", "cat; echo no >&2; exit 4"], "in")).toEqual({ code: 4, out: "in", err: "no\n" });
-    expect(await ok("exec", "-e", "X=y", "-w", "/etc", "-u", "5", "host", "sh", "-c", 'echo "$X $(pwd) $(id -u)"')).toBe("y /etc 5");
+    expect(await run(["exec", "-i", "host", "sh", "-c", "cat; echo no >&2; exit 4"], "in")).toEqual({
+      code: 4,
+      out: "in",
+      err: "no\n",
+    });
+    expect(
+      await ok("exec", "-e", "X=y", "-w", "/etc", "-u", "5", "host", "sh", "-c", 'echo "$X $(pwd) $(id -u)"'),
+    ).toBe("y /etc 5");
     expect((await run(["exec", "host", "nope"])).code).toBe(127);
     expect((await run(["exec", "host", "/etc"])).code).toBe(126);
     await ok("exec", "-d", "host", "touch", "/tmp/made");
-    await until(async () => (await run(["exec", "host", "test", "-e", "/tmp/made"])).code === 0, "the file of the background exec");
+    await until(
+      async () => (await run(["exec", "host", "test", "-e", "/tmp/made"])).code === 0,
+      "the file of the background exec",
+    );
     await ok("rm", "-f", "host");
     expect((await run(["exec", "host", "true"])).err).toContain("No such container: host");
   });
@@ -237,8 +311,20 @@ describe.skipIf(reason !== "")("a container's life", () => {
     await ok("run", "--rm", "--name", "told", "busybox", "true");
     await Bun.sleep(1100);
     const until = Math.floor(Date.now() / 1000);
-    const text = await ok("events", "--since", String(since), "--until", String(until), "--filter", "container=told", "--format", "{{.Action}}");
-    expect(text.split("\n").filter((action) => ["create", "start", "die", "destroy"].includes(action))).toEqual(["create", "start", "die", "destroy"]);
+    const text = await ok(
+      "events",
+      "--since",
+      String(since),
+      "--until",
+      String(until),
+      "--filter",
+      "container=told",
+      "--format",
+      "{{.Action}}",
+    );
+    expect(
+      text.split("\n").filter((action) => ["create", "start", "die", "destroy"].includes(action)),
+    ).toEqual(["create", "start", "die", "destroy"]);
   });
 
   test("prune takes what does not run", async () => {
@@ -252,11 +338,18 @@ describe.skipIf(reason !== "")("images, volumes and networks", () => {
   test("build, with a failing step's exit code", async () => {
     const context = join(engine.dir, "context");
     mkdirSync(context);
-    writeFileSync(join(context, "Dockerfile"), 'FROM busybox\nARG WHO=nobody\nCOPY hello /hello\nRUN echo "for $WHO" >> /hello\nCMD ["cat", "/hello"]\n');
+    writeFileSync(
+      join(context, "Dockerfile"),
+      'FROM busybox\nARG WHO=nobody\nCOPY hello /hello\nRUN echo "for $WHO" >> /hello\nCMD ["cat", "/hello"]\n',
+    );
     writeFileSync(join(context, "hello"), "hello\n");
-    expect(await ok("build", "-t", "greet:1", "--build-arg", "WHO=you", context)).toContain("Successfully tagged greet:1");
+    expect(await ok("build", "-t", "greet:1", "--build-arg", "WHO=you", context)).toContain(
+      "Successfully tagged greet:1",
+    );
     expect(await ok("run", "--rm", "greet:1")).toBe("hello\nfor you");
-    expect(await ok("build", "-q", "-t", "greet:1", "--build-arg", "WHO=you", context)).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(await ok("build", "-q", "-t", "greet:1", "--build-arg", "WHO=you", context)).toMatch(
+      /^sha256:[0-9a-f]{64}$/,
+    );
     expect(await ok("history", "--format", "{{.CreatedBy}}", "greet:1")).toContain("cat");
     writeFileSync(join(context, "Dockerfile"), "FROM busybox\nRUN exit 6\n");
     const failed = await run(["build", context]);
@@ -296,17 +389,42 @@ describe.skipIf(reason !== "")("images, volumes and networks", () => {
 
   test("containers of a network find each other by name", async () => {
     await ok("network", "create", "net1");
-    await ok("run", "-d", "--name", "server", "--network", "net1", "busybox", "sh", "-c", "echo page > /tmp/index.html; exec httpd -f -p 80 -h /tmp");
-    const page = async (): Promise<Result> => run(["run", "--rm", "--network", "net1", "busybox", "wget", "-q", "-O-", "http://server/index.html"]);
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "server",
+      "--network",
+      "net1",
+      "busybox",
+      "sh",
+      "-c",
+      "echo page > /tmp/index.html; exec httpd -f -p 80 -h /tmp",
+    );
+    const page = async (): Promise<Result> =>
+      run(["run", "--rm", "--network", "net1", "busybox", "wget", "-q", "-O-", "http://server/index.html"]);
     await until(async () => (await page()).out === "page\n", "the page");
-    expect(await ok("network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "net1")).toBe("server");
+    expect(await ok("network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", "net1")).toBe(
+      "server",
+    );
     expect((await run(["network", "rm", "net1"])).code).toBe(1);
     await ok("rm", "-f", "server");
     await ok("network", "rm", "net1");
   });
 
   test("a published port is reachable, and taken", async () => {
-    await ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "busybox", "sh", "-c", "echo page > /tmp/index.html; exec httpd -f -p 80 -h /tmp");
+    await ok(
+      "run",
+      "-d",
+      "--name",
+      "web",
+      "-p",
+      "127.0.0.1::80",
+      "busybox",
+      "sh",
+      "-c",
+      "echo page > /tmp/index.html; exec httpd -f -p 80 -h /tmp",
+    );
     const address = await ok("port", "web", "80");
     expect(address).toMatch(/^127\.0\.0\.1:\d+$/);
     await until(async () => {

@@ -207,9 +207,9 @@ describe("images", () => {
 });
 
 test("volumes and networks come and go", () => {
-  expect(gantry(["volume", "create", "v"]).out).toBe("v\n");
-  expect(gantry(["volume", "ls", "-q"]).out).toBe("v\n");
-  expect(gantry(["volume", "rm", "v"]).out).toBe("v\n");
+  expect(gantry(["volume", "create", "vv"]).out).toBe("vv\n");
+  expect(gantry(["volume", "ls", "-q"]).out).toBe("vv\n");
+  expect(gantry(["volume", "rm", "vv"]).out).toBe("vv\n");
   expect(gantry(["network", "create", "--subnet", "10.199.7.0/24", "n"]).out).toMatch(/^[0-9a-f]{64}\n$/);
   expect(gantry(["network", "ls", "--filter", "name=n", "--format", "{{.Name}}"]).out).toContain("n\n");
   expect(gantry(["network", "rm", "n"]).out).toBe("n\n");

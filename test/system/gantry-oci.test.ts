@@ -1,6 +1,14 @@
 /** gantry-oci's command line on the real kernel. As root: scripts/bun test test/system/gantry-oci.test.ts */
 import { afterAll, expect, test } from "bun:test";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { resolve } from "node:path";
 import { cgroupLeftovers, World } from "./runtime-world.ts";
 
@@ -25,7 +33,10 @@ function oci(...words: string[]): Answer {
   return ociWith({}, ...words);
 }
 
-function ociWith(options: { readonly stdin?: Uint8Array; readonly env?: Record<string, string> }, ...words: string[]): Answer {
+function ociWith(
+  options: { readonly stdin?: Uint8Array; readonly env?: Record<string, string> },
+  ...words: string[]
+): Answer {
   // Not a pipe for a container that stays: it would keep the pipe's end, and the reader would wait for it.
   const out = `${world.dir}/out${++calls}`;
   const err = `${world.dir}/err${calls}`;
@@ -70,17 +81,48 @@ test("run passes stdio and the exit code through, and leaves nothing", () => {
 test("create, start, exec, pause, resume, kill, delete: the life of a container", async () => {
   const dir = bundle("life", ["sh", "-c", "echo begun > /tmp/begun; sleep 60 & wait"]);
   const pidFile = `${world.dir}/pid`;
-  expect(oci("create", "--bundle", dir, "--pid-file", pidFile, "life")).toMatchObject({ code: 0, stderr: "" });
+  expect(oci("create", "--bundle", dir, "--pid-file", pidFile, "life")).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
   const state = JSON.parse(oci("state", "life").stdout);
-  expect(state).toMatchObject({ ociVersion: "1.3.0", id: "life", status: "created", bundle: dir, rootfs: world.rootfs, owner: "" });
+  expect(state).toMatchObject({
+    ociVersion: "1.3.0",
+    id: "life",
+    status: "created",
+    bundle: dir,
+    rootfs: world.rootfs,
+    owner: "",
+  });
   expect(readFileSync(pidFile, "utf8")).toBe(String(state.pid));
   expect(existsSync(`${world.rootfs}/tmp/begun`)).toBe(false);
   expect(oci("create", "--bundle", dir, "life").stderr).toContain("container with given ID already exists");
   expect(oci("start", "life")).toEqual({ code: 0, stdout: "", stderr: "" });
   expect(status("life")).toBe("running");
-  expect(oci("start", "life")).toMatchObject({ code: 1, stderr: "cannot start an already running container\n" });
-  expect(oci("exec", "life", "sh", "-c", "hostname; exit 4")).toEqual({ code: 4, stdout: "box\n", stderr: "" });
-  expect(oci("exec", "--user", "12:34", "--env", "A=b", "--cwd", "/tmp", "life", "sh", "-c", "id -u; id -g; echo $A; pwd").stdout).toBe("12\n34\nb\n/tmp\n");
+  expect(oci("start", "life")).toMatchObject({
+    code: 1,
+    stderr: "cannot start an already running container\n",
+  });
+  expect(oci("exec", "life", "sh", "-c", "hostname; exit 4")).toEqual({
+    code: 4,
+    stdout: "box\n",
+    stderr: "",
+  });
+  expect(
+    oci(
+      "exec",
+      "--user",
+      "12:34",
+      "--env",
+      "A=b",
+      "--cwd",
+      "/tmp",
+      "life",
+      "sh",
+      "-c",
+      "id -u; id -g; echo $A; pwd",
+    ).stdout,
+  ).toBe("12\n34\nb\n/tmp\n");
   expect(oci("exec", "life", "nope")).toMatchObject({ code: 255 });
   expect(JSON.parse(oci("ps", "--format", "json", "life").stdout)).toContain(state.pid);
   expect(oci("list", "--quiet").stdout).toBe("life\n");
@@ -89,7 +131,9 @@ test("create, start, exec, pause, resume, kill, delete: the life of a container"
   expect(status("life")).toBe("paused");
   expect(oci("exec", "life", "true").stderr).toContain("paused container");
   expect(oci("resume", "life").code).toBe(0);
-  expect(oci("delete", "life").stderr).toStartWith("cannot delete container life that is not stopped: running\n");
+  expect(oci("delete", "life").stderr).toStartWith(
+    "cannot delete container life that is not stopped: running\n",
+  );
   expect(oci("kill", "life", "KILL").code).toBe(0);
   for (let i = 0; i < 100 && status("life") !== "stopped"; i++) await Bun.sleep(10);
   expect(JSON.parse(oci("state", "life").stdout)).toMatchObject({ status: "stopped", pid: 0 });
@@ -123,8 +167,14 @@ test("run --detach returns at once; delete --force ends it", () => {
 });
 
 test("a signal to gantry-oci run goes to the container", async () => {
-  const dir = bundle("sig", ["sh", "-c", "trap 'echo got; exit 3' TERM; echo ready; while true; do sleep 0.05; done"]);
-  const child = Bun.spawn([process.execPath, main, "oci", "--root", root, "run", "--bundle", dir, "sig"], { stdout: "pipe" });
+  const dir = bundle("sig", [
+    "sh",
+    "-c",
+    "trap 'echo got; exit 3' TERM; echo ready; while true; do sleep 0.05; done",
+  ]);
+  const child = Bun.spawn([process.execPath, main, "oci", "--root", root, "run", "--bundle", dir, "sig"], {
+    stdout: "pipe",
+  });
   const reader = child.stdout.getReader();
   expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
   child.kill("SIGTERM");
@@ -137,7 +187,10 @@ test("errors: on stderr, in the log, with runc's exit code, and nothing is left"
   const answer = oci("--log", log, "--log-format", "json", "run", "--bundle", dir, "bad");
   expect(answer.code).toBe(1);
   expect(answer.stderr).toContain('exec: "nope": executable file not found in $PATH');
-  expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({ level: "error", msg: expect.stringContaining("not found in $PATH") });
+  expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({
+    level: "error",
+    msg: expect.stringContaining("not found in $PATH"),
+  });
   expect(existsSync(`${root}/bad`)).toBe(false);
   expect(cgroupLeftovers(`${world.prefix}/bad`)).toEqual([]);
   expect(oci("state", "no/such").stderr).toContain("invalid container ID format");
@@ -148,7 +201,10 @@ test("errors: on stderr, in the log, with runc's exit code, and nothing is left"
 
 test("validate prints every finding; plan prints every step, and does nothing", () => {
   const dir = bundle("look", ["true"], { hostname: 5, process: { cwd: "x", args: ["true"] } });
-  expect(oci("validate", "--bundle", dir)).toMatchObject({ code: 1, stdout: "process.cwd: must be an absolute path\nhostname: must be a text\n" });
+  expect(oci("validate", "--bundle", dir)).toMatchObject({
+    code: 1,
+    stdout: "process.cwd: must be an absolute path\nhostname: must be a text\n",
+  });
   const good = bundle("look2", ["true"]);
   expect(oci("validate", "--bundle", good)).toEqual({ code: 0, stdout: "", stderr: "" });
   const text = oci("plan", "--bundle", good).stdout;
@@ -161,10 +217,15 @@ test("validate prints every finding; plan prints every step, and does nothing", 
 
 test("hooks: poststart and poststop get the state on stdin", () => {
   const hook = (name: string) => [{ path: "/bin/sh", args: ["sh", "-c", `cat > ${world.dir}/${name}`] }];
-  const dir = bundle("hooked", ["true"], { hooks: { poststart: hook("poststart"), poststop: hook("poststop") } });
+  const dir = bundle("hooked", ["true"], {
+    hooks: { poststart: hook("poststart"), poststop: hook("poststop") },
+  });
   expect(oci("run", "--bundle", dir, "hooked")).toMatchObject({ code: 0, stderr: "" });
   for (const name of ["poststart", "poststop"])
-    expect(JSON.parse(readFileSync(`${world.dir}/${name}`, "utf8"))).toMatchObject({ id: "hooked", bundle: dir });
+    expect(JSON.parse(readFileSync(`${world.dir}/${name}`, "utf8"))).toMatchObject({
+      id: "hooked",
+      bundle: dir,
+    });
 });
 
 test("spec writes a config that validates, once", () => {

@@ -1,5 +1,14 @@
 /** What the runtime's system tests share: a busybox root file system, plans on it, and a clean-up that leaves nothing. */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { detectCgroups, loadSys } from "../../src/kernel/index.ts";
 import { removeCgroup } from "../../src/runtime/cgroup-files.ts";
 import {
@@ -24,7 +33,36 @@ export const sys = loadSys();
 export const cgroups = detectCgroups();
 export const runtime = new Runtime(sys);
 
-const applets = ["sh", "cat", "echo", "sleep", "true", "id", "ls", "mount", "kill", "head", "dd", "stty", "tty", "hostname", "test", "wc", "yes", "touch", "mknod", "env", "pwd", "ps", "grep", "tail", "mkdir", "umount", "readlink", "seq"];
+const applets = [
+  "sh",
+  "cat",
+  "echo",
+  "sleep",
+  "true",
+  "id",
+  "ls",
+  "mount",
+  "kill",
+  "head",
+  "dd",
+  "stty",
+  "tty",
+  "hostname",
+  "test",
+  "wc",
+  "yes",
+  "touch",
+  "mknod",
+  "env",
+  "pwd",
+  "ps",
+  "grep",
+  "tail",
+  "mkdir",
+  "umount",
+  "readlink",
+  "seq",
+];
 
 export class World {
   readonly dir = mkdtempSync("/tmp/gantry-runtime-");
@@ -34,7 +72,8 @@ export class World {
   readonly #paths: string[] = [];
 
   constructor() {
-    for (const dir of ["bin", "etc", "tmp", "root", "work"]) mkdirSync(`${this.rootfs}/${dir}`, { recursive: true });
+    for (const dir of ["bin", "etc", "tmp", "root", "work"])
+      mkdirSync(`${this.rootfs}/${dir}`, { recursive: true });
     chmodSync(`${this.rootfs}/tmp`, 0o1777);
     copyFileSync("/bin/busybox", `${this.rootfs}/bin/busybox`);
     chmodSync(`${this.rootfs}/bin/busybox`, 0o755);
@@ -43,12 +82,21 @@ export class World {
   }
 
   /** A container's plan input with an overlay of its own. */
-  container(process: Partial<OciProcess>, change: { resources?: OciResources; config?: Partial<OciConfig> } = {}): ContainerPlanInput & { readonly dir: string; readonly cgroupsPath: string } {
+  container(
+    process: Partial<OciProcess>,
+    change: { resources?: OciResources; config?: Partial<OciConfig> } = {},
+  ): ContainerPlanInput & { readonly dir: string; readonly cgroupsPath: string } {
     const dir = `${this.dir}/c${this.#count++}`;
     for (const part of ["upper", "work", "merged"]) mkdirSync(`${dir}/${part}`, { recursive: true });
     const cgroupsPath = `${this.prefix}/${this.#count}`;
     this.#paths.push(cgroupsPath);
-    const overlay = { target: `${dir}/merged`, lowers: [this.rootfs], upper: `${dir}/upper`, work: `${dir}/work`, options: "" };
+    const overlay = {
+      target: `${dir}/merged`,
+      lowers: [this.rootfs],
+      upper: `${dir}/upper`,
+      work: `${dir}/work`,
+      options: "",
+    };
     return { config: baseConfig(cgroupsPath, process, change), cgroups, overlay, dir, cgroupsPath };
   }
 
@@ -59,7 +107,11 @@ export class World {
   }
 }
 
-function baseConfig(cgroupsPath: string, process: Partial<OciProcess>, change: { resources?: OciResources; config?: Partial<OciConfig> }): OciConfig {
+function baseConfig(
+  cgroupsPath: string,
+  process: Partial<OciProcess>,
+  change: { resources?: OciResources; config?: Partial<OciConfig> },
+): OciConfig {
   return {
     ociVersion: "1.3.0",
     root: { path: "/" },
@@ -69,7 +121,11 @@ function baseConfig(cgroupsPath: string, process: Partial<OciProcess>, change: {
       args: ["true"],
       env: ["PATH=/bin"],
       user: { uid: 0, gid: 0 },
-      capabilities: { bounding: defaultCapabilities, effective: defaultCapabilities, permitted: defaultCapabilities },
+      capabilities: {
+        bounding: defaultCapabilities,
+        effective: defaultCapabilities,
+        permitted: defaultCapabilities,
+      },
       ...process,
     },
     mounts: defaultMounts,
@@ -96,7 +152,10 @@ export async function collect(session: AttachSession): Promise<Ran> {
   const out: Record<1 | 2, string> = { 1: "", 2: "" };
   const decoders = { 1: new TextDecoder(), 2: new TextDecoder() };
   const end = new Promise<Exited | undefined>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no end after 20 s; so far: ${JSON.stringify(out)}`)), 20_000);
+    const timer = setTimeout(
+      () => reject(new Error(`no end after 20 s; so far: ${JSON.stringify(out)}`)),
+      20_000,
+    );
     session.begin({
       onOutput: (stream, bytes) => {
         out[stream] += decoders[stream].decode(bytes, { stream: true });
@@ -114,11 +173,19 @@ export async function collect(session: AttachSession): Promise<Ran> {
 export const allStreams = { stdin: true, stdout: true, stderr: true };
 
 /** Launches a container with one session that has its stdin. */
-export async function launch(input: ContainerPlanInput, options: object = {}): Promise<Launched & { readonly session: AttachSession }> {
+export async function launch(
+  input: ContainerPlanInput,
+  options: object = {},
+): Promise<Launched & { readonly session: AttachSession }> {
   const { plan, oomPath } = planContainer(input);
   const launched = await runtime.launch({
     plan,
-    options: { stdin: { once: true }, noLogRelay: true, ...(oomPath === undefined ? {} : { oomPath }), ...options },
+    options: {
+      stdin: { once: true },
+      noLogRelay: true,
+      ...(oomPath === undefined ? {} : { oomPath }),
+      ...options,
+    },
     attach: [allStreams],
   });
   const [session] = launched.attached;

@@ -12,7 +12,16 @@ import {
   setFrozen,
   updateResources,
 } from "../../src/runtime/index.ts";
-import { allStreams, cgroupLeftovers, cgroups, collect, launch, run, runtime, World } from "./runtime-world.ts";
+import {
+  allStreams,
+  cgroupLeftovers,
+  cgroups,
+  collect,
+  launch,
+  run,
+  runtime,
+  World,
+} from "./runtime-world.ts";
 
 const world = new World();
 afterAll(() => world.cleanUp());
@@ -32,7 +41,11 @@ describe("a container", () => {
   test("prints on both streams, reads stdin, exits with its code, and leaves no cgroup", async () => {
     const input = world.container(sh("cat; echo err >&2; exit 7"));
     const ran = await run(input, "hi");
-    expect(ran).toMatchObject({ stdout: "hi", stderr: "err\n", exited: { exitCode: 7, signal: 0, oomKilled: false } });
+    expect(ran).toMatchObject({
+      stdout: "hi",
+      stderr: "err\n",
+      exited: { exitCode: 7, signal: 0, oomKilled: false },
+    });
     expect(cgroupLeftovers(input.cgroupsPath)).toEqual([]);
   });
 
@@ -45,12 +58,20 @@ describe("a container", () => {
   });
 
   test("is process 1, alone, with its host name, no network but lo", async () => {
-    const { stdout } = await run(world.container(sh("echo $$; hostname; ls /sys/class/net; ls -d /proc/[0-9]* | wc -l")));
+    const { stdout } = await run(
+      world.container(sh("echo $$; hostname; ls /sys/class/net; ls -d /proc/[0-9]* | wc -l")),
+    );
     expect(stdout).toBe("1\nbox\nlo\n3\n");
   });
 
   test("has docker's capabilities, a seccomp filter, and its user's ids", async () => {
-    const { stdout } = await run(world.container(sh("grep -E '^(CapBnd|CapEff|CapAmb|Seccomp):' /proc/self/status; id", { user: { uid: 1000, gid: 100, additionalGids: [10] } })));
+    const { stdout } = await run(
+      world.container(
+        sh("grep -E '^(CapBnd|CapEff|CapAmb|Seccomp):' /proc/self/status; id", {
+          user: { uid: 1000, gid: 100, additionalGids: [10] },
+        }),
+      ),
+    );
     expect(stdout).toContain("CapEff:\t0000000000000000");
     expect(stdout).toContain("CapBnd:\t00000000a80425fb");
     expect(stdout).toContain("Seccomp:\t2");
@@ -60,7 +81,9 @@ describe("a container", () => {
   });
 
   test("works under no_new_privs", async () => {
-    const { stdout } = await run(world.container(sh("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status", { noNewPrivileges: true })));
+    const { stdout } = await run(
+      world.container(sh("grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status", { noNewPrivileges: true })),
+    );
     expect(stdout).toBe("NoNewPrivs:\t1\nSeccomp:\t2\n");
   });
 
@@ -79,27 +102,46 @@ describe("a container", () => {
   });
 
   test("has docker's devices and links", async () => {
-    const { stdout, stderr } = await run(world.container(sh("for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done; readlink /dev/ptmx; readlink /dev/stdout; echo x > /dev/null; head -c 2 /dev/zero | wc -c; ls -d /dev/shm /dev/mqueue /dev/pts")));
-    expect({ stdout, stderr }).toEqual({ stdout: "pts/ptmx\n/proc/self/fd/1\n2\n/dev/mqueue\n/dev/pts\n/dev/shm\n", stderr: "" });
+    const { stdout, stderr } = await run(
+      world.container(
+        sh(
+          "for d in null zero full random urandom tty; do test -c /dev/$d || echo no $d; done; readlink /dev/ptmx; readlink /dev/stdout; echo x > /dev/null; head -c 2 /dev/zero | wc -c; ls -d /dev/shm /dev/mqueue /dev/pts",
+        ),
+      ),
+    );
+    expect({ stdout, stderr }).toEqual({
+      stdout: "pts/ptmx\n/proc/self/fd/1\n2\n/dev/mqueue\n/dev/pts\n/dev/shm\n",
+      stderr: "",
+    });
   });
 
   test("with a read-only root cannot write there, but to its mounts", async () => {
     const config = { root: { path: "/", readonly: true } };
-    const { stdout, exited } = await run(world.container(sh("touch /x; touch /dev/shm/x && echo shm"), { config }));
+    const { stdout, exited } = await run(
+      world.container(sh("touch /x; touch /dev/shm/x && echo shm"), { config }),
+    );
     expect(stdout).toBe("shm\n");
     expect(exited?.exitCode).toBe(0);
   });
 
   test("sees a bind mount, read-only all the way down", async () => {
     writeFileSync(`${world.dir}/shared`, "data");
-    const mounts = [...defaultMounts, { destination: "/mnt/deep/file", source: `${world.dir}/shared`, options: ["rbind", "rro"] }];
-    const { stdout, exited } = await run(world.container(sh("cat /mnt/deep/file; echo no > /mnt/deep/file"), { config: { mounts } }));
+    const mounts = [
+      ...defaultMounts,
+      { destination: "/mnt/deep/file", source: `${world.dir}/shared`, options: ["rbind", "rro"] },
+    ];
+    const { stdout, exited } = await run(
+      world.container(sh("cat /mnt/deep/file; echo no > /mnt/deep/file"), { config: { mounts } }),
+    );
     expect(stdout).toBe("data");
     expect(exited?.exitCode).toBe(1);
   });
 
   test("has a working directory that is made, and its limits on files", async () => {
-    const process = sh("pwd; ulimit -n", { cwd: "/made/here", rlimits: [{ type: "RLIMIT_NOFILE", soft: 64, hard: 128 }] });
+    const process = sh("pwd; ulimit -n", {
+      cwd: "/made/here",
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: 64, hard: 128 }],
+    });
     expect((await run(world.container(process))).stdout).toBe("/made/here\n64\n");
   });
 
@@ -118,11 +160,23 @@ describe("a container", () => {
 
 describe("limits", () => {
   test("stand in the cgroup before the program runs, and can be changed and read", async () => {
-    const resources = { memory: { limit: 64 * mib }, pids: { limit: 30 }, cpu: { shares: 512, quota: 50_000, period: 100_000 } };
-    const input = world.container(sh("cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; sleep 60 & wait"), { resources });
+    const resources = {
+      memory: { limit: 64 * mib },
+      pids: { limit: 30 },
+      cpu: { shares: 512, quota: 50_000, period: 100_000 },
+    };
+    const input = world.container(
+      sh(
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; sleep 60 & wait",
+      ),
+      { resources },
+    );
     const { session, control, started } = await launch(input);
     let first = "";
-    session.begin({ onOutput: (_s, bytes) => void (first += new TextDecoder().decode(bytes)), onEnd: () => {} });
+    session.begin({
+      onOutput: (_s, bytes) => void (first += new TextDecoder().decode(bytes)),
+      onEnd: () => {},
+    });
     for (let i = 0; i < 200 && first === ""; i++) await Bun.sleep(10);
     expect(first).toBe(`${64 * mib}\n`);
     const stats = readCgroupStats(cgroups, input.cgroupsPath);
@@ -159,10 +213,30 @@ describe("limits", () => {
 
 describe("a failure", () => {
   test.each([
-    { name: "no such program", process: { args: ["nope"] }, code: "command-not-found", words: 'exec: "nope": executable file not found in $PATH' },
-    { name: "no such file", process: { args: ["/bin/nope"] }, code: "command-not-found", words: 'exec: "/bin/nope": stat /bin/nope: no such file' },
-    { name: "a directory", process: { args: ["/etc"] }, code: "command-not-executable", words: 'exec: "/etc": is a directory: permission denied' },
-    { name: "no right to execute", process: { args: ["/etc/passwd"] }, code: "command-not-executable", words: 'exec: "/etc/passwd": permission denied' },
+    {
+      name: "no such program",
+      process: { args: ["nope"] },
+      code: "command-not-found",
+      words: 'exec: "nope": executable file not found in $PATH',
+    },
+    {
+      name: "no such file",
+      process: { args: ["/bin/nope"] },
+      code: "command-not-found",
+      words: 'exec: "/bin/nope": stat /bin/nope: no such file',
+    },
+    {
+      name: "a directory",
+      process: { args: ["/etc"] },
+      code: "command-not-executable",
+      words: 'exec: "/etc": is a directory: permission denied',
+    },
+    {
+      name: "no right to execute",
+      process: { args: ["/etc/passwd"] },
+      code: "command-not-executable",
+      words: 'exec: "/etc/passwd": permission denied',
+    },
   ] as const)("at exec: $name", async ({ process, code, words }) => {
     const input = world.container(process);
     const error = await errorOf(launch(input));
@@ -172,10 +246,15 @@ describe("a failure", () => {
   });
 
   test("at a mount names the source and the remedy, and leaves nothing", async () => {
-    const mounts = [...defaultMounts, { destination: "/x", source: "/nonexistent/source", options: ["rbind"] }];
+    const mounts = [
+      ...defaultMounts,
+      { destination: "/x", source: "/nonexistent/source", options: ["rbind"] },
+    ];
     const input = world.container(sh("true"), { config: { mounts } });
     const error = await errorOf(launch(input));
-    expect(error.message).toMatch(/^bind mount \/nonexistent\/source on \/x.*: no such file or directory \(step \d+ of \d+\)$/);
+    expect(error.message).toMatch(
+      /^bind mount \/nonexistent\/source on \/x.*: no such file or directory \(step \d+ of \d+\)$/,
+    );
     expect(error.hint).toContain("/nonexistent/source");
     expect(cgroupLeftovers(input.cgroupsPath)).toEqual([]);
   });
@@ -202,9 +281,19 @@ describe("terminal and exec", () => {
   });
 
   test("exec runs in the container's namespaces and cgroup, with its limits", async () => {
-    const input = world.container(sh("echo marker > /tmp/m; sleep 60 & wait"), { resources: { pids: { limit: 40 } } });
+    const input = world.container(sh("echo marker > /tmp/m; sleep 60 & wait"), {
+      resources: { pids: { limit: 40 } },
+    });
     const { control, started } = await launch(input);
-    const process = { ...input.config.process, cwd: "/tmp", args: ["sh", "-c", "cat /tmp/m; hostname; cat /proc/self/cgroup | grep -c ':/$'; ps | grep -c sleep; exit 3"] };
+    const process = {
+      ...input.config.process,
+      cwd: "/tmp",
+      args: [
+        "sh",
+        "-c",
+        "cat /tmp/m; hostname; cat /proc/self/cgroup | grep -c ':/$'; ps | grep -c sleep; exit 3",
+      ],
+    };
     await Bun.sleep(200);
     const { plan } = planExec({ process, target: started, containerConfig: input.config, cgroups });
     const { attached } = await runtime.launch({ plan, options: { noLogRelay: true }, attach: [allStreams] });
@@ -217,9 +306,21 @@ describe("terminal and exec", () => {
     expect(Number(roots)).toBeGreaterThanOrEqual(1);
     expect(Number(sleeps)).toBeGreaterThanOrEqual(1);
     expect(exited?.exitCode).toBe(3);
-    const missing = planExec({ process: { cwd: "/", args: ["nope"], env: [] }, target: started, containerConfig: input.config, cgroups });
-    expect((await errorOf(runtime.launch({ plan: missing.plan, options: {} }))).code).toBe("command-not-found");
-    const stale = planExec({ process: { cwd: "/", args: ["true"] }, target: { pid: started.pid, startTime: "1" }, containerConfig: input.config, cgroups });
+    const missing = planExec({
+      process: { cwd: "/", args: ["nope"], env: [] },
+      target: started,
+      containerConfig: input.config,
+      cgroups,
+    });
+    expect((await errorOf(runtime.launch({ plan: missing.plan, options: {} }))).code).toBe(
+      "command-not-found",
+    );
+    const stale = planExec({
+      process: { cwd: "/", args: ["true"] },
+      target: { pid: started.pid, startTime: "1" },
+      containerConfig: input.config,
+      cgroups,
+    });
     expect((await errorOf(runtime.launch({ plan: stale.plan, options: {} }))).hint).toContain("not running");
     await control.signal(9);
     await control.exited;
@@ -277,7 +378,11 @@ describe("the monitor", () => {
     const log = { path: `${input.dir}/log`, maxBytes: mib, maxFiles: 2 };
     const { control } = await launch(input, { log, noLogRelay: false });
     await control.exited;
-    const lines = readFileSync(log.path, "utf8").trimEnd().split("\n").map((line) => line.replace(/^\S+ /, "")).sort();
+    const lines = readFileSync(log.path, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.replace(/^\S+ /, ""))
+      .sort();
     expect(lines).toEqual(["stderr F err", "stdout F out", "stdout P tail"]);
   });
 });

@@ -46,28 +46,41 @@ export const containerHeaders: Readonly<Record<string, unknown>> = {
 /** @param nowMs the present, for "2 minutes ago" */
 export function containerRow(container: ContainerSummary, truncate: boolean, nowMs: number): Row {
   const labels = container.Labels ?? {};
-  const mounts = (container.Mounts ?? []).map((mount) => mount.Name || mount.Source);
+  // Getters, for what a listing of thousands would compute and never print.
   return new Row("*formatter.ContainerContext", {
     ID: truncate ? shortId(container.Id) : container.Id,
     Names: namesOf(container.Names ?? [], truncate),
     Image: imageOf(container, truncate),
     Command: JSON.stringify(truncate ? ellipsis(container.Command, 20) : container.Command),
-    CreatedAt: goTime(container.Created * 1000),
+    get CreatedAt() {
+      return goTime(container.Created * 1000);
+    },
     RunningFor: `${humanDuration(nowMs - container.Created * 1000)} ago`,
     Ports: formatPorts(container.Ports ?? []),
     State: container.State,
     Status: container.Status,
-    Size: sizeOf(container),
-    Labels: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .toSorted()
-      .join(","),
+    get Size() {
+      return sizeOf(container);
+    },
+    get Labels() {
+      return Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .toSorted()
+        .join(",");
+    },
     Label: (name: unknown) => labels[String(name)] ?? "",
-    Mounts: mounts.map((mount) => (truncate ? ellipsis(mount, 15) : mount)).join(","),
-    LocalVolumes: String((container.Mounts ?? []).filter((mount) => mount.Driver === "local").length),
-    Networks: Object.keys(container.NetworkSettings?.Networks ?? {})
-      .toSorted()
-      .join(","),
+    get Mounts() {
+      const mounts = (container.Mounts ?? []).map((mount) => mount.Name || mount.Source);
+      return mounts.map((mount) => (truncate ? ellipsis(mount, 15) : mount)).join(",");
+    },
+    get LocalVolumes() {
+      return String((container.Mounts ?? []).filter((mount) => mount.Driver === "local").length);
+    },
+    get Networks() {
+      return Object.keys(container.NetworkSettings?.Networks ?? {})
+        .toSorted()
+        .join(",");
+    },
     Platform: null,
   });
 }

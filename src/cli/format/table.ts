@@ -13,7 +13,7 @@ export function alignTabs(text: string): string {
       let end = start;
       let width = 0;
       for (let cells = lines[end]; cells !== undefined && column < cells.length - 1; cells = lines[++end]) {
-        width = Math.max(width, [...(cells[column] ?? "")].length);
+        width = Math.max(width, widthOf(cells[column] ?? ""));
       }
       for (let i = start; i < end; i++) {
         const row = widths[i];
@@ -30,5 +30,10 @@ export function alignTabs(text: string): string {
 }
 
 function padTo(text: string, width: number): string {
-  return text + " ".repeat(Math.max(0, width - [...text].length));
+  return text + " ".repeat(Math.max(0, width - widthOf(text)));
+}
+
+/** In characters, as Go counts runes; nearly every cell is ASCII. */
+function widthOf(text: string): number {
+  return /^[\x20-\x7e]*$/.test(text) ? text.length : [...text].length;
 }

@@ -26,7 +26,7 @@ export function mergeConfig(request: MergeRequest, image: ContainerDefaults): Co
     ...config,
     ...command,
     User: config.User || (image.User ?? ""),
-    Env: mergeEnv(image.Env ?? [], config.Env),
+    Env: [...config.Env, ...withoutNamesOf(config.Env, image.Env ?? [])],
     WorkingDir: config.WorkingDir || (image.WorkingDir ?? ""),
     ExposedPorts: { ...image.ExposedPorts, ...config.ExposedPorts },
     Volumes: { ...image.Volumes, ...config.Volumes },
@@ -47,6 +47,13 @@ function mergeCommand(
     return { Entrypoint: cleared ? [] : config.Entrypoint, Cmd: config.Cmd };
   }
   return { Entrypoint: image.Entrypoint ?? [], Cmd: config.Cmd.length > 0 ? config.Cmd : (image.Cmd ?? []) };
+}
+
+/** The image's variables that the request does not name; they stand behind the request's own, as dockerd shows them. */
+function withoutNamesOf(own: readonly string[], others: readonly string[]): string[] {
+  const nameOf = (entry: string): string => entry.split("=", 1)[0] ?? "";
+  const names = new Set(own.map(nameOf));
+  return others.filter((entry) => !names.has(nameOf(entry)));
 }
 
 /** The later of two entries with one name wins, at the earlier one's place. A bare `NAME` removes it. */
