@@ -114,14 +114,12 @@ describe("networks are apart", () => {
     engine.ok("network", "create", "other");
     engine.ok("run", "-d", "--name", "aa", "busybox", "httpd", "-f", "-p", "80");
     const ip = engine.ok("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "aa");
-    const knock = `timeout 3 wget -qO- http://${ip}/ 2>&1`;
+    const knock = `timeout 3 wget -qO- http://${ip}/ 2>&1; exit $?`;
     expect(inside(knock).out).toContain("404");
     const from = inside(knock, "--network", "other");
     expect(from.code).not.toBe(0);
     expect(from.out).not.toContain("404");
-    expect(inside("timeout 3 wget -qO- http://aa/ 2>&1", "--network", "other").out).toMatch(
-      /bad address|can't resolve/i,
-    );
+    expect(inside("timeout 5 nslookup aa 2>&1; exit $?", "--network", "other").out).not.toContain(ip);
     engine.ok("rm", "-f", "aa");
     engine.ok("network", "rm", "other");
   });
@@ -205,6 +203,7 @@ describe("Gantry itself is not touched", () => {
     const tree = join(engine.dir, "links");
     mkdirSync(join(tree, "etc"), { recursive: true });
     mkdirSync(join(tree, "bin"));
+    mkdirSync(join(tree, "tmp/gantry-escape"), { recursive: true });
     copyFileSync("/bin/busybox", join(tree, "bin/sh"));
     symlinkSync("/../../../../tmp/gantry-escape", join(tree, "data"));
     symlinkSync("/../../../../tmp/gantry-escape-hosts", join(tree, "etc/hosts"));

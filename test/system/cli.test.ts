@@ -3,7 +3,7 @@
  * GANTRY_BIN names a compiled program; without it the sources are run.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const program =
@@ -40,13 +40,9 @@ beforeAll(() => {
   if (first.code !== 0) throw new Error(`no base image: ${first.err}`);
 }, 120_000);
 
-afterAll(async () => {
-  const left = gantry(["ps", "-aq"]).out.trim().split("\n").filter(Boolean);
-  if (left.length > 0) gantry(["rm", "-f", ...left]);
-  if (enginePid > 0) {
-    process.kill(enginePid, "SIGTERM");
-    for (let i = 0; i < 100 && existsSync(`/proc/${enginePid}`); i++) await Bun.sleep(50);
-  }
+afterAll(() => {
+  const removed = gantry(["system", "uninstall", "--force"]);
+  if (removed.code !== 0) throw new Error(`uninstall failed: ${removed.err}`);
   rmSync(base, { recursive: true, force: true });
 }, 60_000);
 
