@@ -32,10 +32,17 @@ static int fail(struct launch *launch, const char *step) {
   return -1;
 }
 
-/* A handler of ours must not run in the child, and what is ignored here would stay ignored after exec. */
+/* A handler of ours must not run in the child, and what is ignored here would stay ignored after exec. Raw, because glibc
+ * refuses the two signals that it keeps for threads, and those too may have been inherited ignored. */
 static void reset_signals(void) {
-  struct sigaction action = {.sa_handler = SIG_DFL};
-  for (int number = 1; number <= LAST_SIGNAL; number++) sigaction(number, &action, NULL);
+  struct {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+  } standard = {0};
+  for (int number = 1; number <= LAST_SIGNAL; number++)
+    syscall(SYS_rt_sigaction, number, &standard, NULL, sizeof standard.mask);
 }
 
 /*

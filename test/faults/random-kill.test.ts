@@ -48,7 +48,6 @@ test(
     for (const line of running) expect(engine.run(["exec", line.split(" ")[0] ?? "", "true"]).code).toBe(0);
     const left = engine.ok("ps", "-aq").split("\n").filter(Boolean);
     if (left.length > 0) engine.ok("rm", "-f", ...left);
-    expect(await difference(idle)).toEqual(expect.arrayContaining([`process ${engine.pid} `].slice(1)));
     expect((await difference(idle)).filter((line) => !line.startsWith(`process ${engine.pid} `))).toEqual([]);
     const containers = join(engine.dir, "lib/containers");
     expect(existsSync(containers) ? readdirSync(containers) : []).toEqual([]);

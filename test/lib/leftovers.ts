@@ -17,10 +17,10 @@ export async function difference(before: ReadonlySet<string>, patienceMs = 5000)
 function* processes(): Generator<string> {
   for (const pid of readdirSync("/proc")) {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const words = readOr(`/proc/${pid}/cmdline`).split("\0");
-    const line = words.join(" ").trim();
-    if (/^gantry-init|(^|\/)gantry(-oci)? |src\/main\.ts (engine|internal)/.test(`${line} `))
-      yield `process ${pid} ${line.slice(0, 100)}`;
+    const [program = "", ...words] = readOr(`/proc/${pid}/cmdline`).split("\0");
+    const isOurs = program.startsWith("gantry-init") || /(^|\/)gantry(-oci)?$/.test(program);
+    if (isOurs || /src\/main\.ts$/.test(words[0] ?? ""))
+      yield `process ${pid} ${[program, ...words].join(" ").trim().slice(0, 100)}`;
   }
 }
 
