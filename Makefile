@@ -4,16 +4,22 @@ SHELL := /bin/sh
 PREFIX ?= /usr/local
 BUN := scripts/bun
 
-.PHONY: help setup native build demo test check test-unit test-system bench install clean fmt
+.PHONY: help setup native sanitize build demo test check test-unit test-system bench install clean fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# setfattr and getfattr: an outside hand and eye for extended attributes in archives.
+test test-unit test-system: export SETUP_EXTRA = setfattr:attr
 
 setup: ## install what building and testing need (npm packages; Debian packages by apt as root)
 	@scripts/setup
 
 native: setup ## build gantry-init and sys.node
 	@$(MAKE) --no-print-directory -C native
+
+sanitize: native # gantry-init with address and undefined-behaviour sanitizers, for the tests
+	@$(MAKE) --no-print-directory -C native sanitize
 
 build: native ## build dist/gantry and dist/gantry-oci
 	@scripts/build
@@ -27,10 +33,10 @@ check: native ## static checks: types, lint, format, unused code
 test-unit: native ## unit tests: no root, no network
 	@$(BUN) test src
 
-test-system: build ## tests on the real kernel, with real clients, and with faults (root)
+test-system: build sanitize ## tests on the real kernel, with real clients, and with faults (root)
 	@scripts/test-system
 
-test: build ## everything, then the clean-up check
+test: build sanitize ## everything, then the clean-up check
 	@scripts/test
 
 bench: build ## side by side with docker.io, podman and runc; fails when a ratio is missed
