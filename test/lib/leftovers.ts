@@ -19,7 +19,7 @@ function* processes(): Generator<string> {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     const [program = "", ...words] = readOr(`/proc/${pid}/cmdline`).split("\0");
     const isOurs = program.startsWith("gantry-init") || /(^|\/)gantry(-oci)?$/.test(program);
-    if (isOurs || /src\/main\.ts$/.test(words[0] ?? ""))
+    if (isOurs || words[0]?.endsWith("src/main.ts") === true)
       yield `process ${pid} ${[program, ...words].join(" ").trim().slice(0, 100)}`;
   }
 }

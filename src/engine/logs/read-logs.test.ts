@@ -90,6 +90,26 @@ describe("readLogs", () => {
     expect(await text).toBe("a\nb\nc\nd\n");
   });
 
+  test("a log that is rotated all the time is read in order, no line twice, and a tail has its length", async () => {
+    writeFileSync(path, line("0"));
+    const script = `i=1; while [ $i -lt 3000 ]; do
+      mv ${path}.1 ${path}.2 2>/dev/null; mv ${path} ${path}.1
+      for _ in 1 2 3 4 5 6 7 8; do printf '2026-11-24T06:00:01.000000000Z stdout F %d\\n' $i; i=$((i+1)); done >${path}
+    done`;
+    const writer = Bun.spawn(["sh", "-c", script]);
+    const isRun = (text: string): boolean => {
+      const numbers = text.split("\n").filter(Boolean).map(Number);
+      return numbers.every((number, at) => at === 0 || number === (numbers[at - 1] ?? 0) + 1);
+    };
+    while (writer.exitCode === null) {
+      expect(await read({})).toSatisfy(isRun);
+      const tail = await read({ tail: 3 });
+      expect(tail.split("\n").length).toBeLessThanOrEqual(4);
+      expect(tail).toSatisfy(isRun);
+      await Bun.sleep(0);
+    }
+  });
+
   test("no log yet is an empty log", async () => {
     expect(await read({})).toBe("");
   });

@@ -1,7 +1,7 @@
 /** The Docker log API as a view of the monitor's CRI log. */
 import { watch } from "node:fs";
 import { dirname } from "node:path";
-import { findTail, LineFile, logFiles, successorOf } from "./log-files.ts";
+import { disposeAll, findTail, type LineFile, openLog, openSuccessors } from "./log-files.ts";
 import { type LogQuery, parseCriLine, renderRecord, selects } from "./cri-line.ts";
 
 export interface ReadLogs {
@@ -18,36 +18,45 @@ export interface ReadLogs {
 export async function* readLogs(request: ReadLogs): AsyncGenerator<Uint8Array> {
   const { path, query, signal } = request;
   using changes = request.until === undefined ? undefined : watchChanges(path, request.until, signal);
-  const start = query.tail === "all" ? undefined : findTail(path, query.tail);
   const renderer = createRenderer(request);
-  let name = start?.file ?? logFiles(path)[0];
-  let position = start?.position ?? 0;
-  while (!signal.aborted) {
-    if (name === undefined) {
-      if (changes === undefined || !(await changes.next())) return;
-      name = logFiles(path)[0];
-      continue;
+  const files = openLog(path);
+  try {
+    if (query.tail !== "all") seekTail(files, query.tail);
+    while (!signal.aborted) {
+      using file = files.shift();
+      if (file === undefined) {
+        if (changes === undefined || !(await changes.next())) return;
+        files.push(...openLog(path));
+        continue;
+      }
+      for (let rotated = false; ;) {
+        const ended = changes?.ended ?? true;
+        const lines = file.next(changes === undefined ? file.size : Infinity);
+        const { chunks, past } = renderer(lines);
+        if (chunks.length > 0) yield Buffer.concat(chunks);
+        if (past || signal.aborted) return;
+        if (lines.length > 0) continue;
+        if (rotated) break;
+        if (files.length === 0 && changes !== undefined) files.push(...openSuccessors(path, file.inode));
+        // Rotated: what was written between the last read and the rotation is still to be read, once.
+        rotated = files.length > 0;
+        if (rotated) continue;
+        // `ended` was read before the last look at the file: nothing can have been written in between.
+        if (changes === undefined || ended) return;
+        await changes.next();
+      }
     }
-    using file = new LineFile(name, position);
-    position = 0;
-    name = undefined;
-    let rotated = false;
-    while (name === undefined) {
-      const ended = changes?.ended ?? true;
-      const lines = file.next();
-      const { chunks, past } = renderer(lines);
-      if (chunks.length > 0) yield Buffer.concat(chunks);
-      if (past || signal.aborted) return;
-      if (lines.length > 0) continue;
-      // Rotated: what was written between the last read and the rotation is still to be read, once.
-      if (rotated) name = successorOf(path, file.inode);
-      else rotated = successorOf(path, file.inode) !== undefined;
-      if (rotated) continue;
-      // `ended` was read before the last look at the file: nothing can have been written in between.
-      if (changes === undefined || ended) return;
-      await changes.next();
-    }
+  } finally {
+    disposeAll(files);
   }
+}
+
+/** Leaves of `files` those with the last `count` records, the first standing where they begin. */
+function seekTail(files: LineFile[], count: number): void {
+  const start = findTail(files, count);
+  if (start === undefined) return;
+  disposeAll(files.splice(0, start.index));
+  files[0]?.seek(start.position);
 }
 
 function createRenderer(
