@@ -2,6 +2,9 @@
  * The entry: a switch on the program's name and first word, one import() a command group, so that nothing is loaded in
  * vain. `gantry-oci` is the same file by another name; `internal` words are the confined children that Gantry starts itself.
  */
+/** Undoes the build's --compile-jit-policy for what runs longer than a moment. */
+const runsLong = (): void => Bun.unsafe.setJITPolicy(1);
+
 const words = process.argv.slice(2);
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
 
@@ -11,8 +14,10 @@ async function main(): Promise<number> {
     case "oci":
       return (await import("./runtime/oci/main.ts")).main(words.slice(1));
     case "internal":
+      runsLong();
       return (await import("./internal.ts")).main(words.slice(1));
     case "engine":
+      runsLong();
       // Joined streams of clients may still be open: the engine ends all the same.
       return process.exit(await runEngine(words.slice(1)));
     default:
