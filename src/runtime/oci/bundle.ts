@@ -74,8 +74,8 @@ function absoluteSource(mount: Mount, bundle: string): Mount {
   return binds && mount.source !== undefined ? { ...mount, source: resolve(bundle, mount.source) } : mount;
 }
 
-/** Without a word from the config all containers of this program lie side by side. */
+/** Without a word from the config: a name that no other cgroup of the machine has, and no parent that would be left behind. */
 function cgroupsPath(given: string | undefined, id: string): string {
-  if (given === undefined || given === "") return `/gantry-oci/${id}`;
+  if (given === undefined || given === "") return `/gantry-oci.${id}`;
   return given.startsWith("/") ? given : `/${given}`;
 }
