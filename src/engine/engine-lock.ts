@@ -1,9 +1,12 @@
 /** At most one engine a directory: flock(2) on a file in each, which the kernel lets go of when the engine dies. */
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Sys } from "../kernel/index.ts";
 import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
 import type { EnginePaths } from "./paths.ts";
+
+/** How long a dead engine's lock may outlive it: a child of its own, cloned when it was killed, has it until its exec. */
+const dyingMs = 2000;
 
 export class EngineLock {
   readonly #fds: readonly number[];
@@ -16,7 +19,7 @@ export class EngineLock {
    * Makes the directories and takes their locks.
    * @throws {GantryError} "conflict" when another engine has one, "denied" when they cannot be made
    */
-  static take(paths: EnginePaths, sys: Sys): EngineLock {
+  static async take(paths: EnginePaths, sys: Sys): Promise<EngineLock> {
     const fds: number[] = [];
     try {
       for (const [dir, file] of [
@@ -26,7 +29,8 @@ export class EngineLock {
         mkdirSync(dir, { recursive: true, mode: 0o711 });
         const fd = openSync(file, "a+", 0o600);
         fds.push(fd);
-        if (!sys.tryLock(fd)) throw heldBy(dir, file);
+        for (const deadline = Date.now() + dyingMs; !sys.tryLock(fd); await Bun.sleep(5))
+          if (holderLives(file) || Date.now() > deadline) throw heldBy(dir, file);
         ftruncateSync(fd);
         writeSync(fd, `${process.pid}\n`);
       }
@@ -46,6 +50,11 @@ export class EngineLock {
   release(): void {
     for (const fd of this.#fds) closeSync(fd);
   }
+}
+
+function holderLives(file: string): boolean {
+  const pid = readFileSync(file, "utf8").trim();
+  return /^\d+$/.test(pid) && existsSync(`/proc/${pid}`);
 }
 
 function heldBy(dir: string, file: string): GantryError {

@@ -58,7 +58,7 @@ export class Engine {
   static async open(options: EngineOptions): Promise<Engine> {
     const paths = enginePaths(options.root, options.state);
     const sys = loadSys();
-    const lock = EngineLock.take(paths, sys);
+    const lock = await EngineLock.take(paths, sys);
     try {
       const context = await openRooms(paths, sys, options.logger);
       const engine = new Engine(context, lock);

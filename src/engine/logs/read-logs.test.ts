@@ -94,7 +94,7 @@ describe("readLogs", () => {
     writeFileSync(path, line("0"));
     const script = `i=1; while [ $i -lt 3000 ]; do
       mv ${path}.1 ${path}.2 2>/dev/null; mv ${path} ${path}.1
-      for _ in 1 2 3 4 5 6 7 8; do printf '2026-11-24T06:00:01.000000000Z stdout F %d\\n' $i; i=$((i+1)); done >${path}
+      for _ in 1 2 3 4 5 6 7 8; do printf '2026-11-24T06:00:01.000000000Z stdout F %d\\n' $i; i=$((i+1)); done >${path} || exit 1
     done`;
     const writer = Bun.spawn(["sh", "-c", script]);
     const isRun = (text: string): boolean => {
