@@ -121,7 +121,8 @@ async function prune(engine: ApiEngine, { query }: Call): Promise<object> {
     try {
       await networks.remove(network.id);
     } catch (error) {
-      if (error instanceof GantryError && (error.code === "conflict" || error.code === "not-found")) continue;
+      // Removed or joined by a container in this moment.
+      if (error instanceof GantryError && ["conflict", "denied", "not-found"].includes(error.code)) continue;
       throw error;
     }
     NetworksDeleted.push(network.name);
