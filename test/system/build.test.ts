@@ -267,7 +267,7 @@ describe("RUN", () => {
   test("a failing command: docker's words, its code, no image, no leftovers", async () => {
     const { error, text } = await world.build(
       { Dockerfile: from("RUN echo out; exit 6") },
-      { tags: ["bad"] },
+      { tags: ["wrong"] },
     );
     expect(error).toMatchObject({
       code: "invalid",
@@ -275,7 +275,7 @@ describe("RUN", () => {
     });
     expect(error?.fields).toEqual({ exitCode: 6, step: "2/2", line: 2 });
     expect(text).toEndWith(" ---> Running in CONTAINER\nout\n");
-    expect(world.images.tryFind("bad")).toBeUndefined();
+    expect(world.images.tryFind("wrong")).toBeUndefined();
     expect(world.leftovers()).toEqual([]);
   });
 
