@@ -97,7 +97,7 @@ export class Lifecycle {
       for (const waiting of pending) waiting.connect(undefined);
       const { message, exitCode } = startFailure(error);
       const state = store.update(id, { launching: false, error: message, exitCode });
-      this.waiters.exited(id, { exitCode: state.exitCode, error: state.error });
+      this.waiters.notStarted(id, { exitCode: state.exitCode, error: state.error });
       throw toGantryError(error);
     }
   }
@@ -216,8 +216,9 @@ export class Lifecycle {
       });
     } catch (error) {
       logger.warn("container.restart-failed", { id, error: messageOf(error) });
-      if (store.has(id) && store.get(id).state.status === "restarting")
-        store.update(id, { status: "exited" });
+      if (!store.has(id) || store.get(id).state.status !== "restarting") return;
+      const state = store.update(id, { status: "exited" });
+      this.waiters.exited(id, { exitCode: state.exitCode, error: state.error });
     }
   }
 
@@ -238,7 +239,7 @@ export class Lifecycle {
     this.#delays.delete(id);
     this.attachments.drop(id);
     this.#context.events.emit("container", "destroy", id, containerAttributes(record));
-    this.waiters.removed(id, { exitCode: state.exitCode, error: state.error });
+    this.waiters.removed(id, state.exitCode);
     for (const listener of this.#removed) listener(id);
   }
 

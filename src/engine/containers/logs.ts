@@ -58,7 +58,7 @@ async function untilStopped(
     while (store.has(id)) {
       const { status, launching } = store.get(id).state;
       if (!isAlive(status) && status !== "restarting" && !launching) return;
-      await lifecycle.waiters.wait(id, "next-exit", store.get(id).state, signal);
+      await lifecycle.waiters.wait(id, "not-running", store.get(id).state, signal);
     }
   } catch (error) {
     // "canceled": the client has gone.

@@ -7,12 +7,12 @@ export type WaitCondition = "not-running" | "next-exit" | "removed";
 
 export interface ContainerExit {
   readonly exitCode: number;
-  /** Why it could not be started or removed; else empty. */
+  /** Why it could not be started again; else empty. */
   readonly error: string;
 }
 
 interface Waiter {
-  readonly removed: boolean;
+  readonly condition: WaitCondition;
   resolve(exit: ContainerExit): void;
 }
 
@@ -43,7 +43,7 @@ export class Waiters {
       reject(new GantryError("canceled", `nobody waits for container ${id} any more`));
     };
     const waiter: Waiter = {
-      removed: condition === "removed",
+      condition,
       resolve: (exit) => {
         signal.removeEventListener("abort", cancel);
         resolve(exit);
@@ -71,12 +71,17 @@ export class Waiters {
 
   /** The container's process has ended (it may be started again). */
   exited(id: string, exit: ContainerExit): void {
-    this.#tell(id, exit, (waiter) => !waiter.removed);
+    this.#tell(id, exit, ({ condition }) => condition !== "removed");
   }
 
-  /** The container is no more: nobody can wait for it any longer. */
-  removed(id: string, exit: ContainerExit): void {
-    this.#tell(id, exit, () => true);
+  /** A start has failed. That is no exit: docker run waits for one before it starts and hears why from the start. */
+  notStarted(id: string, exit: ContainerExit): void {
+    this.#tell(id, exit, ({ condition }) => condition === "not-running");
+  }
+
+  /** The container is no more: nobody can wait for it any longer. That is no error, whatever its start came to. */
+  removed(id: string, exitCode: number): void {
+    this.#tell(id, { exitCode, error: "" }, () => true);
   }
 
   #tell(id: string, exit: ContainerExit, concerns: (waiter: Waiter) => boolean): void {

@@ -55,8 +55,22 @@ describe("Waiters", () => {
     waiters.exited("a", exit);
     expect(await running).toEqual(exit);
     expect(await next).toEqual(exit);
-    waiters.removed("a", { exitCode: 4, error: "" });
+    waiters.removed("a", 4);
     expect(await removed).toEqual({ exitCode: 4, error: "" });
+  });
+
+  test("a failed start ends the wait for what does not run, not the one for the next exit", async () => {
+    const waiters = new Waiters();
+    const launching = { ...initialState, launching: true };
+    const [idle, next, gone] = (["not-running", "next-exit", "removed"] as const).map((condition) =>
+      waiters.wait("a", condition, launching, never),
+    );
+    waiters.notStarted("a", { exitCode: 127, error: "not found" });
+    expect(await idle).toEqual({ exitCode: 127, error: "not found" });
+    waiters.exited("a", exit);
+    expect(await next).toEqual(exit);
+    waiters.removed("a", 127);
+    expect(await gone).toEqual({ exitCode: 127, error: "" });
   });
 
   test("removal ends every wait; whoever goes is forgotten", async () => {
@@ -66,7 +80,7 @@ describe("Waiters", () => {
     const gone = waiters.wait("a", "removed", initialState, leaver.signal);
     leaver.abort();
     expect(gone).rejects.toMatchObject({ code: "canceled" });
-    waiters.removed("a", exit);
+    waiters.removed("a", exit.exitCode);
     expect(await next).toEqual(exit);
     expect(waiters.wait("a", "removed", initialState, leaver.signal)).rejects.toMatchObject({
       code: "canceled",
