@@ -1,4 +1,4 @@
-/* Sockets and terminals: pairs, ports that are held, passed fds, peer credentials, window sizes. */
+/* Sockets and terminals: pairs, ports that are held, passed fds, peer credentials, window sizes, output as it is. */
 #include "sys.h"
 
 #include <arpa/inet.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { MAX_PASSED_FDS = 253 /* SCM_MAX_FD */ };
@@ -141,6 +142,16 @@ static napi_value sys_set_window_size(napi_env env, napi_callback_info info) {
   return done_or_throw(env, ioctl(fd, TIOCSWINSZ, &size), "ioctl", NULL);
 }
 
+static napi_value sys_pass_output(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = take_int(&call, 0);
+  if (failed(&call)) return NULL;
+  struct termios mode;
+  if (tcgetattr(fd, &mode) != 0) return throw_errno(env, errno, "tcgetattr", NULL);
+  mode.c_oflag &= ~(tcflag_t)OPOST;
+  return done_or_throw(env, tcsetattr(fd, TCSADRAIN, &mode), "tcsetattr", NULL);
+}
+
 static napi_value sys_peer_credentials(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   int fd = take_int(&call, 0);
@@ -235,6 +246,7 @@ const struct sys_function sys_socket_functions[] = {
     {"ifNameToIndex", sys_if_name_to_index},
     {"windowSize", sys_window_size},
     {"setWindowSize", sys_set_window_size},
+    {"passOutput", sys_pass_output},
     {"peerCredentials", sys_peer_credentials},
     {"sendFds", sys_send_fds},
     {"receiveFds", sys_receive_fds},

@@ -88,6 +88,8 @@ export interface Sys {
   /** Window size of a terminal fd; ENOTTY. */
   windowSize(fd: number): { readonly rows: number; readonly cols: number };
   setWindowSize(fd: number, rows: number, cols: number): void;
+  /** Lets what is written to a terminal pass as it is (OPOST off); ENOTTY. */
+  passOutput(fd: number): void;
   /** SO_PEERCRED of a unix socket: who connected. */
   peerCredentials(socket: number): { readonly pid: number; readonly uid: number; readonly gid: number };
   /** Sends one byte and 1 to 253 fds over a unix socket fd. */

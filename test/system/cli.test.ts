@@ -91,6 +91,39 @@ describe("run", () => {
     expect(gantry(["ps", "-aq"]).out).toBe("");
   });
 
+  test("a terminal passes keys and output as they are, follows our size, and is given back", async () => {
+    let seen = "";
+    const script = '"$@"; echo "code $?"; stty -a; exit';
+    const child = Bun.spawn(
+      ["sh", "-c", script, "sh", ...program, ...places, "run", "--rm", "-it", "busybox", "sh"],
+      {
+        terminal: { cols: 80, rows: 24, data: (_, bytes) => void (seen += Buffer.from(bytes).toString()) },
+      },
+    );
+    const until = async (text: string): Promise<void> => {
+      for (let tries = 0; !seen.includes(text) && tries < 500; tries++) await Bun.sleep(10);
+      expect(seen).toContain(text);
+      seen = seen.slice(seen.indexOf(text) + text.length);
+    };
+    await until("# ");
+    child.terminal?.write("stty size\r");
+    await until("\r\n24 80\r\n");
+    child.terminal?.resize(100, 30);
+    await Bun.sleep(300);
+    child.terminal?.write("stty size; stty -onlcr; printf 'straight\\ndown\\n'; stty onlcr\r");
+    await until("\r\n30 100\r\nstraight\ndown\n");
+    const loop = "trap 'echo in''terrupted; exit' INT; echo u''p; while :; do sleep 0.05; done";
+    child.terminal?.write(`(${loop})\r`);
+    await until("up\r\n");
+    child.terminal?.write("\x03");
+    await until("interrupted\r\n");
+    child.terminal?.write("exit 9\r");
+    await until("code 9\r\n");
+    await until("\nopost ");
+    expect(await child.exited).toBe(0);
+    child.terminal?.close();
+  }, 30_000);
+
   test("a signal to the client reaches the program", async () => {
     const child = Bun.spawn(
       [

@@ -33,6 +33,13 @@ afterAll(() => {
 function openFds(): readonly string[] {
   return readdirSync("/proc/self/fd");
 }
+
+/** Does what is written to the terminal get carriage returns: "opost" or "-opost". */
+function outputMode(terminal: number): string | undefined {
+  const { stdout } = Bun.spawnSync(["stty", "-a"], { stdin: terminal });
+  return /-?opost/.exec(stdout.toString())?.[0];
+}
+
 function code(run: () => unknown): unknown {
   try {
     run();
@@ -238,8 +245,12 @@ describe("sockets", () => {
     sys.setWindowSize(terminal, 33, 111);
     expect(sys.windowSize(terminal)).toEqual({ rows: 33, cols: 111 });
     expect(code(() => sys.setWindowSize(terminal, 70_000, 1))).toBe("EINVAL");
+    expect(outputMode(terminal)).toBe("opost");
+    sys.passOutput(terminal);
+    expect(outputMode(terminal)).toBe("-opost");
     closeSync(terminal);
     expect(code(() => sys.windowSize(busybox))).toBe("ENOTTY");
+    expect(code(() => sys.passOutput(busybox))).toBe("ENOTTY");
     const copy = sys.dup(busybox);
     expect(readlinkSync(`/proc/self/fd/${copy}`)).toBe(readlinkSync(`/proc/self/fd/${busybox}`));
     sys.close(copy);

@@ -1,6 +1,8 @@
 /** Our own terminal: its size, raw mode, and the way back on every path out of the program. */
 import { isatty, ReadStream, WriteStream } from "node:tty";
 
+import { loadSys } from "../../kernel/index.ts";
+
 export interface Size {
   readonly rows: number;
   readonly columns: number;
@@ -20,7 +22,9 @@ export function terminalSize(): Size | undefined {
 /** Signals that would end us while the terminal is raw. */
 const deadly = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 
-/** The keyboard in raw mode. `dispose` gives the terminal back; so does every way the program can end but SIGKILL. */
+/**
+ * The keyboard in raw mode, and output as it is: the container's terminal has put the carriage returns in already, and what
+ * it sends without one (curses going straight down) is meant so. The stream's raw mode adds them. `dispose` gives the terminal back; so does every way the program can end but SIGKILL. */
 export class RawKeyboard implements Disposable {
   readonly #stream = new ReadStream(0);
   readonly #restore = (): void => {
@@ -30,6 +34,7 @@ export class RawKeyboard implements Disposable {
   /** @param guardSignals take signals that would end us; false when they are passed to the container */
   constructor(guardSignals: boolean) {
     this.#stream.setRawMode(true);
+    loadSys().passOutput(0);
     process.on("exit", this.#restore);
     if (!guardSignals) return;
     for (const [name, number] of Object.entries(deadly)) {

@@ -43,7 +43,7 @@ export async function exec({ global, flags }: VerbInput): Promise<number> {
   if (process.terminal === true && !detach) {
     const { launchSession, relay } = await import("./run-terminal.ts");
     const { session } = await launchSession(sys, plan, options);
-    return await relay(session);
+    return await relay(sys, session);
   }
   using signals = new SignalForwarder();
   const running = await launchRun(sys, {

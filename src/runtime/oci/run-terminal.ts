@@ -17,7 +17,7 @@ export async function launchOnTerminal({
 }: Beginning): Promise<() => Promise<number>> {
   const { session, process } = await launchSession(sys, plan, options);
   dir.write({ ...stored, process });
-  return () => relay(session);
+  return () => relay(sys, session);
 }
 
 /** Launches with one attached session of our terminal's size. */
@@ -46,7 +46,7 @@ function sizeOf({ terminal }: MonitorOptions): { readonly rows: number; readonly
 }
 
 /** Copies both ways until the session ends. */
-export async function relay(session: AttachSession): Promise<number> {
+export async function relay(sys: Sys, session: AttachSession): Promise<number> {
   const { stdin, stdout } = process;
   const onInput = (bytes: Uint8Array): void => {
     stdin.pause();
@@ -58,7 +58,11 @@ export async function relay(session: AttachSession): Promise<number> {
   };
   const onEnd = (): void => session.endStdin();
   const onResize = (): void => session.resize(stdout.rows ?? 24, stdout.columns ?? 80);
-  if (stdin.isTTY) stdin.setRawMode(true);
+  if (stdin.isTTY) {
+    stdin.setRawMode(true);
+    // The stream's raw mode still adds carriage returns; the container's terminal has done that.
+    sys.passOutput(0);
+  }
   stdin.on("data", onInput);
   stdin.on("end", onEnd);
   stdout.on("resize", onResize);
