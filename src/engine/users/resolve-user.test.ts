@@ -11,18 +11,18 @@ const found = {
 
 describe("resolveUser", () => {
   test.each([
-    ["", [], { uid: 0, gid: 0, groups: [10], home: "/root" }],
-    ["0", [], { uid: 0, gid: 0, groups: [10], home: "/root" }],
-    ["web", [], { uid: 33, gid: 34, groups: [10, 29], home: "/var/www" }],
-    ["33", [], { uid: 33, gid: 34, groups: [10, 29], home: "/var/www" }],
-    ["web:audio", [], { uid: 33, gid: 29, groups: [], home: "/var/www" }],
-    ["web:1234", [], { uid: 33, gid: 1234, groups: [], home: "/var/www" }],
-    ["4711", [], { uid: 4711, gid: 0, groups: [], home: "/" }],
-    ["4711:4712", [], { uid: 4711, gid: 4712, groups: [], home: "/" }],
-    [":audio", [], { uid: 0, gid: 29, groups: [], home: "/root" }],
+    ["", [], { uid: 0, gid: 0, groups: [0, 10], home: "/root" }],
+    ["0", [], { uid: 0, gid: 0, groups: [0, 10], home: "/root" }],
+    ["web", [], { uid: 33, gid: 34, groups: [34, 10, 29], home: "/var/www" }],
+    ["33", [], { uid: 33, gid: 34, groups: [34, 10, 29], home: "/var/www" }],
+    ["web:audio", [], { uid: 33, gid: 29, groups: [29], home: "/var/www" }],
+    ["web:1234", [], { uid: 33, gid: 1234, groups: [1234], home: "/var/www" }],
+    ["4711", [], { uid: 4711, gid: 0, groups: [0], home: "/" }],
+    ["4711:4712", [], { uid: 4711, gid: 4712, groups: [4712], home: "/" }],
+    [":audio", [], { uid: 0, gid: 29, groups: [29], home: "/root" }],
     // A name wins over a number.
-    ["1000", [], { uid: 5, gid: 6, groups: [], home: "/odd" }],
-    ["web", ["audio", "77", "77"], { uid: 33, gid: 34, groups: [10, 29, 77], home: "/var/www" }],
+    ["1000", [], { uid: 5, gid: 6, groups: [6], home: "/odd" }],
+    ["web", ["audio", "77", "77"], { uid: 33, gid: 34, groups: [34, 10, 29, 77], home: "/var/www" }],
   ] as const)("%s with groups %o", (spec, groupAdd, want) => {
     expect(resolveUser(spec, groupAdd, found)).toEqual({ ...want, groups: [...want.groups] });
   });
@@ -42,7 +42,7 @@ describe("resolveUser", () => {
     expect(resolveUser("", [], { accounts: [], groups: [] })).toEqual({
       uid: 0,
       gid: 0,
-      groups: [],
+      groups: [0],
       home: "/",
     });
   });

@@ -5,7 +5,7 @@ import type { Account, Group } from "./account-files.ts";
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
-  /** Supplementary groups. */
+  /** Supplementary groups, the own one first: without it a change of gid would shed it (CVE-2022-36109). */
   readonly groups: readonly number[];
   readonly home: string;
 }
@@ -41,7 +41,7 @@ export function resolveUser(spec: string, groupAdd: readonly string[], found: Ac
       : [];
   const added = groupAdd.map((group) => groupId(group, found.groups));
   for (const id of [uid, gid, ...added]) checkRange(id);
-  return { uid, gid, groups: [...new Set([...own, ...added])], home: account?.home || "/" };
+  return { uid, gid, groups: [...new Set([gid, ...own, ...added])], home: account?.home || "/" };
 }
 
 function groupId(name: string, groups: readonly Group[]): number {
