@@ -117,14 +117,13 @@ describe("run", () => {
       cols: 0,
     });
     await expect(failing).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
+    expect(containers.list()).toEqual([]);
+    await containers.create(request(cmd, {}, {}, "failing"));
+    await expect(containers.start("failing")).rejects.toMatchObject({ code });
     expect(state("failing")).toMatchObject({ status: "created", exitCode, launching: false });
     await containers.remove("failing", { force: false, volumes: false });
-    const removed = containers.run(request(cmd, { AutoRemove: true }, {}, "failing"), {
-      attach: outputStreams,
-      rows: 0,
-      cols: 0,
-    });
-    await expect(removed).rejects.toMatchObject({ code });
+    await containers.create(request(cmd, { AutoRemove: true }, {}, "failing"));
+    await expect(containers.start("failing")).rejects.toMatchObject({ code });
     expect(containers.list()).toEqual([]);
     expect(world.leftovers()).toEqual([]);
   });

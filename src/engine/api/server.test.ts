@@ -16,7 +16,7 @@ beforeAll(async () => {
       start: async (id) => {
         throw thrown[id] ?? new GantryError("not-found", `No such container: ${id}`);
       },
-      create: async () => ({ id: "b".repeat(64), warnings: ["careful"] }),
+      create: async () => ({ id: "b".repeat(64), warnings: ["careful"], madeVolumes: [] }),
     },
     images: { list: () => [], tryFind: () => undefined },
   });

@@ -11,6 +11,7 @@ import { containerPaths } from "../paths.ts";
 import { treeBytes } from "../tree-bytes.ts";
 import { attachContainer, type AttachRequest } from "./attach.ts";
 import { createContainer, type Created } from "./create.ts";
+import { removeUnusedVolumes } from "./dispose.ts";
 import { explainContainer } from "./explain.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { containerLogs } from "./logs.ts";
@@ -66,24 +67,25 @@ export class Containers {
   }
 
   /**
-   * Creates, starts and attaches in one round trip. When it cannot be started the container stays `created` (with
-   * `AutoRemove` it is gone) and the error says why, with code "command-not-found" (127), "command-not-executable" (126) or another (125).
+   * Creates, starts and attaches in one round trip. When it cannot be started all that was made for it goes again, and
+   * the error says why, with code "command-not-found" (127), "command-not-executable" (126) or another (125).
    */
   async run(
     request: CreateRequest,
     options: { readonly attach: AttachStreams | undefined; readonly rows: number; readonly cols: number },
   ): Promise<RunResult> {
-    const { id, warnings } = await createContainer(this.#context, request);
+    const { id, warnings, madeVolumes } = await createContainer(this.#context, request);
     const cancel = new AbortController();
     const condition = request.host.AutoRemove ? "removed" : "next-exit";
     const exited = this.#lifecycle.waiters.wait(id, condition, initialState, cancel.signal);
     // Canceled below; whoever runs a container hears of its failed start by the error.
     exited.catch(() => undefined);
     try {
-      const session = await this.#lifecycle.start(id, options);
+      const session = await this.#lifecycle.start(id, { ...options, removeOnFailure: true });
       return { id, warnings, exited, ...(session === undefined ? {} : { session }) };
     } catch (error) {
       cancel.abort();
+      if (!this.#context.store.has(id)) await removeUnusedVolumes(this.#context, madeVolumes, id);
       throw error;
     }
   }

@@ -14,6 +14,7 @@ import { randomName } from "../random-name.ts";
 import { parseSignal } from "../signals.ts";
 import { toRlimit } from "../ulimits.ts";
 import { containerAttributes } from "./container-events.ts";
+import { removeUnusedVolumes } from "./dispose.ts";
 import { mergeConfig } from "./merge-config.ts";
 import { mountsOf, requestedMounts, volumeUses } from "./mount-spec.ts";
 import { ensureVolume } from "./prepare-mounts.ts";
@@ -21,14 +22,16 @@ import { ensureVolume } from "./prepare-mounts.ts";
 export interface Created {
   readonly id: string;
   readonly warnings: readonly string[];
+  /** Volumes that were not there before. */
+  readonly madeVolumes: readonly string[];
 }
 
 /**
  * The record is written first, then its volumes are made: a crash leaves a container whose start makes what is missing.
- * @throws {GantryError} "not-found" (image, network, device, bind source), "conflict" (name), "invalid", "unsupported"
+ * @throws {GantryError} "not-found" (image), "conflict" (name), "invalid" (network, device, bind source …), "unsupported"; nothing stays
  */
 export async function createContainer(context: EngineContext, request: CreateRequest): Promise<Created> {
-  const { store, images, events } = context;
+  const { store, images, events, volumes } = context;
   const image = findImage(context, request.config.Image);
   // Nothing below waits: no removal of the image can come between here and the record that keeps it.
   using hold = images.hold();
@@ -36,14 +39,20 @@ export async function createContainer(context: EngineContext, request: CreateReq
   const record = newRecord(context, request, image);
   const warnings = check(context, record);
   store.insert(record);
+  const madeVolumes: string[] = [];
   try {
-    for (const mount of mountsOf(record)) if (mount.type === "volume") ensureVolume(context, record, mount);
+    for (const mount of mountsOf(record)) {
+      if (mount.type !== "volume" || volumes.tryFind(mount.name) !== undefined) continue;
+      ensureVolume(context, record, mount);
+      madeVolumes.push(mount.name);
+    }
   } catch (error) {
     store.delete(record.id);
+    await removeUnusedVolumes(context, madeVolumes, record.id);
     throw error;
   }
   events.emit("container", "create", record.id, containerAttributes(record));
-  return { id: record.id, warnings };
+  return { id: record.id, warnings, madeVolumes };
 }
 
 function findImage({ images }: EngineContext, reference: string): ImageRecord {
@@ -86,12 +95,25 @@ function check(context: EngineContext, record: ContainerRecord): string[] {
   logSettings(host.LogConfig);
   if (config.StopSignal !== "") parseSignal(config.StopSignal);
   const kind = networkKind(host.NetworkMode);
-  if (kind.kind === "bridge") context.networks.find(kind.network);
+  if (kind.kind === "bridge") checkNetwork(context, kind.network);
   for (const mount of mountsOf(record)) {
     if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source))
       throw missingSource(mount.source);
   }
   return warningsFor(context, record);
+}
+
+/** Docker's client takes a "not found" of a create for the image's and would go and pull it. */
+function checkNetwork({ networks }: EngineContext, name: string): void {
+  try {
+    networks.find(name);
+  } catch (error) {
+    if (!(error instanceof GantryError) || error.code !== "not-found") throw error;
+    throw new GantryError("invalid", error.message, {
+      cause: error,
+      hint: `make it with: gantry network create ${name.slice(0, 100)} (see: gantry network ls)`,
+    });
+  }
 }
 
 function missingSource(path: string): GantryError {

@@ -23,7 +23,10 @@ export async function dispose(
     const paths = containerPaths(context.paths, id);
     rmSync(paths.monitorSocket, { force: true });
     await rm(paths.dir, { recursive: true, force: true });
-    if (anonymousVolumes) await removeVolumes(context, record);
+    if (anonymousVolumes) {
+      const names = record.volumes.filter((use) => use.anonymous).map((use) => use.name);
+      await removeUnusedVolumes(context, names, id);
+    }
   } catch (error) {
     store.update(id, { status: "dead", error: messageOf(error) });
     throw toGantryError(error, `remove container ${id}`);
@@ -31,23 +34,24 @@ export async function dispose(
   store.delete(id);
 }
 
-async function removeVolumes(
+/** Removes volumes that no other container than `containerId` uses. One that cannot be removed stays and is logged. */
+export async function removeUnusedVolumes(
   { volumes, store, logger }: EngineContext,
-  record: ContainerRecord,
+  names: readonly string[],
+  containerId: string,
 ): Promise<void> {
-  for (const use of record.volumes) {
-    if (!use.anonymous) continue;
+  for (const name of names) {
     const shared = store
       .list()
-      .some((other) => other.record.id !== record.id && usesVolume(other.record, use.name));
+      .some((other) => other.record.id !== containerId && usesVolume(other.record, name));
     if (shared) continue;
     try {
-      await volumes.remove(use.name, { force: true });
+      await volumes.remove(name, { force: true });
     } catch (error) {
       // The container goes all the same: the volume is listed, and `volume prune` tries again.
       logger.warn("volume.remove-failed", {
-        volume: use.name,
-        container: record.id,
+        volume: name,
+        container: containerId,
         error: messageOf(error),
       });
     }

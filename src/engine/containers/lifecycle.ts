@@ -20,6 +20,11 @@ import { Waiters } from "./waiters.ts";
 const exitRetryMs = 5000;
 const noTerminalSize = { attach: undefined, rows: 0, cols: 0 } as const;
 
+export interface StartOptions extends LaunchOptions {
+  /** A container that was made for this start alone goes when it fails, as one with `--rm` always does. */
+  readonly removeOnFailure?: boolean;
+}
+
 export class Lifecycle {
   readonly waiters = new Waiters();
   readonly attachments = new Attachments();
@@ -57,7 +62,7 @@ export class Lifecycle {
    * Starts it and, where asked, attaches from the first byte.
    * @throws {GantryError} "not-modified" when it runs; "conflict" when it is paused or being removed; why the launch failed
    */
-  start(id: string, options: LaunchOptions = noTerminalSize): Promise<AttachSession | undefined> {
+  start(id: string, options: StartOptions = noTerminalSize): Promise<AttachSession | undefined> {
     return this.locks.run(id, async () => {
       this.#assertOpen();
       checkStartable(this.#context.store.get(id));
@@ -66,7 +71,8 @@ export class Lifecycle {
       try {
         return await this.#launch(id, options, { restartCount: 0, stoppedByUser: false });
       } catch (error) {
-        if (this.#context.store.get(id).record.host.AutoRemove) await this.dispose(id, true);
+        const { AutoRemove } = this.#context.store.get(id).record.host;
+        if (AutoRemove || options.removeOnFailure === true) await this.dispose(id, true);
         throw error;
       }
     });
