@@ -53,6 +53,8 @@ export class TreeWriter {
   readonly #dirTimes = new Map<string, bigint>();
   /** The parent of the last entry, found to be without links that lead outside. */
   #lastParent: string | undefined;
+  /** Links of this archive in a living tree, by inode. */
+  readonly #ownLinks = new Set<number>();
   #entries = 0;
   #bytes = 0;
   #file: { readonly fd: number; readonly path: string; written: number } | undefined;
@@ -101,7 +103,7 @@ export class TreeWriter {
     const name = parts.at(-1);
     if (name === undefined) return this.#root(entry);
     const parent = parts.slice(0, -1);
-    if (this.#options.layer) this.#refuseLinks(parent, entry.path);
+    this.#refuseLinks(parent, entry.path);
     this.#makeParents(parent);
     if (this.#options.layer && this.#whiteout(parent, name)) return;
     const path = this.#path(parts);
@@ -122,15 +124,19 @@ export class TreeWriter {
     this.#dress(entry, this.#path([]));
   }
 
-  /** In a layer, no entry is made through a link that leads outside; the chroot would keep it inside, but it is no honest archive. */
+  /**
+   * No entry is made through a link of the archive that leads outside of it; the chroot would keep it inside the tree, but
+   * it is no honest archive. Links that a living tree had before are its own and may lead anywhere inside it.
+   */
   #refuseLinks(parent: readonly string[], entry: string): void {
     const key = parent.join("/");
     if (key === this.#lastParent) return;
     for (let depth = 1; depth <= parent.length; depth++) {
       let parts = parent.slice(0, depth);
       for (let hops = 0; hops < maxHops; hops++) {
-        const target = readLink(this.#path(parts));
-        if (target === undefined) break;
+        const path = this.#path(parts);
+        const target = readLink(path);
+        if (target === undefined || !(this.#options.layer || this.#ownLinks.has(inodeOf(path)))) break;
         parts = [...linkedPath(parts, target, entry)];
       }
     }
@@ -177,7 +183,9 @@ export class TreeWriter {
       case "dir":
         return this.#makeDir(path);
       case "symlink":
-        return this.#replacing(path, () => fs.symlinkSync(entry.linkPath, path));
+        this.#replacing(path, () => fs.symlinkSync(entry.linkPath, path));
+        if (!this.#options.layer) this.#ownLinks.add(inodeOf(path));
+        return;
       case "hardlink":
         return this.#link(entry, path);
       case "char":
@@ -295,6 +303,10 @@ function noSpace(entry: TarEntry, cause: unknown): GantryError {
       ...(cause === undefined ? {} : { cause }),
     },
   );
+}
+
+function inodeOf(path: string): number {
+  return fs.lstatSync(path).ino;
 }
 
 function isLinkToDirectory(path: string): boolean {
