@@ -56,6 +56,7 @@ export class Catalog {
     const found = this.tryFind(text);
     if (found !== undefined) return found;
     throw new GantryError("not-found", `No such image: ${shown(text)}`, {
+      hint: "see what there is with: gantry images; images enter with: gantry image bootstrap, load, import or build",
       fields: { reference: text.slice(0, 300) },
     });
   }

@@ -81,6 +81,16 @@ function checksum(block: Uint8Array): { readonly unsigned: number; readonly sign
   return { unsigned, signed };
 }
 
+/** The checksum that a header claims to have; undefined when there is no number, as in what is no tar archive at all. */
+function statedChecksum(block: Uint8Array): number | undefined {
+  try {
+    return parseNumber(block, 148, 8);
+  } catch (error) {
+    if (error instanceof GantryError && error.code === "corrupt") return undefined;
+    throw error;
+  }
+}
+
 /** True for a block of zeros, of which two end an archive. */
 export function isZeroBlock(block: Uint8Array): boolean {
   return block.every((byte) => byte === 0);
@@ -89,7 +99,7 @@ export function isZeroBlock(block: Uint8Array): boolean {
 /** @throws {GantryError} "corrupt" when the checksum or a number is wrong */
 export function parseHeader(block: Uint8Array): RawHeader {
   const sums = checksum(block);
-  const stated = parseNumber(block, 148, 8);
+  const stated = statedChecksum(block);
   if (stated !== sums.unsigned && stated !== sums.signed) {
     throw new GantryError("corrupt", "bad checksum in a tar header", {
       hint: "the archive is damaged or is not a tar archive",

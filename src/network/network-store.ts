@@ -57,7 +57,9 @@ export class NetworkStore {
       );
     const [found] = byPrefix;
     if (found === undefined)
-      throw new GantryError("not-found", `network ${nameOrId.slice(0, 200)} not found`);
+      throw new GantryError("not-found", `network ${nameOrId.slice(0, 200)} not found`, {
+        hint: "see what there is with: gantry network ls",
+      });
     return found;
   }
 

@@ -98,7 +98,11 @@ export class VolumeStore {
   /** @throws {GantryError} "not-found" */
   find(name: string): Volume {
     const volume = this.tryFind(name);
-    if (volume === undefined) throw new GantryError("not-found", `get ${name.slice(0, 255)}: no such volume`);
+    if (volume === undefined) {
+      throw new GantryError("not-found", `get ${name.slice(0, 255)}: no such volume`, {
+        hint: "see what there is with: gantry volume ls",
+      });
+    }
     return volume;
   }
 

@@ -74,6 +74,13 @@ test("a Dockerfile from elsewhere travels along", async () => {
   );
 });
 
+test("a folder without a Dockerfile, and a Dockerfile that is a folder", async () => {
+  const bare = mkdtempSync(join(folder, "bare-"));
+  await expect(openContext(bare, "")).rejects.toThrow(`lstat ${bare}/Dockerfile: no such file or directory`);
+  mkdirSync(join(bare, "Dockerfile"));
+  await expect(openContext(bare, "")).rejects.toThrow(`the Dockerfile is a directory: ${bare}/Dockerfile`);
+});
+
 test.each([
   ["/nonexistent", "", "not found"],
   ["https://example.com/x.git", "", "does not build from URLs"],

@@ -1,5 +1,5 @@
 /** The build context that the words of `gantry build` name: a folder, a stream, or a Dockerfile alone. */
-import { existsSync, lstatSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { CliError } from "../errors.ts";
 import { parseIgnoreRules } from "./ignore-rules.ts";
 import { type ExtraFile, packContext } from "./pack-context.ts";
@@ -53,7 +53,7 @@ async function findDockerfile(
     return { name: outsideName, extra: [{ name: outsideName, text: await Bun.stdin.bytes() }] };
   const path = file === "" ? `${folder}/Dockerfile` : file;
   // A path given by -f is meant from here; docker also takes one that only exists within the context.
-  const found = existsSync(path) ? path : `${folder}/${file}`;
+  const found = existsSync(path) || file === "" ? path : `${folder}/${file}`;
   if (!existsSync(found)) {
     throw new CliError(
       `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`,
@@ -61,6 +61,11 @@ async function findDockerfile(
         hint: "name the Dockerfile with -f, or the folder that holds it",
       },
     );
+  }
+  if (statSync(found).isDirectory()) {
+    throw new CliError(`unable to prepare context: the Dockerfile is a directory: ${found}`, {
+      hint: "name the Dockerfile with -f",
+    });
   }
   const real = realpathSync(found);
   if (!real.startsWith(`${folder}/`))
