@@ -14,7 +14,7 @@ export interface Result {
 }
 
 export interface RunOptions {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
@@ -22,12 +22,17 @@ export interface RunOptions {
 export class TestEngine {
   readonly dir: string;
   readonly #root: string;
+  readonly #launcher: readonly string[];
   #child: Bun.Subprocess | undefined;
 
-  /** @param root the engine's data directory, where it must be somewhere else than in the test's own */
-  constructor(name: string, root?: string) {
+  /**
+   * @param root the engine's data directory, where it must be somewhere else than in the test's own
+   * @param launcher a command that executes the words behind it: the engine in a changed world
+   */
+  constructor(name: string, root?: string, launcher: readonly string[] = []) {
     this.dir = mkdtempSync(`/tmp/gantry-${name}-`);
     this.#root = root ?? join(this.dir, "lib");
+    this.#launcher = launcher;
   }
 
   get places(): readonly string[] {
@@ -46,7 +51,7 @@ export class TestEngine {
   /** Starts the engine and waits for its word `ready`; milliseconds it took. */
   async start(): Promise<number> {
     const started = performance.now();
-    const child = Bun.spawn([binary, "engine", ...this.places], {
+    const child = Bun.spawn([...this.#launcher, binary, "engine", ...this.places], {
       cwd: "/",
       stdin: "ignore",
       stdout: "pipe",
