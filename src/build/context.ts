@@ -51,7 +51,7 @@ async function unpackContext(source: AsyncIterable<Uint8Array>, options: Context
   const { trees, dir, maxBytes, signal } = options;
   try {
     const stream = decompress(abortable(source, signal), { maxBytes: maxBytes * 2 });
-    await trees.unpack({ dir }, "/", stream, { maxBytes, signal });
+    await trees.unpack({ dir }, "/", stream, { maxBytes, signal, missingTrailer: true });
   } catch (error) {
     if (!(error instanceof GantryError) || error.code === "canceled") throw error;
     throw new GantryError(error.code, `the build context cannot be unpacked: ${error.message}`, {

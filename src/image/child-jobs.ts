@@ -182,7 +182,7 @@ function unpack(sys: Sys, job: Job<"unpack">): TreeSummary {
     owner: job.owner,
     base: base === "/" ? "" : base,
   };
-  return applyInput(new TreeWriter(options), false).summary;
+  return applyInput(new TreeWriter(options), job.missingTrailer).summary;
 }
 
 /** The destination with its parents, links followed inside the root. */

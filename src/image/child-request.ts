@@ -65,6 +65,7 @@ export type ChildJob =
       readonly root: TreeRoot;
       readonly dest: string;
       readonly maxBytes: number;
+      readonly missingTrailer: boolean;
       readonly owner?: Owner;
     }
   /** stdout: one ListedEntry a line. The report says whether the path exists. */

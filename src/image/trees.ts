@@ -26,6 +26,8 @@ export interface UnpackOptions {
   readonly owner?: Owner | undefined;
   /** Most bytes of content; less when the disk has less. */
   readonly maxBytes?: number;
+  /** Take a tar without its end mark (TarLimits). */
+  readonly missingTrailer?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -72,11 +74,18 @@ export class Trees {
     source: AsyncIterable<Uint8Array>,
     options: UnpackOptions = {},
   ): Promise<TreeSummary> {
-    const { owner, signal } = options;
+    const { owner, signal, missingTrailer = false } = options;
     const target = hostPathOf(root);
     if (target === undefined) throw new GantryError("denied", "the tree is read-only");
     const maxBytes = Math.min(options.maxBytes ?? Infinity, spendableBytes(this.#sys, target));
-    const work = { job: "unpack", root, dest, maxBytes, ...(owner === undefined ? {} : { owner }) } as const;
+    const work = {
+      job: "unpack",
+      root,
+      dest,
+      maxBytes,
+      missingTrailer,
+      ...(owner === undefined ? {} : { owner }),
+    } as const;
     return this.#alone(
       target,
       async () => (await runChild({ scratch: this.#scratch, work, source, signal })) as TreeSummary,

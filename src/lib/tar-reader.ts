@@ -20,7 +20,10 @@ export interface TarLimits {
   readonly maxEntries: number;
   /** Most bytes that may follow the end mark. */
   readonly maxTrailingBytes: number;
-  /** Accept an archive that ends between two entries without the end mark: a digest vouches for its length. */
+  /**
+   * Accept an archive that ends without the end mark, behind an entry or in its padding: a digest vouches for its length,
+   * or it comes from docker's client, which closes the stream too early when it puts in a Dockerfile.
+   */
   readonly missingTrailer: boolean;
 }
 
@@ -223,8 +226,9 @@ export class TarReader {
     const file = { ...entry, size };
     yield { kind: "entry", entry: file };
     for (const segment of map ?? [{ offset: 0, length: storedSize }]) yield* this.#data(file, segment);
-    yield* this.#skipPadding(padding);
+    // Before the padding, which the last entry may lack.
     yield { kind: "end", entry: file };
+    yield* this.#skipPadding(padding);
   }
 
   #describe(header: RawHeader, extended: Extended, list: PaxList): TarEntry {
@@ -319,13 +323,15 @@ export class TarReader {
 
   /** The next block, or undefined when the input ends right before it and `endAllowed`. */
   *#block(endAllowed: boolean): Step<Uint8Array | undefined> {
-    while (endAllowed && this.#at >= this.#chunk.length) {
-      if (this.#ended) return undefined;
-      yield needInput;
-    }
+    if (endAllowed && (yield* this.#isOver())) return undefined;
     const block = new Uint8Array(blockSize);
     yield* this.#fill(block);
     return block;
+  }
+
+  *#isOver(): Step<boolean> {
+    while (this.#at >= this.#chunk.length && !this.#ended) yield needInput;
+    return this.#at >= this.#chunk.length;
   }
 
   *#skip(size: number): Step<void> {
@@ -334,8 +340,10 @@ export class TarReader {
   }
 
   *#skipPadding(size: number): Step<void> {
-    for (let left = (blockSize - (size % blockSize)) % blockSize; left > 0;)
+    for (let left = (blockSize - (size % blockSize)) % blockSize; left > 0;) {
+      if (this.#limits.missingTrailer && (yield* this.#isOver())) return;
       left -= (yield* this.#some(left)).length;
+    }
   }
 
   *#trailing(): Step<void> {

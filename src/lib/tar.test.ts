@@ -286,6 +286,10 @@ describe("damaged and hostile archives", () => {
     const bare = good.subarray(0, good.length - 1024);
     expect(codeOf(() => readAll(bare))).toStartWith("corrupt");
     expect(readAll(bare, 512, { missingTrailer: true })).toHaveLength(2);
+    expect(readAll(bare.subarray(0, -511), 100, { missingTrailer: true })).toHaveLength(2);
+    expect(codeOf(() => readAll(bare.subarray(0, -512), 100, { missingTrailer: true }))).toStartWith(
+      "corrupt",
+    );
     expect(codeOf(() => readAll(good.subarray(0, 1000), 512, { missingTrailer: true }))).toStartWith(
       "corrupt",
     );

@@ -57,6 +57,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
     ...planProcess({
       process,
       useInit: input.useInit === true,
+      makeCwd: true,
       because,
       ...(config.linux?.seccomp === undefined ? {} : { seccomp: config.linux.seccomp }),
       ...(input.startFifo === undefined ? {} : { startFifo: input.startFifo }),

@@ -54,6 +54,7 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
     ...planProcess({
       process,
       useInit: false,
+      makeCwd: false,
       because,
       ...(containerConfig.linux?.seccomp === undefined ? {} : { seccomp: containerConfig.linux.seccomp }),
     }),

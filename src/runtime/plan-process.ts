@@ -11,6 +11,8 @@ export interface ProcessInput {
   readonly process: OciProcess;
   readonly seccomp?: SeccompProfile;
   readonly useInit: boolean;
+  /** Make the working directory where it is missing. */
+  readonly makeCwd: boolean;
   readonly startFifo?: string;
   readonly because: Because;
 }
@@ -33,7 +35,7 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
   steps.push({
     do: "chdir",
     path: process.cwd,
-    make: true,
+    make: input.makeCwd,
     because: because("the image's working directory", "process.cwd"),
   });
   if (noNewPrivs)

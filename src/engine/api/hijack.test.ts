@@ -286,9 +286,7 @@ describe("exec", () => {
     const client = new RawClient(api.path);
     client.upgrade("/exec/e1/start", {});
     expect(await client.head()).toStartWith("HTTP/1.1 101");
-    await client.hear(
-      frame(1, Buffer.from('OCI runtime exec failed: exec: "nope": executable file not found in $PATH\r\n')),
-    );
+    await client.hear(frame(1, Buffer.from('exec: "nope": executable file not found in $PATH\r\n')));
     expect(await client.rest()).toBe("");
     expect(await (await api.fetch("/exec/e1/json")).json()).toMatchObject({
       ID: "e1",
@@ -297,7 +295,16 @@ describe("exec", () => {
     });
   });
 
-  test("other failures are HTTP errors", async () => {
+  test("so is every other reason why it did not start", async () => {
+    const { api } = await serveExec(new GantryError("invalid", "unable to find user nope"));
+    const client = new RawClient(api.path);
+    client.upgrade("/exec/e1/start", {});
+    expect(await client.head()).toStartWith("HTTP/1.1 101");
+    await client.hear(frame(1, Buffer.from("unable to find user nope\r\n")));
+    expect(await client.rest()).toBe("");
+  });
+
+  test("a container that does not run is an HTTP error", async () => {
     const { api } = await serveExec(new GantryError("conflict", "container c1 is not running"));
     const client = new RawClient(api.path);
     client.upgrade("/exec/e1/start", {});

@@ -37,6 +37,11 @@ const wrong = [
     error: "HostConfig.VolumesFrom is not supported",
   },
   {
+    name: "the network of another container",
+    body: { Image: "x", HostConfig: { NetworkMode: "container:a" } },
+    error: "(container:a) is not supported",
+  },
+  {
     name: "unknown log driver",
     body: { Image: "x", HostConfig: { LogConfig: { Type: "syslog" } } },
     error: "no log driver named",

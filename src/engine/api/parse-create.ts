@@ -115,12 +115,20 @@ function normalPort(port: string): string {
   return `${number}/${match[2] ?? "tcp"}`;
 }
 
+function parseNetworkMode(mode: string): string {
+  if (mode.startsWith("container:"))
+    throw new GantryError("unsupported", `the network of another container (${mode}) is not supported`, {
+      hint: "put both on one network, where they find each other by name",
+    });
+  return mode;
+}
+
 function parseHostConfig(fields: Fields): HostConfig {
   const host: HostConfig = {
     ...parseResources(fields),
     ...parseSecurity(fields),
     ...parseStorage(fields),
-    NetworkMode: fields.string("NetworkMode", "default") || "default",
+    NetworkMode: parseNetworkMode(fields.string("NetworkMode", "default") || "default"),
     PortBindings: parsePortBindings(fields.object("PortBindings")),
     PublishAllPorts: fields.boolean("PublishAllPorts"),
     RestartPolicy: parseRestartPolicy(fields.object("RestartPolicy")),
@@ -192,7 +200,9 @@ function parseSecurity(
 
 function oneOf(value: string, name: string, allowed: readonly string[]): string {
   if (!allowed.includes(value))
-    throw new GantryError("invalid", `invalid ${name}: ${value}`, { hint: `one of: ${allowed.join(" ")}` });
+    throw new GantryError("invalid", `invalid ${name}: ${value}`, {
+      hint: `one of: ${allowed.filter((word) => word !== "").join(" ")}`,
+    });
   return value;
 }
 

@@ -78,8 +78,8 @@ function joinRequest({ execs }: ApiEngine, call: Call, detach: boolean): JoinReq
 }
 
 /**
- * Starts the exec; undefined when the command could not be executed, after `onFailure` was told.
- * @throws {GantryError} everything else
+ * Starts the exec; undefined when it could not be started, after `onFailure` was told: it has an exit code then.
+ * @throws {GantryError} "conflict" and all that left it as it was
  */
 async function start(
   { execs }: ApiEngine,
@@ -97,7 +97,7 @@ async function start(
     return session;
   } catch (thrown) {
     const error = toGantryError(thrown);
-    if (error.code !== "command-not-found" && error.code !== "command-not-executable") throw error;
+    if (error.code === "conflict" || execs.inspect(id).exitCode === undefined) throw error;
     onFailure(error);
     return undefined;
   }
@@ -105,7 +105,7 @@ async function start(
 
 /** The failure as output of the command, then the end. */
 function tell(sink: Writable, error: GantryError, tty: boolean): void {
-  const text = Buffer.from(`OCI runtime exec failed: ${startMessage(error.code, error.message)}\r\n`);
+  const text = Buffer.from(`${startMessage(error.code, error.message)}\r\n`);
   sink.write(tty ? text : frame(1, text));
   if ("resume" in sink && typeof sink.resume === "function") sink.resume();
   endConnection(sink);
