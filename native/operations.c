@@ -20,7 +20,7 @@ static const struct operation operations[] = {
     {OP_UNSHARE, C, "unshare", "8", step_unshare},
     {OP_WAIT_PARENT, C, "wait-parent", "", step_wait_parent},
     {68, C, "mount-propagation", "s8", step_mount_propagation},
-    {69, C, "overlay", "sSsss", step_overlay},
+    {69, M | C, "overlay", "sSsss", step_overlay},
     {70, C, "root", "s8", step_root},
     {71, C, "mount", "sss8s1", step_mount},
     {72, C, "bind", "ss888118", step_bind},
@@ -48,6 +48,12 @@ static const struct operation operations[] = {
     {94, C, "keyring", "s", step_keyring},
     {95, C, "oom-score", "i", step_oom_score},
     {98, C, "enter-cgroup", "s", step_enter_cgroup},
+    {134, M, "become-parent", "", step_become_parent},
+    {135, M, "private-mounts", "", step_private_mounts},
+    {136, M, "run-program", "SS41s", step_run_program},
+    {OP_ADOPT, M, "adopt", "s", step_adopt},
+    {138, M, "console-listen", "s", step_console_listen},
+    {139, M, "child-netlink", "4M", step_child_netlink},
 };
 
 const struct operation *operation_of(u16 op) {

@@ -14,6 +14,7 @@ enum operation_code {
   OP_WAIT_PARENT = 67,
   OP_WAIT_START = 92,
   OP_EXEC = 93,
+  OP_ADOPT = 137,
 };
 
 struct operation {

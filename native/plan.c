@@ -149,7 +149,7 @@ static int check_options(struct plan *plan, const struct step *step) {
 /* What the order of the steps must be for the two processes never to wait for each other for ever. */
 struct order {
   u32 clones, container_steps;
-  bool waited, executed;
+  bool waited, executed, container;
 };
 
 static int check_step(struct plan *plan, const struct step *step, struct order *order) {
@@ -158,9 +158,11 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
   if (!operation || !(operation->sections & 1u << step->section)) return fail(EINVAL, "unknown step", NULL);
   if (decode(operation->signature, step->payload, step->length, a)) return fail(EINVAL, "malformed step", operation->name);
   if (step->section != SECTION_CONTAINER) {
-    order->clones += step->op == OP_CLONE;
+    order->clones += step->op == OP_CLONE || step->op == OP_ADOPT;
+    plan->adopts |= step->op == OP_ADOPT;
     return step->op == OP_CLONE && step->section == SECTION_TEARDOWN ? fail(EINVAL, "clone in teardown", NULL) : 0;
   }
+  order->container = true;
   if (order->executed) return fail(EINVAL, "step behind exec", operation->name);
   bool pid_namespace = (step->op == OP_JOIN_NAMESPACES && (a[2].number & CLONE_NEWPID)) ||
                        (step->op == OP_JOIN_NAMESPACE && (a[1].number & CLONE_NEWPID)) ||
@@ -188,6 +190,7 @@ static int check(struct plan *plan) {
   }
   if (cursor.offset != plan->length) return fail(EINVAL, "record beyond the plan", NULL);
   if (order.clones != 1) return fail(EINVAL, "a plan has one clone", NULL);
+  if (plan->adopts) return order.container ? fail(EINVAL, "a plan that adopts has no steps for a child", NULL) : 0;
   if (!order.executed) return fail(EINVAL, "a plan ends with exec", NULL);
   return 0;
 }

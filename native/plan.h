@@ -57,6 +57,7 @@ struct plan {
   u8 *bytes;
   u32 length;
   struct options options;
+  bool adopts;      /* another runtime makes the container: there is no child of clone */
   bool moves;       /* the child forks into a joined or unshared pid namespace before wait-parent */
   bool uses_init;   /* exec runs `gantry-init init` */
   const char *fifo; /* of wait-start, or NULL */

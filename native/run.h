@@ -48,6 +48,9 @@ int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms);
 /* In the child: has the monitor's end of the channel been closed? */
 bool monitor_gone(const struct run *run);
 
+/* Default dispositions and an empty mask, before a program is executed. */
+void reset_signals(void);
+
 /* The life of the child after clone; never returns. */
 _Noreturn void child_main(struct run *run);
 

@@ -48,9 +48,19 @@ static int await_child(struct run *run) {
   }
 }
 
+/* The runtime has started the program, or has said why not. */
+static int end_adoption(struct run *run, int result, struct text *context) {
+  add_failure(context);
+  if (result) kill_child(run);
+  for (int i = 0; !result && i < 3; i++) close_fd(&run->stdio[i]);
+  return result;
+}
+
 int start_container(struct run *run, u32 *index, struct text *context) {
   *index = NO_STEP;
   int result = run_section(run, SECTION_MONITOR, index);
+  if (run->plan.adopts && !result) note_oom_kills(run);
+  if (run->plan.adopts) return end_adoption(run, result, context);
   if (!result) note_oom_kills(run); /* the cgroup exists, and nothing of the container's runs yet */
   /* A child that is gone by now says why below. */
   if (!result) (void)channel_send(run->channel[0], MESSAGE_GO, 0, -1);

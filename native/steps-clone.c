@@ -177,7 +177,7 @@ int step_wait_parent(struct run *run, const struct arg *a) {
 /* ---- the child ---- */
 
 /* Raw, because glibc refuses the two signals it keeps for threads; they may have been inherited ignored all the same. */
-static void reset_signals(void) {
+void reset_signals(void) {
   struct {
     void *handler;
     unsigned long flags;

@@ -31,5 +31,7 @@ step_function step_capabilities, step_ids, step_no_new_privs, step_seccomp;
 step_function step_console;
 /* steps-exec.c */
 step_function step_wait_start, step_exec;
+/* steps-foreign.c */
+step_function step_become_parent, step_private_mounts, step_run_program, step_adopt, step_console_listen, step_child_netlink;
 
 #endif

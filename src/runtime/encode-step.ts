@@ -47,6 +47,12 @@ export const stepOps = {
   keyring: 94,
   "oom-score": 95,
   "enter-cgroup": 98,
+  "become-parent": 134,
+  "private-mounts": 135,
+  "run-program": 136,
+  adopt: 137,
+  "console-listen": 138,
+  "child-netlink": 139,
 } as const satisfies Record<(MonitorStep | ContainerStep)["do"], number>;
 
 const noPidOffset = 0xffffffff;
@@ -173,6 +179,22 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.strings(step.argv).strings(step.env).flag(step.useInit);
     case "enter-cgroup":
       return void out.string(step.dir);
+    case "become-parent":
+    case "private-mounts":
+      return;
+    case "run-program":
+      return void out
+        .strings(step.argv)
+        .strings(step.env)
+        .u32(step.seconds)
+        .flag(step.stdio)
+        .string(step.logPath);
+    case "adopt":
+      return void out.string(step.pidFile);
+    case "console-listen":
+      return void out.string(step.path);
+    case "child-netlink":
+      return writeNetlink(out, step.protocol, step.messages);
     case "oom-score":
       return void out.i32(step.value);
     default:

@@ -20,6 +20,19 @@ const monitor: readonly MonitorStep[] = [
   },
   { do: "cgroup-devices", dir: "/cg", program: new Uint8Array(16) },
   { do: "write-pid-file", path: "/pid" },
+  { do: "become-parent" },
+  { do: "private-mounts" },
+  { do: "console-listen", path: "/c.sock" },
+  {
+    do: "run-program",
+    argv: ["/usr/bin/runc", "create", "x"],
+    env: ["PATH=/bin"],
+    seconds: 5,
+    stdio: true,
+    logPath: "/log",
+  },
+  { do: "adopt", pidFile: "/pid" },
+  { do: "child-netlink", protocol: 0, messages: [message] },
 ];
 
 const container: readonly ContainerStep[] = [

@@ -27,6 +27,18 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Make the directory ${step.path}.`;
     case "write-file":
       return `Write ${JSON.stringify(step.data.trim())} to ${step.path}.`;
+    case "become-parent":
+      return "Become the parent of the process that the runtime leaves behind, to see its end.";
+    case "private-mounts":
+      return "Make a mount namespace for the monitor, so that the host does not see the container's root.";
+    case "run-program":
+      return `Run ${step.argv.join(" ")}${step.stdio ? " with the container's stdin, stdout and stderr" : ""}, for ${step.seconds} s at most.`;
+    case "adopt":
+      return `Take over the process whose pid is in ${step.pidFile}.`;
+    case "console-listen":
+      return `Listen at ${step.path}, where the runtime sends the container's terminal.`;
+    case "child-netlink":
+      return `In the container's network namespace: ${step.messages.map((message) => message.description).join("; ")}.`;
     case "enter-cgroup":
       return `Enter the cgroup ${step.dir}.`;
     case "join-cgroup":

@@ -27,6 +27,16 @@ export interface CapabilityMasks {
   readonly ambient: bigint;
 }
 
+/** In the child: seen by the container only. In the monitor after private-mounts: seen by it and what it starts. */
+export interface OverlayStep {
+  readonly do: "overlay";
+  readonly target: string;
+  readonly lowers: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+  readonly options: string;
+}
+
 /** Steps that run on the host side, in the monitor. */
 export type MonitorStep = StepReason &
   (
@@ -39,6 +49,24 @@ export type MonitorStep = StepReason &
     | { readonly do: "remove-cgroup"; readonly dir: string }
     | { readonly do: "remove-file"; readonly path: string }
     | { readonly do: "write-pid-file"; readonly path: string }
+    /** Of a container that another OCI runtime makes (plan-foreign.ts). */
+    | { readonly do: "become-parent" }
+    | { readonly do: "private-mounts" }
+    | OverlayStep
+    | {
+        readonly do: "run-program";
+        readonly argv: readonly string[];
+        readonly env: readonly string[];
+        /** Killed then. */
+        readonly seconds: number;
+        /** With the container's stdin, stdout and stderr. */
+        readonly stdio: boolean;
+        /** Where it writes why it failed. */
+        readonly logPath: string;
+      }
+    | { readonly do: "adopt"; readonly pidFile: string }
+    | { readonly do: "console-listen"; readonly path: string }
+    | { readonly do: "child-netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
   );
 
 /** Steps that run in the child, on its way to become the container. */
@@ -59,14 +87,7 @@ export type ContainerStep = StepReason &
     | { readonly do: "unshare"; readonly flags: bigint }
     | { readonly do: "wait-parent" }
     | { readonly do: "mount-propagation"; readonly path: string; readonly flags: bigint }
-    | {
-        readonly do: "overlay";
-        readonly target: string;
-        readonly lowers: readonly string[];
-        readonly upper: string;
-        readonly work: string;
-        readonly options: string;
-      }
+    | OverlayStep
     | { readonly do: "root"; readonly path: string; readonly flags: bigint }
     | {
         readonly do: "mount";

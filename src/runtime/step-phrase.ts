@@ -8,6 +8,18 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `make directory ${step.path}`;
     case "write-file":
       return `write ${shorten(step.data)} to ${step.path}`;
+    case "become-parent":
+      return "become the parent of what the runtime leaves behind";
+    case "private-mounts":
+      return "make a mount namespace for the monitor";
+    case "run-program":
+      return step.argv.slice(0, 1).concat(runtimeVerb(step.argv)).join(" ");
+    case "adopt":
+      return `take over the process named in ${step.pidFile}`;
+    case "console-listen":
+      return `listen for the terminal at ${step.path}`;
+    case "child-netlink":
+      return step.messages.map((message) => message.description).join(", ");
     case "enter-cgroup":
       return `enter cgroup ${step.dir}`;
     case "join-cgroup":
@@ -131,4 +143,10 @@ function shorten(data: string): string {
 
 function unreachable(step: never): never {
   throw new TypeError(`a step of unknown kind: ${JSON.stringify(step)}`);
+}
+
+/** "create" of `runc --root … create …`: what stands before are the global flags with their values. */
+function runtimeVerb(argv: readonly string[]): readonly string[] {
+  const verb = argv.find((word, index) => index > 0 && /^(create|start|exec|delete)$/.test(word));
+  return verb === undefined ? [] : [verb];
 }
