@@ -36,6 +36,7 @@ static int run_plan(char **argv, bool relay) {
       .self_exe = -1,
       .proc_self_fd = -1,
       .fifo = -1,
+      .starter = -1,
       .null_dir = -1,
   };
   struct stat status;

@@ -2,7 +2,7 @@
 
 #include "steps.h"
 
-enum { M = 1 << SECTION_MONITOR | 1 << SECTION_TEARDOWN, C = 1 << SECTION_CONTAINER };
+enum { M = 1 << SECTION_MONITOR | 1 << SECTION_TEARDOWN, C = 1 << SECTION_CONTAINER, H = 1 << SECTION_HOOKS };
 
 /* Flat on purpose; sorted by code, with holes. */
 static const struct operation operations[] = {
@@ -49,11 +49,13 @@ static const struct operation operations[] = {
     {95, C, "oom-score", "i", step_oom_score},
     {98, C, "enter-cgroup", "s", step_enter_cgroup},
     {134, M, "become-parent", "", step_become_parent},
-    {135, M, "private-mounts", "", step_private_mounts},
+    {135, M, "private-mounts", "S", step_private_mounts},
     {136, M, "run-program", "SS41s", step_run_program},
     {OP_ADOPT, M, "adopt", "s", step_adopt},
     {138, M, "console-listen", "s", step_console_listen},
     {139, M, "child-netlink", "4M", step_child_netlink},
+    {OP_ASK_HOOKS, C, "ask-hooks", "", step_ask_hooks},
+    {OP_RUN_HOOK, H | C, "run-hook", "ssSS4b4s", step_run_hook},
 };
 
 const struct operation *operation_of(u16 op) {

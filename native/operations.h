@@ -14,6 +14,8 @@ enum operation_code {
   OP_WAIT_PARENT = 67,
   OP_WAIT_START = 92,
   OP_EXEC = 93,
+  OP_ASK_HOOKS = 130,
+  OP_RUN_HOOK = 131,
   OP_ADOPT = 137,
 };
 

@@ -89,6 +89,13 @@ const char *next_string(const u8 **cursor) {
   return text;
 }
 
+char **list_pointers(const struct arg *list, char **to) {
+  const u8 *cursor = list->bytes;
+  for (u32 i = 0; i < list->count; i++) *to++ = (char *)(uintptr_t)next_string(&cursor);
+  *to++ = NULL;
+  return to;
+}
+
 struct netlink_item next_message(const u8 **cursor) {
   struct netlink_item item;
   item.length = load32(*cursor);
@@ -149,7 +156,7 @@ static int check_options(struct plan *plan, const struct step *step) {
 /* What the order of the steps must be for the two processes never to wait for each other for ever. */
 struct order {
   u32 clones, container_steps;
-  bool waited, executed, container;
+  bool asked, has_hooks, waited, executed, container;
 };
 
 static int check_step(struct plan *plan, const struct step *step, struct order *order) {
@@ -157,6 +164,11 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
   const struct operation *operation = operation_of(step->op);
   if (!operation || !(operation->sections & 1u << step->section)) return fail(EINVAL, "unknown step", NULL);
   if (decode(operation->signature, step->payload, step->length, a)) return fail(EINVAL, "malformed step", operation->name);
+  if (step->op == OP_RUN_HOOK) {
+    if (a[5].length < HOOK_PID_BYTES || a[6].number > a[5].length - HOOK_PID_BYTES) return fail(EINVAL, "pid beyond the state of", a[0].text);
+    plan->hook_seconds += a[4].number;
+    order->has_hooks |= step->section == SECTION_HOOKS;
+  }
   if (step->section != SECTION_CONTAINER) {
     order->clones += step->op == OP_CLONE || step->op == OP_ADOPT;
     plan->adopts |= step->op == OP_ADOPT;
@@ -169,6 +181,11 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
                        (step->op == OP_UNSHARE && (a[0].number & CLONE_NEWPID));
   if (pid_namespace && (order->waited || plan->moves)) return fail(EINVAL, "second or late pid namespace", operation->name);
   plan->moves |= pid_namespace;
+  if (step->op == OP_ASK_HOOKS) {
+    /* Earlier the answer would be taken for the end of section 1; a second time they would run again. */
+    if (!order->waited || order->asked) return fail(EINVAL, "early or second", operation->name);
+    order->asked = true;
+  }
   order->waited |= step->op == OP_WAIT_PARENT;
   if (step->op == OP_WAIT_START) plan->fifo = a[0].text;
   if (step->op == OP_EXEC) {
@@ -184,11 +201,12 @@ static int check(struct plan *plan) {
   struct step step;
   struct order order = {0};
   while (plan_next(plan, &cursor, -1, &step)) {
-    if (step.section > SECTION_TEARDOWN) return fail(EINVAL, "unknown section", NULL);
+    if (step.section > SECTION_HOOKS) return fail(EINVAL, "unknown section", NULL);
     int result = step.section == SECTION_OPTIONS ? check_options(plan, &step) : check_step(plan, &step, &order);
     if (result) return result;
   }
   if (cursor.offset != plan->length) return fail(EINVAL, "record beyond the plan", NULL);
+  if (order.has_hooks && !order.asked) return fail(EINVAL, "hooks that no step asks for", NULL);
   if (order.clones != 1) return fail(EINVAL, "a plan has one clone", NULL);
   if (plan->adopts) return order.container ? fail(EINVAL, "a plan that adopts has no steps for a child", NULL) : 0;
   if (!order.executed) return fail(EINVAL, "a plan ends with exec", NULL);

@@ -4,13 +4,14 @@
 
 #include "base.h"
 
-enum section { SECTION_OPTIONS, SECTION_MONITOR, SECTION_CONTAINER, SECTION_TEARDOWN };
+enum section { SECTION_OPTIONS, SECTION_MONITOR, SECTION_CONTAINER, SECTION_TEARDOWN, SECTION_HOOKS };
 
 enum limits {
   PLAN_BYTES = 4 << 20,
   MAX_ARGUMENTS = 10,
   MAX_ATTACH = 16,
   MAX_PRESERVED = 1024,
+  HOOK_PID_BYTES = 8,
 };
 
 /* One decoded field of a payload. `count` is a list's; `bytes` are its items as on the wire. */
@@ -27,6 +28,8 @@ struct arg {
 int decode(const char *signature, const u8 *payload, u32 length, struct arg *args);
 /* Walks the items of a checked list: each call returns one and moves the cursor on. */
 const char *next_string(const u8 **cursor);
+/* A checked list of strings as a NULL-terminated array, written at `to`; returns the place behind it. */
+char **list_pointers(const struct arg *list, char **to);
 struct netlink_item {
   u8 *message; /* in the plan: may be written to */
   u32 length, pid_offset;
@@ -60,8 +63,9 @@ struct plan {
   bool adopts;      /* another runtime makes the container: there is no child of clone */
   bool moves;       /* the child forks into a joined or unshared pid namespace before wait-parent */
   bool uses_init;   /* exec runs `gantry-init init` */
+  u64 hook_seconds; /* what the time-outs of all hooks add up to */
   const char *fifo; /* of wait-start, or NULL */
-  u8 *scratch;      /* room for pointer lists made before exec: twice the plan's length, never more is needed */
+  u8 *scratch;      /* room for pointer lists: twice the plan's length (a string takes at least 5 bytes there and 8 here) */
   size_t scratch_size;
 };
 

@@ -53,7 +53,7 @@ void report_started(struct run *run) {
 }
 
 void report_failed(struct run *run, u32 index, int error, const char *context) {
-  u8 frame[1024];
+  u8 frame[2048];
   size_t length = strlen(context);
   if (length > sizeof frame - 13) length = sizeof frame - 13;
   u8 *at = store32(store32(store32(frame, index), (u32)error), (u32)length);

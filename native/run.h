@@ -11,7 +11,7 @@ struct shared {
   volatile u32 failed;    /* 1: `error` and `context` are valid and belong to `step` */
   volatile u32 executing; /* 1: execve was called and has not failed */
   i32 error;
-  char context[512];
+  char context[1536];
 };
 
 struct run {
@@ -34,13 +34,14 @@ struct run {
   int self_exe;     /* this program, for exec with useInit */
   int proc_self_fd; /* the host's /proc/self/fd, for wait-start */
   int fifo;         /* O_PATH of wait-start's fifo */
+  int starter;      /* that fifo once `start` has opened it: a failure until execve is told there; -1 */
   int null_dir;     /* an empty read-only tmpfs, for mask; -1 until first used */
   u32 death_signal; /* of step parent-death-signal */
   u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */
 };
 
 /* What passes over the channel: one byte of kind, then i32 value; a console message carries the master's fd. */
-enum message { MESSAGE_GO = 'g', MESSAGE_MOVED = 'm', MESSAGE_CONSOLE = 'c', MESSAGE_READY = 'r' };
+enum message { MESSAGE_GO = 'g', MESSAGE_MOVED = 'm', MESSAGE_CONSOLE = 'c', MESSAGE_READY = 'r', MESSAGE_HOOKS = 'h' };
 int channel_send(int fd, enum message kind, i32 value, int passed_fd);
 /* Returns the kind, 0 at the end, -errno. *passed_fd is -1 when none came. timeout_ms -1: for ever. */
 int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms);

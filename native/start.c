@@ -30,15 +30,22 @@ static int take_console(struct run *run, int master) {
 }
 
 /* Until the program runs (the channel closes with execve), waits to be started, or has failed. */
-static int await_child(struct run *run) {
-  i64 deadline = now_ms() + START_MS;
+static int await_child(struct run *run, u32 *index) {
+  /* Hooks have time-outs of their own. */
+  i64 deadline = now_ms() + START_MS + (i64)run->plan.hook_seconds * 1000;
   for (;;) {
     i32 value;
     int passed = -1;
     i64 left = deadline - now_ms();
-    int kind = channel_receive(run->channel[0], &value, &passed, left > 0 ? (int)left : 0);
+    int kind = channel_receive(run->channel[0], &value, &passed, left > INT32_MAX ? INT32_MAX : left > 0 ? (int)left : 0);
     if (kind < 0) return fail(-kind, "wait for the container's process", NULL);
     if (kind == MESSAGE_READY) return 0;
+    if (kind == MESSAGE_HOOKS) {
+      int result = run_section(run, SECTION_HOOKS, index);
+      if (result) return result;
+      (void)channel_send(run->channel[0], MESSAGE_GO, 0, -1); /* a child that is gone by now says why */
+      continue;
+    }
     if (kind == MESSAGE_CONSOLE && passed >= 0) {
       int result = take_console(run, passed);
       if (result) return result;
@@ -64,7 +71,7 @@ int start_container(struct run *run, u32 *index, struct text *context) {
   if (!result) note_oom_kills(run); /* the cgroup exists, and nothing of the container's runs yet */
   /* A child that is gone by now says why below. */
   if (!result) (void)channel_send(run->channel[0], MESSAGE_GO, 0, -1);
-  if (!result) result = await_child(run);
+  if (!result) result = await_child(run, index);
   add_failure(context);
   if (!result) {
     close_fd(&run->channel[0]);

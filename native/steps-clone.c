@@ -210,6 +210,23 @@ static int open_early(struct run *run) {
   return S_ISFIFO(status.st_mode) ? 0 : fail(EINVAL, "not a fifo", run->plan.fifo);
 }
 
+/* What fails once `start` was let go is told to it: "0OP ERRNO WORDS", where the 0 was written by wait-start. */
+static void tell_starter(const struct run *run, u32 index, int error, const char *words) {
+  struct cursor cursor = {0};
+  struct step step = {0};
+  char line[sizeof run->shared->context + 32];
+  struct text text = {line, sizeof line, 0};
+  if (run->starter < 0) return;
+  while (plan_next(&run->plan, &cursor, -1, &step) && (step.section == SECTION_OPTIONS || step.index != index)) {}
+  text_add_number(&text, step.op);
+  text_add(&text, " ");
+  text_add_number(&text, (u64)error);
+  text_add(&text, " ");
+  text_add(&text, words);
+  signal(SIGPIPE, SIG_IGN); /* it may be gone */
+  (void)write_all(run->starter, line, text.length);
+}
+
 _Noreturn void child_main(struct run *run) {
   /* The look at the channel comes after: a monitor that died before the setting is seen there. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -236,5 +253,6 @@ _Noreturn void child_main(struct run *run) {
   shared->step = index;
   shared->executing = 0;
   shared->failed = 1;
+  tell_starter(run, index, shared->error, shared->context);
   _exit(127);
 }

@@ -88,16 +88,8 @@ int step_wait_start(struct run *run, const struct arg *a) {
   while (fd < 0 && errno == EINTR);
   if (fd < 0) return fail(errno, "wait for start at", a[0].text);
   result = write_all(fd, "0", 1);
-  close(fd);
+  run->starter = fd; /* closed by execve */
   return result ? fail(-result, "wait for start at", a[0].text) : 0;
-}
-
-/* Scratch holds twice the plan's bytes; a string takes at least 5 bytes there and 8 here, plus the terminators. */
-static char **pointers(const struct arg *list, char **to) {
-  const u8 *cursor = list->bytes;
-  for (u32 i = 0; i < list->count; i++) *to++ = (char *)(uintptr_t)next_string(&cursor);
-  *to++ = NULL;
-  return to;
 }
 
 /* Everything above 2 goes with execve; preserved fds move down over the control connection's place. */
@@ -111,8 +103,8 @@ static int arrange_fds(u32 preserved) {
 int step_exec(struct run *run, const struct arg *a) {
   char found[PATH_MAX];
   /* Room for "gantry-init init --" in front. */
-  char **words = (char **)(void *)run->plan.scratch, **argv = words + 3, **env = pointers(&a[0], argv);
-  pointers(&a[1], env);
+  char **words = (char **)(void *)run->plan.scratch, **argv = words + 3, **env = list_pointers(&a[0], argv);
+  list_pointers(&a[1], env);
   int result = find_program(argv[0], path_of(&a[1]), found);
   if (result) return fail(-result, NULL, argv[0]);
   if ((result = arrange_fds(run->plan.options.preserved))) return result;

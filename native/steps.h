@@ -29,6 +29,8 @@ step_function step_hostname, step_domainname, step_sysctl, step_rlimit, step_set
 step_function step_capabilities, step_ids, step_no_new_privs, step_seccomp;
 /* steps-console.c */
 step_function step_console;
+/* steps-hook.c */
+step_function step_ask_hooks, step_run_hook;
 /* steps-exec.c */
 step_function step_wait_start, step_exec;
 /* steps-foreign.c */

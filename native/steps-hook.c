@@ -1,0 +1,196 @@
+/* Hooks: programs of the host's administrator (or, after pivot-root, of the container) that run while it is made. The
+ * monitor runs those of section 4 when the child asks; the child runs the others itself. */
+#include "operations.h"
+#include "steps.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 16 << 10, TAIL_BYTES = 512, PIPE_BYTES = 64 << 10 };
+
+/* The last bytes of what a hook wrote, for the error that names it. */
+struct tail {
+  char bytes[TAIL_BYTES + 1];
+  size_t length;
+};
+
+struct hook {
+  const char *path, *dir;
+  char **argv, **env;
+  int input, output;
+  pid_t parent;
+  volatile int error; /* why it could not be executed; the parent reads it when the hook's memory is its own again */
+};
+
+/* ---- the hook's process ---- */
+
+/* Shares memory with its waiting parent, but neither fds nor signal handlers nor the working directory. */
+static int become_hook(void *argument) {
+  struct hook *hook = argument;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != hook->parent) _exit(127);
+  setpgid(0, 0); /* a time-out kills what the hook started, too */
+  umask(022);
+  reset_signals();
+  if (*hook->dir && chdir(hook->dir)) hook->error = errno;
+  if (!hook->error && (dup2(hook->input, 0) < 0 || dup2(hook->output, 1) < 0 || dup2(hook->output, 2) < 0)) hook->error = errno;
+  if (!hook->error && syscall(SYS_close_range, 3, ~0u, 0)) hook->error = errno;
+  if (!hook->error) {
+    execve(hook->path, hook->argv, hook->env);
+    hook->error = errno;
+  }
+  _exit(127);
+}
+
+/* ---- its input ---- */
+
+/* A pipe that holds the whole text already: nobody has to feed it, and a hook that reads nothing hinders nobody. */
+static int full_pipe(const u8 *text, size_t length) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) return -errno;
+  if (length > PIPE_BYTES) (void)fcntl(ends[1], F_SETPIPE_SZ, (int)length);
+  ssize_t n = write(ends[1], text, length);
+  close(ends[1]);
+  if (n == (ssize_t)length && !fcntl(ends[0], F_SETFL, 0)) return ends[0];
+  close(ends[0]);
+  return -EFBIG;
+}
+
+/* Where pipes may not be that long (fs.pipe-user-pages-soft): a file without a name. */
+static int full_file(const u8 *text, size_t length) {
+  int fd = memfd_create("state", MFD_CLOEXEC);
+  if (fd < 0) return -errno;
+  int result = write_all(fd, text, length);
+  if (!result && lseek(fd, 0, SEEK_SET) < 0) result = -errno;
+  if (!result) return fd;
+  close(fd);
+  return result;
+}
+
+/* ---- waiting ---- */
+
+static void take_output(int fd, struct tail *tail) {
+  char piece[TAIL_BYTES];
+  ssize_t n;
+  while ((n = read(fd, piece, sizeof piece)) > 0) {
+    size_t length = (size_t)n, kept = tail->length + length > TAIL_BYTES ? TAIL_BYTES - length : tail->length;
+    memmove(tail->bytes, tail->bytes + tail->length - kept, kept);
+    memcpy(tail->bytes + kept, piece, length);
+    tail->length = kept + length;
+  }
+  for (size_t i = 0; i < tail->length; i++)
+    if (!tail->bytes[i]) tail->bytes[i] = ' ';
+  tail->bytes[tail->length] = 0;
+}
+
+/* Until the hook's own process is gone: what it left behind with its output open is not waited for. */
+static int await_hook(int pidfd, pid_t pid, int output, u32 seconds, siginfo_t *info, struct tail *tail) {
+  i64 deadline = now_ms() + (i64)seconds * 1000;
+  int result = 0;
+  for (;;) {
+    i64 left = deadline - now_ms();
+    struct pollfd wait[] = {{.fd = pidfd, .events = POLLIN}, {.fd = output, .events = POLLIN}};
+    int ready = left <= 0 ? 0 : poll(wait, COUNT(wait), left > INT32_MAX ? INT32_MAX : (int)left);
+    if (ready < 0 && errno != EINTR) result = -errno;
+    if (!ready && left <= INT32_MAX) result = -ETIMEDOUT;
+    if (result || wait[0].revents) break;
+    if (!(wait[1].revents & POLLIN) && wait[1].revents) output = -1; /* closed by the hook */
+    else if (output >= 0) take_output(output, tail);
+  }
+  if (result) {
+    kill(-pid, SIGKILL);
+    kill(pid, SIGKILL);
+  }
+  while (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED) && errno == EINTR) {}
+  if (output >= 0) take_output(output, tail);
+  return result;
+}
+
+/* ---- the steps ---- */
+
+/* "createRuntime hook #1: /bin/false: exit status 1: last words": the errno says only that it failed. */
+static int hook_failure(int error, const struct arg *a, const char *words, u64 number, const char *unit, const char *more) {
+  static char said[TAIL_BYTES + 768];
+  struct text text = {said, sizeof said, 0};
+  text_add(&text, a[0].text);
+  text_add(&text, ": ");
+  text_add(&text, a[1].text);
+  text_add(&text, ": ");
+  text_add(&text, words);
+  if (number) text_add_number(&text, number);
+  text_add(&text, unit);
+  if (*more) text_add(&text, ": ");
+  text_add(&text, more);
+  return fail(error, NULL, said);
+}
+
+static void write_pid(const struct arg *state, u64 at, pid_t pid) {
+  char digits[24];
+  struct text text = {digits, sizeof digits, 0};
+  text_add_number(&text, (u64)pid);
+  /* The plan is this process's own writable memory. */
+  u8 *to = (u8 *)(uintptr_t)state->bytes + at;
+  for (size_t i = 0; i < HOOK_PID_BYTES; i++) to[i] = (u8)(i < text.length ? digits[i] : ' ');
+}
+
+static int start_hook(struct hook *hook, pid_t *pid) {
+  static _Alignas(16) char stack[STACK_BYTES];
+  int pidfd = -1;
+  hook->parent = getpid();
+  *pid = clone(become_hook, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, hook, &pidfd);
+  return *pid < 0 ? -errno : pidfd;
+}
+
+/* Payload: label, path, argv, env, seconds, state, offset of the pid in it, working directory. */
+int step_run_hook(struct run *run, const struct arg *a) {
+  static struct tail tail;
+  char **argv = (char **)(void *)run->plan.scratch;
+  struct hook hook = {.path = a[1].text, .dir = a[7].text, .argv = argv, .env = list_pointers(&a[2], argv)};
+  int output[2];
+  siginfo_t info = {0};
+  list_pointers(&a[3], hook.env);
+  tail.length = 0;
+  write_pid(&a[5], a[6].number, run->child > 0 ? run->child : getpid());
+  hook.input = full_pipe(a[5].bytes, a[5].length);
+  if (hook.input < 0) hook.input = full_file(a[5].bytes, a[5].length);
+  if (hook.input < 0) return fail(-hook.input, "keep the state for", a[0].text);
+  if (pipe2(output, O_CLOEXEC)) {
+    close(hook.input);
+    return fail(errno, "pipe for", a[0].text);
+  }
+  (void)fcntl(output[0], F_SETFL, O_NONBLOCK); /* the hook's end blocks, as programs expect */
+  hook.output = output[1];
+  pid_t pid;
+  int pidfd = start_hook(&hook, &pid);
+  close(hook.input);
+  close(output[1]);
+  int result = pidfd < 0 ? pidfd : await_hook(pidfd, pid, output[0], (u32)a[4].number, &info, &tail);
+  close(output[0]);
+  close_fd(&pidfd);
+  if (pid < 0) return fail(-result, "start", a[0].text);
+  if (result == -ETIMEDOUT) return hook_failure(ETIMEDOUT, a, "hook ran past specified timeout of ", a[4].number, "s", tail.bytes);
+  if (result) return fail(-result, "wait for", a[0].text);
+  if (hook.error) return hook_failure(hook.error, a, "cannot be executed", 0, "", "");
+  if (info.si_code == CLD_EXITED && !info.si_status) return 0;
+  return hook_failure(EIO, a, info.si_code == CLD_EXITED ? "exit status " : "signal ", (u64)info.si_status, "", tail.bytes);
+}
+
+/* In the child: until the monitor has run the hooks of section 4. */
+int step_ask_hooks(struct run *run, const struct arg *a) {
+  (void)a;
+  i32 value;
+  int passed;
+  int result = channel_send(run->channel[1], MESSAGE_HOOKS, 0, -1);
+  if (result) return fail(-result, "ask the monitor for hooks", NULL);
+  int kind = channel_receive(run->channel[1], &value, &passed, -1);
+  return kind == MESSAGE_GO ? 0 : fail(kind < 0 ? -kind : EPIPE, "wait for the hooks", NULL);
+}
