@@ -27,9 +27,15 @@ int step_become_parent(struct run *run, const struct arg *a) {
 }
 
 int step_private_mounts(struct run *run, const struct arg *a) {
-  (void)run, (void)a;
+  (void)run;
   if (unshare(CLONE_NEWNS)) return fail(errno, "unshare mounts", NULL);
-  return mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) ? fail(errno, "propagation of /", NULL) : 0;
+  if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL)) return fail(errno, "propagation of /", NULL);
+  const u8 *cursor = a[0].bytes;
+  for (u32 i = 0; i < a[0].count; i++) {
+    const char *path = next_string(&cursor);
+    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW)) return fail(errno, "hide", path);
+  }
+  return 0;
 }
 
 int step_console_listen(struct run *run, const struct arg *a) {

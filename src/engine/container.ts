@@ -88,6 +88,8 @@ export interface HostConfig {
   readonly ReadonlyRootfs: boolean;
   readonly ShmSize: number;
   readonly Init: boolean;
+  /** "": our own. Missing in records of earlier versions. */
+  readonly Runtime?: string;
   readonly IpcMode: string;
   readonly PidMode: string;
   readonly UTSMode: string;

@@ -8,6 +8,7 @@ import type { VolumeStore } from "../volume/index.ts";
 import type { ContainerStore } from "./container-store.ts";
 import type { EventBus } from "./events.ts";
 import type { HostFacts } from "./host-facts.ts";
+import type { Runtimes } from "./runtimes.ts";
 import type { EnginePaths } from "./paths.ts";
 import type { UserLookup } from "./users/user-lookup.ts";
 
@@ -19,6 +20,7 @@ export interface EngineContext {
   readonly cgroups: CgroupLayout;
   readonly host: HostFacts;
   readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   readonly images: ImageStore;
   readonly trees: Trees;
   readonly networks: Networks;

@@ -54,6 +54,7 @@ export const defaultHostConfig: HostConfig = {
   ReadonlyRootfs: false,
   ShmSize: 64 * 1024 * 1024,
   Init: false,
+  Runtime: "",
   IpcMode: "private",
   PidMode: "",
   UTSMode: "",

@@ -1,7 +1,14 @@
 import { expect, test } from "bun:test";
 import { parseEngineFlags } from "./engine-flags.ts";
 
-const plain = { root: "/var/lib/gantry", state: "/run/gantry", hosts: [], debug: false, help: false };
+const plain = {
+  root: "/var/lib/gantry",
+  state: "/run/gantry",
+  hosts: [],
+  debug: false,
+  help: false,
+  runtimes: {},
+};
 
 test.each([
   [[], plain],

@@ -1,6 +1,7 @@
 /** The flags of `gantry engine`. Pure. */
 import { GantryError } from "../lib/index.ts";
 import { defaultRoot, defaultState } from "./paths.ts";
+import { parseAddRuntime } from "./runtimes.ts";
 
 export interface EngineFlags {
   readonly root: string;
@@ -8,20 +9,24 @@ export interface EngineFlags {
   /** Addresses to listen on beside STATE/engine.sock. */
   readonly hosts: readonly string[];
   readonly debug: boolean;
+  /** Of --add-runtime: name to path. */
+  readonly runtimes: Readonly<Record<string, string>>;
   readonly help: boolean;
 }
 
-const withValue: Readonly<Record<string, "root" | "state" | "host">> = {
+const withValue: Readonly<Record<string, "root" | "state" | "host" | "runtime">> = {
   "--root": "root",
   "--state": "state",
   "--host": "host",
   "-H": "host",
+  "--add-runtime": "runtime",
 };
 
 /** @throws {GantryError} "invalid", worded as docker words it */
 export function parseEngineFlags(words: readonly string[]): EngineFlags {
   const values = { root: defaultRoot, state: defaultState };
   const hosts: string[] = [];
+  const runtimes: Record<string, string> = {};
   let debug = false;
   let help = false;
   for (let i = 0; i < words.length; i++) {
@@ -31,7 +36,10 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
       const given = value ?? words[++i];
       if (given === undefined || given === "") throw invalid(`flag needs an argument: ${flag}`);
       if (name === "host") hosts.push(given);
-      else values[name] = given;
+      else if (name === "runtime") {
+        const [key, path] = parseAddRuntime(given);
+        runtimes[key] = path;
+      } else values[name] = given;
     } else if (flag === "--debug" || flag === "-D") debug = booleanOf(flag, value);
     else if (flag === "--help" || flag === "-h") help = true;
     else
@@ -39,7 +47,7 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
         flag.startsWith("-") ? `unknown flag: ${flag}` : `'engine' accepts no arguments: ${flag}`,
       );
   }
-  return { root: clean(values.root), state: clean(values.state), hosts, debug, help };
+  return { root: clean(values.root), state: clean(values.state), hosts, debug, help, runtimes };
 }
 
 /** `--flag=value` and `-Hvalue`. */

@@ -21,6 +21,7 @@ import { EventBus } from "./events.ts";
 import { hostFacts } from "./host-facts.ts";
 import { Execs } from "./execs/execs.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
+import { Runtimes } from "./runtimes.ts";
 import { UserLookup } from "./users/user-lookup.ts";
 
 export interface EngineOptions {
@@ -29,6 +30,8 @@ export interface EngineOptions {
   /** Sockets and live state. */
   readonly state: string;
   readonly logger: Logger;
+  /** Further OCI runtimes, name to program. */
+  readonly runtimes?: Readonly<Record<string, string>>;
 }
 
 export class Engine {
@@ -41,6 +44,7 @@ export class Engine {
   readonly volumes: VolumeStore;
   readonly builder: Builder;
   readonly events: EventBus;
+  readonly runtimes: Runtimes;
   readonly containers: Containers;
   readonly execs: Execs;
   readonly startedAtMs: number = Date.now();
@@ -60,7 +64,7 @@ export class Engine {
     const sys = loadSys();
     const lock = await EngineLock.take(paths, sys);
     try {
-      const context = await openRooms(paths, sys, options.logger);
+      const context = await openRooms(paths, sys, options);
       const engine = new Engine(context, lock);
       await new Reconciler(context, engine.#lifecycle).run();
       return engine;
@@ -81,6 +85,7 @@ export class Engine {
     this.networks = context.networks;
     this.volumes = context.volumes;
     this.events = context.events;
+    this.runtimes = context.runtimes;
     this.id = engineId(context.db);
     this.#lifecycle = new Lifecycle(context);
     this.execs = new Execs(context, this.#lifecycle);
@@ -105,7 +110,11 @@ export class Engine {
   }
 }
 
-async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<EngineContext> {
+async function openRooms(
+  paths: EnginePaths,
+  sys: Sys,
+  { logger, runtimes = {} }: EngineOptions,
+): Promise<EngineContext> {
   sys.raiseFileLimit();
   for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
     mkdirSync(dir, { recursive: true, mode: 0o711 });
@@ -121,6 +130,7 @@ async function openRooms(paths: EnginePaths, sys: Sys, logger: Logger): Promise<
       cgroups,
       host: hostFacts(cgroups),
       runtime: new Runtime(sys),
+      runtimes: new Runtimes(runtimes),
       images: new ImageStore({ root: paths.root, db, sys, logger }),
       trees: new Trees(sys, paths.root),
       networks,

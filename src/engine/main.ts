@@ -56,7 +56,12 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
   surviveBugs(logger);
   const ended = untilSignal();
   prepareDirectories(flags);
-  const engine = await Engine.open({ root: flags.root, state: flags.state, logger });
+  const engine = await Engine.open({
+    root: flags.root,
+    state: flags.state,
+    logger,
+    runtimes: flags.runtimes,
+  });
   const uninstalled = Promise.withResolvers<string>();
   const uninstall = { run: () => uninstallEngine(engine), end: () => uninstalled.resolve("uninstall") };
   const createServer = createApi(engine, { debug: flags.debug, uninstall });

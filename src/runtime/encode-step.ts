@@ -180,8 +180,9 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
     case "enter-cgroup":
       return void out.string(step.dir);
     case "become-parent":
-    case "private-mounts":
       return;
+    case "private-mounts":
+      return void out.strings(step.hide);
     case "run-program":
       return void out
         .strings(step.argv)

@@ -21,7 +21,7 @@ const monitor: readonly MonitorStep[] = [
   { do: "cgroup-devices", dir: "/cg", program: new Uint8Array(16) },
   { do: "write-pid-file", path: "/pid" },
   { do: "become-parent" },
-  { do: "private-mounts" },
+  { do: "private-mounts", hide: ["/sys/fs/cgroup/unified"] },
   { do: "console-listen", path: "/c.sock" },
   {
     do: "run-program",

@@ -30,7 +30,7 @@ function sentence(step: MonitorStep | ContainerStep): string {
     case "become-parent":
       return "Become the parent of the process that the runtime leaves behind, to see its end.";
     case "private-mounts":
-      return "Make a mount namespace for the monitor, so that the host does not see the container's root.";
+      return `Make a mount namespace for the monitor, so that the host does not see the container's root${step.hide.length === 0 ? "" : `; hide ${step.hide.join(", ")} in it`}.`;
     case "run-program":
       return `Run ${step.argv.join(" ")}${step.stdio ? " with the container's stdin, stdout and stderr" : ""}, for ${step.seconds} s at most.`;
     case "adopt":

@@ -2,6 +2,7 @@
 import { type ErrorCode, GantryError } from "../lib/index.ts";
 import { allSteps } from "./encode-plan.ts";
 import { errnoName, errnoWords } from "./errno-words.ts";
+import { foreignFailure } from "./foreign-failure.ts";
 import type { Failed } from "./frames.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 import { stepPhrase } from "./step-phrase.ts";
@@ -45,6 +46,7 @@ export function failureError(plan: Plan, failed: Failed): GantryError {
     });
   }
   if (step.do === "exec") return execError(step, failed);
+  if (step.do === "run-program") return foreignFailure(step, failed.context, errnoWords(failed.errno));
   const phrase = stepPhrase(step);
   // "open /path" says nothing new where the phrase names the path.
   const known = failed.context === "" || phrase.includes(failed.context.split(" ").at(-1) ?? "");

@@ -23,6 +23,12 @@ export type { Exited, Started } from "./frames.ts";
 export type * from "./oci-types.ts";
 export { planContainer } from "./plan-container.ts";
 export { planExec } from "./plan-exec.ts";
+export {
+  foreignOomPath,
+  type ForeignRuntime,
+  planForeignContainer,
+  planForeignExec,
+} from "./plan-foreign.ts";
 export type {
   ContainerPlan,
   ContainerPlanInput,

@@ -1,4 +1,5 @@
 /** The plan of a container, or of an exec, that another OCI runtime (runc, crun, …) makes for us. Pure. */
+import type { CgroupLayout } from "../kernel/index.ts";
 import { GantryError } from "../lib/index.ts";
 import type { ExtraSteps, OverlayRoot } from "./plan-input.ts";
 import type { MonitorStep, Plan } from "./plan-step.ts";
@@ -20,6 +21,7 @@ export interface ForeignPlanInput {
   readonly runtime: ForeignRuntime;
   readonly overlay: OverlayRoot;
   readonly terminal: boolean;
+  readonly cgroups: CgroupLayout;
   readonly network?: ExtraSteps;
 }
 
@@ -32,12 +34,12 @@ const commandSeconds = 30;
  * @throws {GantryError} "internal" for a network step that cannot be done from outside
  */
 export function planForeignContainer(input: ForeignPlanInput): Plan {
-  const { runtime, overlay, terminal, network } = input;
+  const { runtime, overlay, terminal, network, cgroups } = input;
   const because = "--runtime";
   const socket = consoleSocket(runtime.bundle);
   const monitor: MonitorStep[] = [
     { do: "become-parent", because },
-    { do: "private-mounts", because },
+    privateMounts(cgroups),
     { do: "overlay", ...overlay, because: "the image's layers and the container's own on top" },
   ];
   if (terminal) monitor.push({ do: "console-listen", path: socket, because: "--tty" });
@@ -75,14 +77,15 @@ export interface ForeignExecInput {
   /** A file with the OCI process as JSON; its directory takes the pid file and the console socket. Removed at the end. */
   readonly processFile: string;
   readonly terminal: boolean;
+  readonly cgroups: CgroupLayout;
 }
 
 /** A further process in a container of another runtime. */
-export function planForeignExec({ runtime, processFile, terminal }: ForeignExecInput): Plan {
+export function planForeignExec({ runtime, processFile, terminal, cgroups }: ForeignExecInput): Plan {
   const because = "--runtime";
   const pid = `${processFile}.pid`;
   const socket = `${processFile}.sock`;
-  const monitor: MonitorStep[] = [{ do: "become-parent", because }];
+  const monitor: MonitorStep[] = [{ do: "become-parent", because }, privateMounts(cgroups)];
   if (terminal) monitor.push({ do: "console-listen", path: socket, because: "--tty" });
   monitor.push(
     command(
@@ -109,7 +112,13 @@ export function planForeignExec({ runtime, processFile, terminal }: ForeignExecI
   };
 }
 
-export function pidFile(bundle: string): string {
+/** crun refuses to run where a v2 hierarchy with controllers stands beside the v1 ones; it works where it does not see it. */
+function privateMounts({ kind, unified }: CgroupLayout): MonitorStep {
+  const hide = kind === "hybrid" && unified !== undefined ? [unified] : [];
+  return { do: "private-mounts", hide, because: "--runtime" };
+}
+
+function pidFile(bundle: string): string {
   return `${bundle}/pid`;
 }
 
@@ -126,16 +135,7 @@ function command(
   const logPath = `${runtime.bundle}/log.json`;
   return {
     do: "run-program",
-    argv: [
-      runtime.program,
-      "--root",
-      runtime.root,
-      "--log",
-      logPath,
-      "--log-format",
-      "json",
-      ...words,
-    ],
+    argv: [runtime.program, "--root", runtime.root, "--log", logPath, "--log-format", "json", ...words],
     env: runtime.env,
     seconds: commandSeconds,
     stdio,
@@ -151,12 +151,9 @@ function fromOutside(step: ExtraSteps["container"][number]): MonitorStep {
   return { ...step, do: "child-netlink" };
 }
 
-/**
- * The sentence that the runtime logged last, out of the end of its log: JSON lines `{"level":"error","msg":"…"}`.
- * Pure; undefined when there is none.
- */
-export function lastLoggedError(tail: string): string | undefined {
-  const found = [...tail.matchAll(/"msg":"((?:[^"\\]|\\.)*)/g)].pop()?.[1];
-  if (found === undefined) return undefined;
-  return found.replace(/\\(["\\/])/g, "$1").replace(/\\n/g, " ").replace(/\\$/, "");
+/** Where the kernel counts the OOM kills of a container whose cgroups its runtime makes. */
+export function foreignOomPath(cgroups: CgroupLayout, cgroupsPath: string): string | undefined {
+  const memory = cgroups.controllers["memory"];
+  if (memory === undefined) return undefined;
+  return `${memory}${cgroupsPath}/${memory === cgroups.unified ? "memory.events" : "memory.oom_control"}`;
 }

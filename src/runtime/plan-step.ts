@@ -51,7 +51,8 @@ export type MonitorStep = StepReason &
     | { readonly do: "write-pid-file"; readonly path: string }
     /** Of a container that another OCI runtime makes (plan-foreign.ts). */
     | { readonly do: "become-parent" }
-    | { readonly do: "private-mounts" }
+    /** Without the mounts at `hide`. */
+    | { readonly do: "private-mounts"; readonly hide: readonly string[] }
     | OverlayStep
     | {
         readonly do: "run-program";

@@ -13,6 +13,11 @@ export const engine: CommandSpec = {
     ["gantry engine --root /srv/g2 --state /run/g2", "a second engine beside the first: they share nothing"],
   ],
   flags: [
+    {
+      name: "add-runtime",
+      kind: "list",
+      help: "Offer a further OCI runtime (NAME=PATH); runc, crun and youki are found in PATH",
+    },
     { name: "debug", short: "D", kind: "bool", help: "Write the debug log" },
     { name: "host", short: "H", kind: "list", help: "Also listen here (unix:///path, tcp://127.0.0.1:port)" },
     {

@@ -137,7 +137,7 @@ export const createFlags: readonly Flag[] = [
     help: "What to do when the container exits (no, always, unless-stopped, on-failure[:n])",
   },
   { name: "rm", kind: "bool", help: "Remove the container and its anonymous volumes when it exits" },
-  { name: "runtime", kind: "string", help: "Runtime to use for this container" },
+  { name: "runtime", kind: "string", help: "OCI runtime that makes the container (gantry, runc, crun)" },
   { name: "security-opt", kind: "list", help: "Security option" },
   { name: "shm-size", kind: "bytes", help: "Size of /dev/shm" },
   { name: "stop-signal", kind: "string", help: "Signal that stops the container" },

@@ -16,4 +16,5 @@ export type ApiEngine = Pick<
   | "volumes"
   | "builder"
   | "events"
+  | "runtimes"
 >;

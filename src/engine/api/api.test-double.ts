@@ -8,6 +8,7 @@ import { createLogger, GantryError } from "../../lib/index.ts";
 import type { Sys } from "../../kernel/index.ts";
 import type { AttachSession, Exited } from "../../runtime/index.ts";
 import { EventBus } from "../events.ts";
+import { Runtimes } from "../runtimes.ts";
 import { enginePaths } from "../paths.ts";
 import { initialState } from "../container.ts";
 import { sampleRecord } from "../sample.test-data.ts";
@@ -58,6 +59,7 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     images: part("images", parts.images ?? {}),
     trees: part("trees", parts.trees ?? {}),
     networks: part("networks", parts.networks ?? {}),
+    runtimes: new Runtimes({}),
     volumes: part("volumes", parts.volumes ?? {}),
     builder: part("builder", parts.builder ?? {}),
     events,

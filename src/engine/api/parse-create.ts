@@ -135,6 +135,7 @@ function parseHostConfig(fields: Fields): HostConfig {
     AutoRemove: fields.boolean("AutoRemove"),
     LogConfig: parseLogConfig(fields.object("LogConfig")),
     Init: fields.boolean("Init"),
+    Runtime: fields.string("Runtime"),
     CgroupParent: fields.string("CgroupParent"),
     ExtraHosts: fields.strings("ExtraHosts").map(checkExtraHost),
     Dns: fields.strings("Dns"),
@@ -154,10 +155,6 @@ function ignorable(fields: Fields): void {
   for (const key of ["ConsoleSize", "ContainerIDFile"]) fields.raw(key);
   oneOf(fields.string("CgroupnsMode"), "CgroupnsMode", ["", "private"]);
   oneOf(fields.string("VolumeDriver"), "VolumeDriver", ["", "local"]);
-  const runtime = fields.string("Runtime");
-  if (!["", "gantry", "runc", "io.containerd.runc.v2"].includes(runtime)) {
-    throw new GantryError("invalid", `unknown or invalid runtime name: ${runtime}`);
-  }
   const userns = fields.string("UsernsMode");
   if (userns !== "" && userns !== "host")
     throw new GantryError("unsupported", `UsernsMode ${userns} is not supported`);

@@ -43,6 +43,7 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
       listeners: engine.events.listenerCount(),
       openFiles: readdirSync("/proc/self/fd").length,
       now: new Date(),
+      runtimes: engine.runtimes.list(),
     }),
   );
   router.json("GET", "/system/df", (call) => diskUsage(engine, call));

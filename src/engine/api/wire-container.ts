@@ -246,7 +246,7 @@ function wireHostConfig(record: ContainerRecord): unknown {
     Sysctls: Object.keys(host.Sysctls).length === 0 ? undefined : host.Sysctls,
     PidsLimit: host.PidsLimit === 0 ? null : host.PidsLimit,
     CgroupnsMode: "private",
-    Runtime: "gantry",
+    Runtime: host.Runtime || "gantry",
     MaskedPaths: host.Privileged ? null : undefined,
   };
 }

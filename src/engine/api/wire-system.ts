@@ -42,6 +42,7 @@ export interface InfoInput {
   readonly listeners: number;
   readonly openFiles: number;
   readonly now: Date;
+  readonly runtimes: Readonly<Record<string, { readonly path: string }>>;
 }
 
 export function wireInfo({
@@ -55,6 +56,7 @@ export function wireInfo({
   listeners,
   openFiles,
   now,
+  runtimes,
 }: InfoInput): object {
   const count = (...statuses: readonly string[]): number =>
     containers.filter(({ state }) => statuses.includes(state.status)).length;
@@ -110,7 +112,7 @@ export function wireInfo({
     Labels: [],
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
-    Runtimes: { gantry: { path: "gantry-init" } },
+    Runtimes: runtimes,
     DefaultRuntime: "gantry",
     Swarm: {
       NodeID: "",

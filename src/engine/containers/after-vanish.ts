@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { GantryError, messageOf } from "../../lib/index.ts";
 import { type Exited, readStatusFile, removeCgroup, type StatusFile } from "../../runtime/index.ts";
 import type { EngineContext } from "../context.ts";
+import { clearForeign } from "./foreign.ts";
 import { cgroupPath, containerPaths } from "../paths.ts";
 
 /** Docker's exit code of a container that nobody can tell the end of. */
@@ -42,4 +43,5 @@ export async function clearLeftovers(context: EngineContext, id: string): Promis
     context.logger.warn("cgroup.leftover", { id, error: messageOf(error) });
   }
   rmSync(containerPaths(context.paths, id).monitorSocket, { force: true });
+  clearForeign(context, id);
 }

@@ -8,6 +8,7 @@ import { hostDevices } from "../host-devices.ts";
 import { ociConfig } from "../oci-config.ts";
 import type { ResolvedMount } from "../oci-mounts.ts";
 import { cgroupPath, containerPaths } from "../paths.ts";
+import { foreignPlan } from "./foreign.ts";
 import { networkFileMounts } from "./network-files.ts";
 
 export interface PlanRequest {
@@ -21,15 +22,19 @@ export interface PlanRequest {
 export function containerPlan(context: EngineContext, request: PlanRequest): ContainerPlan {
   const { record, image, network } = request;
   const paths = containerPaths(context.paths, record.id);
+  const config = configOf(context, request);
+  const overlay = {
+    target: context.paths.mountPoint,
+    lowers: image.lowers,
+    upper: paths.upper,
+    work: paths.work,
+    options: "",
+  };
+  const program = context.runtimes.programOf(record.host.Runtime ?? "");
+  if (program !== undefined) return foreignPlan(context, { record, program, config, overlay, network });
   return planContainer({
-    config: configOf(context, request),
-    overlay: {
-      target: context.paths.mountPoint,
-      lowers: image.lowers,
-      upper: paths.upper,
-      work: paths.work,
-      options: "",
-    },
+    config,
+    overlay,
     cgroups: context.cgroups,
     reasons: flagReasons(record),
     useInit: record.host.Init,

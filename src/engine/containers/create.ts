@@ -87,6 +87,7 @@ function newRecord(
 /** What would make each start fail is refused now. Returns warnings. */
 function check(context: EngineContext, record: ContainerRecord): string[] {
   const { host, config } = record;
+  context.runtimes.programOf(host.Runtime ?? "");
   checkControllers(host, context.cgroups);
   const { seccomp } = securityOptions(host.SecurityOpt);
   seccompFor(seccomp, grantedCapabilities(host));

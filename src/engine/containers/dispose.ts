@@ -5,6 +5,7 @@ import { messageOf, toGantryError } from "../../lib/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { containerPaths } from "../paths.ts";
+import { clearForeign } from "./foreign.ts";
 
 /**
  * @param anonymousVolumes those without a name of the user's go too
@@ -22,6 +23,7 @@ export async function dispose(
     networks.release(id);
     const paths = containerPaths(context.paths, id);
     rmSync(paths.monitorSocket, { force: true });
+    clearForeign(context, id);
     await rm(paths.dir, { recursive: true, force: true });
     if (anonymousVolumes) {
       const names = record.volumes.filter((use) => use.anonymous).map((use) => use.name);

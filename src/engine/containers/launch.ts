@@ -7,7 +7,8 @@ import type { EngineContext } from "../context.ts";
 import { logSettings } from "../log-settings.ts";
 import { type ContainerPaths, containerPaths } from "../paths.ts";
 import { attachNetwork } from "./attach-network.ts";
-import { containerPlan } from "./container-plan.ts";
+import { configOf, containerPlan } from "./container-plan.ts";
+import { writeBundle } from "./foreign.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { prepareMounts } from "./prepare-mounts.ts";
 
@@ -50,6 +51,8 @@ export async function launchContainer(
   const attachment = await attachNetwork(context, record);
   try {
     writeNetworkFiles(context, record, paths, attachment?.endpoint);
+    if (context.runtimes.programOf(record.host.Runtime ?? "") !== undefined)
+      writeBundle(context, record, configOf(context, { record, image, mounts }));
     const { plan, oomPath } = containerPlan(context, { record, image, mounts, network: attachment?.steps });
     return await context.runtime.launch({
       plan,

@@ -27,10 +27,15 @@ export async function clearOrphans(context: EngineContext): Promise<void> {
       logger.warn("cgroup.leftover", { id, error: messageOf(error) });
     }
   }
-  const sockets = new Set([...alive].map((id) => containerPaths(paths, id).monitorSocket));
+  const live = new Set(
+    [...alive].flatMap((id) => {
+      const { monitorSocket, bundle } = containerPaths(paths, id);
+      return [monitorSocket, bundle];
+    }),
+  );
   for (const name of names(join(paths.state, "m"))) {
     const path = join(paths.state, "m", name);
-    if (!sockets.has(path)) rmSync(path, { force: true });
+    if (!live.has(path)) rmSync(path, { recursive: true, force: true });
   }
   for (const name of names(join(paths.root, "containers"))) {
     if (!store.has(name)) clearDirectory(context, join(paths.root, "containers", name));

@@ -10,6 +10,7 @@ import {
   type Started,
 } from "../../runtime/index.ts";
 import { configOf } from "../containers/container-plan.ts";
+import { foreignExec } from "../containers/foreign.ts";
 import { mergeEnv } from "../containers/merge-config.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
@@ -44,12 +45,17 @@ export async function startExecProcess(
           spec: config.user,
           groupAdd: record.host.GroupAdd,
         });
-  const { plan } = planExec({
-    process: execProcess(containerConfig, config, user),
-    target: { pid: state.pid, startTime: state.startTime },
-    containerConfig: config.privileged ? withoutSeccomp(containerConfig) : containerConfig,
-    cgroups: context.cgroups,
-  });
+  const process = execProcess(containerConfig, config, user);
+  const program = context.runtimes.programOf(record.host.Runtime ?? "");
+  const plan =
+    program === undefined
+      ? planExec({
+          process,
+          target: { pid: state.pid, startTime: state.startTime },
+          containerConfig: config.privileged ? withoutSeccomp(containerConfig) : containerConfig,
+          cgroups: context.cgroups,
+        }).plan
+      : foreignExec(context, record, program, process);
   try {
     const launched = await context.runtime.launch({
       plan,
