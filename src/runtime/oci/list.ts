@@ -1,38 +1,73 @@
 /** `gantry-oci list`. */
-import { GantryError } from "../../lib/index.ts";
+import { GantryError, isErrno, messageOf } from "../../lib/index.ts";
 import { ContainerDir, containerIds } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { type Json, jsonText } from "./json-text.ts";
 import { type ShownState, shownState } from "./oci-state.ts";
+import { UserNames } from "./user-names.ts";
 
-export async function listContainers({ global, flags }: VerbInput): Promise<number> {
+export function listContainers({ global, flags }: VerbInput): number {
   expectWords("list", flags, 0);
   const format = flags.text("format") ?? "table";
+  if (!flags.is("quiet") && format !== "json" && format !== "table")
+    throw new GantryError("invalid", "invalid format option", {
+      hint: "use --format table or --format json",
+    });
+  const rows = readRows(global.root);
+  if (flags.is("quiet")) print(rows.map(({ id }) => `${id}\n`).join(""));
+  else if (format === "json") print(`${jsonText(rows.length === 0 ? null : rows.map(jsonRow))}\n`);
+  else print(table(rows));
+  return 0;
+}
+
+/** What is shown of each container that can be read; what cannot be is told on stderr, as runc does. */
+function readRows(root: string): readonly ShownState[] {
   const rows: ShownState[] = [];
-  for (const id of containerIds(global.root)) {
-    const dir = new ContainerDir(global.root, id);
+  const names = new UserNames();
+  for (const id of containerIds(root)) {
     try {
-      rows.push(await shownState(dir, dir.read()));
+      const dir = new ContainerDir(root, id);
+      rows.push({ ...shownState(dir, dir.read()), owner: names.of(host.lstat(dir.path).uid) });
     } catch (error) {
       // "not-found": deleted meanwhile, or still being made.
-      if (!(error instanceof GantryError && error.code === "not-found")) throw error;
+      if (error instanceof GantryError && error.code === "not-found") continue;
+      // What is no directory is no container.
+      if (isErrno(error, "ENOTDIR")) continue;
+      complain(`load container ${id}: ${messageOf(error)}\n`);
     }
   }
-  if (flags.is("quiet")) await print(rows.map(({ id }) => `${id}\n`).join(""));
-  else if (format === "json") await print(`${JSON.stringify(rows.length === 0 ? null : rows)}\n`);
-  else if (format === "table") await print(table(rows));
-  else throw new GantryError("invalid", "invalid format option");
-  return 0;
+  return rows;
+}
+
+function complain(words: string): void {
+  try {
+    host.write(2, words);
+  } catch (error) {
+    // EPIPE, EBADF: nobody hears it.
+    if (!isErrno(error, "EPIPE", "EBADF")) throw error;
+  }
+}
+
+function jsonRow(row: ShownState): Json {
+  return { ...row };
 }
 
 /** As Go's tabwriter with a minimum width of 12 and three spaces between. Pure. */
 export function table(rows: readonly ShownState[]): string {
   const cells = [
     ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
-    ...rows.map(({ id, pid, status, bundle, created }) => [id, String(pid), status, bundle, created, "root"]),
+    ...rows.map(({ id, pid, status, bundle, created, owner }) => [
+      id,
+      String(pid),
+      status,
+      bundle,
+      created,
+      owner,
+    ]),
   ];
   const widths = [0, 1, 2, 3, 4].map((column) =>
-    Math.max(12, ...cells.map((row) => (row[column] ?? "").length + 3)),
+    cells.reduce((width, row) => Math.max(width, (row[column] ?? "").length + 3), 12),
   );
   return cells
     .map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("")}\n`)

@@ -1,30 +1,30 @@
 /** `gantry-oci pause` and `resume`. */
-import { detectCgroups, loadSys } from "../../kernel/index.ts";
 import { GantryError } from "../../lib/index.ts";
-import { setFrozen } from "../cgroup-files.ts";
+import { freezeContainer } from "./container-cgroups.ts";
 import { ContainerDir } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { shownState } from "./oci-state.ts";
 
-export async function pause(input: VerbInput): Promise<number> {
-  return await freeze("pause", input, true);
+export function pause(input: VerbInput): number {
+  return freeze("pause", input, true);
 }
 
-export async function resume(input: VerbInput): Promise<number> {
-  return await freeze("resume", input, false);
+export function resume(input: VerbInput): number {
+  return freeze("resume", input, false);
 }
 
-async function freeze(verb: string, { global, flags }: VerbInput, on: boolean): Promise<number> {
+function freeze(verb: string, { global, flags }: VerbInput, on: boolean): number {
   const [id = ""] = expectWords(verb, flags, 1);
   const dir = new ContainerDir(global.root, id);
-  await dir.locked(loadSys(), async () => {
+  dir.locked(() => {
     const stored = dir.read();
-    const { status } = await shownState(dir, stored);
+    const { status } = shownState(dir, stored);
     if (on && status !== "running" && status !== "created")
-      throw new GantryError("conflict", "container not running");
-    if (!on && status !== "paused") throw new GantryError("conflict", "container not paused");
-    await setFrozen(detectCgroups(), stored.config.linux?.cgroupsPath ?? "", on);
+      throw new GantryError("conflict", "container not running", { hint: `it is ${status}` });
+    if (!on && status !== "paused")
+      throw new GantryError("conflict", "container not paused", { hint: `it is ${status}` });
+    freezeContainer(stored, on);
   });
   return 0;
 }

@@ -1,32 +1,64 @@
-/** `gantry-oci plan`: what a bundle would ask of the kernel. Nothing is done. */
-import { detectCgroups } from "../../kernel/index.ts";
+/** `gantry-oci plan`: what a bundle, or a process that joins a container, would ask of the kernel. Nothing is done. */
 import { GantryError } from "../../lib/index.ts";
 import { type ExplainedStep, explainPlan } from "../explain-plan.ts";
 import { planContainer } from "../plan-container.ts";
+import { planExec } from "../plan-exec.ts";
 import type { Plan } from "../plan-step.ts";
-import { readBundle } from "./bundle.ts";
+import { validateProcess } from "../validate-config.ts";
+import { readBundle, readJson } from "./bundle.ts";
+import { ContainerDir } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { hostCgroups } from "./host-cgroups.ts";
+import { type Json, jsonText } from "./json-text.ts";
 
-export async function printPlan({ flags }: VerbInput): Promise<number> {
-  const [id = "ID"] = expectWords("plan", flags, 0, 1);
-  const { config } = readBundle(flags.text("bundle"), id);
-  const { plan } = planContainer({ config, cgroups: detectCgroups() });
+export function printPlan(input: VerbInput): number {
+  const { flags } = input;
   const format = flags.text("format") ?? "text";
-  if (format === "json") await print(`${planJson(plan)}\n`);
-  else if (format === "text") await print(planText(explainPlan(plan)));
-  else
-    throw new GantryError("invalid", "invalid format option", { hint: "use --format text or --format json" });
+  if (format !== "text" && format !== "json")
+    throw new GantryError("invalid", "invalid format option", {
+      hint: "use --format text or --format json",
+    });
+  const plan = flags.text("process") === undefined ? bundlePlan(input) : processPlan(input);
+  print(format === "json" ? planJson(plan) : planText(explainPlan(plan)));
   return 0;
 }
 
-/** Bytes as base64, 64-bit numbers as decimal text. */
+function bundlePlan({ flags }: VerbInput): Plan {
+  const [id = "ID"] = expectWords("plan", flags, 0, 1);
+  const { config } = readBundle(flags.text("bundle"), id);
+  return planContainer({ config, cgroups: hostCgroups() }).plan;
+}
+
+/** `plan --process FILE ID`: as `exec --process FILE ID` would do it. */
+function processPlan({ global, flags }: VerbInput): Plan {
+  const [id = ""] = expectWords("plan", flags, 1);
+  const stored = new ContainerDir(global.root, id).read();
+  const file = flags.text("process") ?? "";
+  return planExec({
+    process: validateProcess(readJson(file)),
+    target: stored.process ?? { pid: 0, startTime: "0" },
+    containerConfig: stored.config,
+    cgroups: hostCgroups(),
+  }).plan;
+}
+
+/** Bytes as base64, 64-bit numbers in full. */
 export function planJson(plan: Plan): string {
-  const show = (_key: string, value: unknown): unknown => {
-    if (typeof value === "bigint") return String(value);
-    return value instanceof Uint8Array ? value.toBase64() : value;
+  return `${jsonText(planValue(plan), "  ")}\n`;
+}
+
+/** The three sections with their steps, and the words of each. */
+export function planValue(plan: Plan): { readonly [section: string]: Json } {
+  const words = explainPlan(plan);
+  let index = 0;
+  const section = (steps: readonly object[]): Json =>
+    steps.map((step) => ({ ...(step as { [key: string]: Json }), explanation: words[index++]?.text ?? "" }));
+  return {
+    monitor: section(plan.monitor),
+    container: section(plan.container),
+    teardown: section(plan.teardown),
   };
-  return JSON.stringify(plan, show, 2);
 }
 
 const titles = {

@@ -1,32 +1,67 @@
 /** `gantry-oci ps`. */
-import { detectCgroups } from "../../kernel/index.ts";
 import { GantryError } from "../../lib/index.ts";
-import { cgroupPids } from "../cgroup-files.ts";
 import { ContainerDir } from "./container-dir.ts";
+import { containerPids } from "./container-cgroups.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { ownListing } from "./process-table.ts";
+import { tryReadText } from "./host-cgroups.ts";
+import { UserNames } from "./user-names.ts";
 
-export async function ps({ global, flags }: VerbInput): Promise<number> {
+const psDeadlineMs = 10_000;
+const maxListing = 16 << 20;
+
+export function ps({ global, flags }: VerbInput): number {
   const [id = "", ...options] = expectWords("ps", flags, 1, Number.POSITIVE_INFINITY);
-  const stored = new ContainerDir(global.root, id).read();
-  const pids = cgroupPids(detectCgroups(), stored.config.linux?.cgroupsPath ?? "");
+  const pids = containerPids(new ContainerDir(global.root, id).read());
   const format = flags.text("format") ?? "table";
-  if (format === "json") {
-    await print(`${JSON.stringify(pids)}\n`);
-    return 0;
-  }
-  if (format !== "table") throw new GantryError("invalid", "invalid format option");
-  const listing = Bun.spawnSync(["ps", ...(options.length === 0 ? ["-ef"] : options)]);
-  if (listing.exitCode !== 0) throw new GantryError("invalid", `ps: ${listing.stderr.toString().trim()}`);
-  await print(filterRows(listing.stdout.toString(), pids));
+  if (format === "json") print(`${JSON.stringify(pids.length === 0 ? null : pids)}\n`);
+  else if (format === "table") print(table(pids, options));
+  else
+    throw new GantryError("invalid", "invalid format option", {
+      hint: "use --format table or --format json",
+    });
   return 0;
+}
+
+/** The rows of the host's `ps`; without that program and without options our own, of the same shape. */
+function table(pids: readonly number[], options: readonly string[]): string {
+  if (!hasProgram("ps")) {
+    if (options.length > 0)
+      throw new GantryError(
+        "unsupported",
+        "this machine has no program ps, whose options these are: " + options.join(" "),
+        { hint: "install procps, or leave the options out" },
+      );
+    return ownListing(pids, tryReadText, new UserNames());
+  }
+  const listing = host.run(["ps", ...(options.length === 0 ? ["-ef"] : options)], {
+    timeoutMs: psDeadlineMs,
+    maxOutput: maxListing,
+  });
+  if (listing.timedOut) throw new GantryError("timeout", `ps has not ended within ${psDeadlineMs / 1000} s`);
+  if (listing.status !== 0)
+    throw new GantryError(
+      "invalid",
+      `${listing.signal > 0 ? `signal ${listing.signal}` : `exit status ${listing.status}`}: ${listing.stdout}${listing.stderr}`,
+    );
+  return filterRows(listing.stdout, pids);
+}
+
+function hasProgram(name: string): boolean {
+  const path = host.env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? "/usr/bin:/bin";
+  return path.split(":").some((dir) => host.access(`${dir === "" ? "." : dir}/${name}`, 1));
 }
 
 /** The header and the rows of these pids. Pure. @throws {GantryError} "invalid" when there is no PID column */
 export function filterRows(listing: string, pids: readonly number[]): string {
   const [header = "", ...rows] = listing.split("\n");
   const column = header.trim().split(/\s+/).indexOf("PID");
-  if (column < 0) throw new GantryError("invalid", "couldn't find PID field in ps output");
-  const own = rows.filter((row) => row !== "" && pids.includes(Number(row.trim().split(/\s+/)[column])));
+  if (column < 0)
+    throw new GantryError("invalid", "couldn't find PID field in ps output", {
+      hint: "add the column pid to the options of ps, such as: -o pid,args",
+    });
+  const wanted = new Set(pids);
+  const own = rows.filter((row) => row !== "" && wanted.has(Number(row.trim().split(/\s+/)[column])));
   return `${[header, ...own].join("\n")}\n`;
 }
