@@ -19,6 +19,8 @@ const signatures: Record<keyof typeof stepOps, string> = {
   "join-namespace": "s8",
   unshare: "8",
   "wait-parent": "",
+  "ask-hooks": "",
+  "run-hook": "ssSS4b4s",
   "become-parent": "",
   "private-mounts": "S",
   "run-program": "SS41s",
@@ -157,10 +159,13 @@ test("each kind of step is written with its op, its section and exactly its fiel
     expect(record.flags).toBe(step?.optional === true ? 1 : 0);
     fields(record);
   });
-  const { monitor, container } = everyStep;
-  expect(records.map(({ section }) => section)).toEqual(
-    steps.map((_, index) => (index < monitor.length ? 1 : index < monitor.length + container.length ? 2 : 3)),
-  );
+  const { monitor, hooks = [], container, teardown } = everyStep;
+  expect(records.map(({ section }) => section)).toEqual([
+    ...monitor.map(() => 1),
+    ...hooks.map(() => 4),
+    ...container.map(() => 2),
+    ...teardown.map(() => 3),
+  ]);
 });
 
 const byteA0 = new TextEncoder().encode("a\0b");

@@ -2,13 +2,16 @@
 import { GantryError } from "../lib/index.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { writeStep } from "./encode-step.ts";
-import type { AttachStreams, ContainerStep, MonitorOptions, MonitorStep, Plan } from "./plan-step.ts";
+import type { AnyStep, AttachStreams, MonitorOptions, Plan } from "./plan-step.ts";
 
 export const planMagic = 0x314c5047;
 /** gantry-init refuses longer ones. */
 export const maxPlanBytes = 4 << 20;
 
-const sections = { options: 0, monitor: 1, container: 2, teardown: 3 } as const;
+const sections = { options: 0, monitor: 1, container: 2, teardown: 3, hooks: 4 } as const;
+
+/** In wire order. */
+export const planSections = ["monitor", "hooks", "container", "teardown"] as const;
 
 /**
  * The bytes of a plan. The index of a step, as FAILED frames name it, is its position in `allSteps(plan)`.
@@ -18,8 +21,8 @@ export function encodePlan(plan: Plan, options: MonitorOptions): Uint8Array {
   const out = new ByteWriter();
   out.u32(planMagic).u32(0);
   encodeOptions(out, options);
-  for (const section of ["monitor", "container", "teardown"] as const)
-    for (const step of plan[section]) record(out, sections[section], step);
+  for (const section of planSections)
+    for (const step of plan[section] ?? []) record(out, sections[section], step);
   out.patchU32(4, out.length - 8);
   if (out.length > maxPlanBytes)
     throw new GantryError(
@@ -33,8 +36,8 @@ export function encodePlan(plan: Plan, options: MonitorOptions): Uint8Array {
 }
 
 /** Every step in wire order. */
-export function allSteps(plan: Plan): readonly (MonitorStep | ContainerStep)[] {
-  return [...plan.monitor, ...plan.container, ...plan.teardown];
+export function allSteps(plan: Plan): readonly AnyStep[] {
+  return planSections.flatMap((section): readonly AnyStep[] => plan[section] ?? []);
 }
 
 /** The bits of an attach connection's streams. */
@@ -42,7 +45,7 @@ export function streamBits(streams: AttachStreams): number {
   return (streams.stdin ? 1 : 0) | (streams.stdout ? 2 : 0) | (streams.stderr ? 4 : 0);
 }
 
-function record(out: ByteWriter, section: number, step: MonitorStep | ContainerStep): void {
+function record(out: ByteWriter, section: number, step: AnyStep): void {
   const start = out.length;
   out
     .u16(0)

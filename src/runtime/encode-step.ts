@@ -53,6 +53,8 @@ export const stepOps = {
   adopt: 137,
   "console-listen": 138,
   "child-netlink": 139,
+  "ask-hooks": 130,
+  "run-hook": 131,
 } as const satisfies Record<(MonitorStep | ContainerStep)["do"], number>;
 
 const noPidOffset = 0xffffffff;
@@ -107,6 +109,7 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
     case "remount-root":
       return void out.u64(step.flags);
     case "wait-parent":
+    case "ask-hooks":
     case "pivot-root":
     case "set-session":
     case "no-new-privs":
@@ -198,6 +201,16 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return writeNetlink(out, step.protocol, step.messages);
     case "oom-score":
       return void out.i32(step.value);
+    case "run-hook":
+      return void out
+        .string(step.label)
+        .string(step.path)
+        .strings(step.argv)
+        .strings(step.env)
+        .u32(step.seconds)
+        .bytes(new TextEncoder().encode(step.state))
+        .u32(step.pidAt)
+        .string(step.cwd);
     default:
       return unreachable(step);
   }

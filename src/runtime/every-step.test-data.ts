@@ -1,5 +1,5 @@
 /** One step of each kind, for tests that must know them all. */
-import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+import type { ContainerStep, HookStep, MonitorStep, Plan } from "./plan-step.ts";
 
 const message = {
   message: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
@@ -7,6 +7,18 @@ const message = {
   description: "make the link eth0",
 };
 const sets = { bounding: 1n, effective: 3n, permitted: 7n, inheritable: 0n, ambient: 0n };
+
+const hook: HookStep = {
+  do: "run-hook",
+  label: "createRuntime hook #0",
+  path: "/bin/hook",
+  argv: ["hook", "a"],
+  env: ["A=1"],
+  seconds: 2,
+  state: '{"pid":        }',
+  pidAt: 7,
+  cwd: "/bundle",
+};
 
 const monitor: readonly MonitorStep[] = [
   { do: "make-dir", path: "/m", mode: 0o755, parents: true },
@@ -67,6 +79,8 @@ const container: readonly ContainerStep[] = [
   { do: "make-node", inside: "/dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5 },
   { do: "symlink", target: "pts/ptmx", inside: "/dev/ptmx" },
   { do: "make-inside-dir", inside: "/d", mode: 0o700, uid: 1, gid: 2 },
+  { do: "ask-hooks" },
+  { ...hook, label: "createContainer hook #0", cwd: "/rootfs" },
   { do: "pivot-root" },
   { do: "mask", path: "/proc/kcore" },
   { do: "read-only", path: "/proc/sys" },
@@ -94,4 +108,4 @@ const teardown: readonly MonitorStep[] = [
   { do: "remove-file", path: "/f" },
 ];
 
-export const everyStep: Plan = { monitor, container, teardown };
+export const everyStep: Plan = { monitor, hooks: [hook], container, teardown };

@@ -16,7 +16,7 @@ test("each kind of step is one sentence of its own, in the plan's order", () => 
     expect(text).not.toMatch(/undefined|NaN|\[object/);
   }
   expect(new Set(explained.map(({ section }) => section))).toEqual(
-    new Set(["monitor", "container", "teardown"]),
+    new Set(["monitor", "hooks", "container", "teardown"]),
   );
 });
 

@@ -1,5 +1,6 @@
 /** A plan in plain English, one sentence a step, for `gantry explain` and `gantry-oci plan`: a flat catalogue. Pure. */
 import { capabilityNames, mountFlags } from "../kernel/index.ts";
+import { planSections } from "./encode-plan.ts";
 import { namespaceFlags } from "./plan-namespaces.ts";
 import type { CapabilityMasks, ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 import { limitWord, rlimitName } from "./step-phrase.ts";
@@ -7,7 +8,7 @@ import { limitWord, rlimitName } from "./step-phrase.ts";
 export interface ExplainedStep {
   /** Position in the plan, as error messages count (from 0). */
   readonly index: number;
-  readonly section: "monitor" | "container" | "teardown";
+  readonly section: (typeof planSections)[number];
   readonly text: string;
   /** Completes "because of …"; may be empty. */
   readonly because: string;
@@ -15,8 +16,8 @@ export interface ExplainedStep {
 
 export function explainPlan(plan: Plan): readonly ExplainedStep[] {
   const explained: ExplainedStep[] = [];
-  for (const section of ["monitor", "container", "teardown"] as const)
-    for (const step of plan[section])
+  for (const section of planSections)
+    for (const step of plan[section] ?? [])
       explained.push({ index: explained.length, section, text: sentence(step), because: step.because ?? "" });
   return explained;
 }
@@ -123,6 +124,10 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Begin a session keyring ${step.name}.`;
     case "oom-score":
       return `Set the OOM score adjustment to ${step.value}.`;
+    case "ask-hooks":
+      return "Wait until the monitor has run the hooks.";
+    case "run-hook":
+      return `Run the ${step.label}, ${step.path}, for at most ${step.seconds} s.`;
     default:
       return unreachable(step);
   }

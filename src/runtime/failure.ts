@@ -4,7 +4,7 @@ import { allSteps } from "./encode-plan.ts";
 import { errnoName, errnoWords } from "./errno-words.ts";
 import { foreignFailure } from "./foreign-failure.ts";
 import type { Failed } from "./frames.ts";
-import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
+import type { ContainerStep, HookStep, MonitorStep, Plan } from "./plan-step.ts";
 import { stepPhrase } from "./step-phrase.ts";
 
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -47,6 +47,7 @@ export function failureError(plan: Plan, failed: Failed): GantryError {
   }
   if (step.do === "exec") return execError(step, failed);
   if (step.do === "run-program") return foreignFailure(step, failed.context, errnoWords(failed.errno));
+  if (step.do === "run-hook") return hookError(step, failed, fields);
   const phrase = stepPhrase(step);
   // "open /path" says nothing new where the phrase names the path.
   const known = failed.context === "" || phrase.includes(failed.context.split(" ").at(-1) ?? "");
@@ -57,6 +58,24 @@ export function failureError(plan: Plan, failed: Failed): GantryError {
     fields,
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+/** runc's words and numbering. gantry-init says in the context what the hook said last. */
+function hookError(
+  step: HookStep,
+  { context, errno }: Failed,
+  fields: Readonly<Record<string, string | number>>,
+): GantryError {
+  const words = context
+    .trim()
+    .split(/\s*\n\s*/)
+    .join("; ");
+  // It ran: its own status says more than an errno.
+  const ran = /: (exit status|signal) [0-9]|: hook ran past /.test(words);
+  const named = words.startsWith(step.label) ? words : `${step.label}: ${step.path}: ${words}`;
+  const code = errnoName(errno) === "ETIMEDOUT" ? "timeout" : "canceled";
+  const message = `error running ${named}${ran ? "" : `: ${errnoWords(errno)}`}`;
+  return new GantryError(code, message, { fields: { ...fields, hook: step.label } });
 }
 
 const taskFailed = "failed to create task for container: unable to start container process: ";

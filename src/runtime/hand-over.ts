@@ -7,6 +7,7 @@ import { withDeadline } from "./deadline.ts";
 import { failureError } from "./failure.ts";
 import type { Started } from "./frames.ts";
 import { killHoldersOfSocket } from "./kill-holders.ts";
+import { hookSeconds } from "./plan-hooks.ts";
 import type { Plan } from "./plan-step.ts";
 
 const startDeadlineMs = 30_000;
@@ -20,15 +21,17 @@ export interface Receiver {
 
 /**
  * Resolves when the container's program runs (or waits for start).
- * @throws {GantryError} naming the step that failed; "timeout" after 30 s, when the process is killed and the cgroups that
+ * @throws {GantryError} naming the step that failed; "timeout" after 30 s and what the hooks may take, when the process is killed and the cgroups that
  * the plan made are removed
  */
 export async function handOver(plan: Plan, bytes: Uint8Array, to: Receiver): Promise<Started> {
   // A write that fails means that the other end is closed; what was said before, or that it went, is `first`.
   to.channel.write(bytes).catch(() => {});
+  // Hooks have time-outs of their own.
+  const deadlineMs = startDeadlineMs + hookSeconds(plan) * 1000;
   let first: FirstWord;
   try {
-    first = await withDeadline(to.control.first, startDeadlineMs, startTimeout);
+    first = await withDeadline(to.control.first, deadlineMs, () => startTimeout(deadlineMs));
   } catch (error) {
     await abandon(plan, to.inode);
     throw error;
@@ -51,10 +54,10 @@ async function abandon(plan: Plan, inode: number): Promise<void> {
   for (const step of plan.teardown) if (step.do === "remove-cgroup") await removeCgroupDir(step.dir);
 }
 
-function startTimeout(): GantryError {
+function startTimeout(deadlineMs: number): GantryError {
   return new GantryError(
     "timeout",
-    `the container did not start within ${startDeadlineMs / 1000} s; it was killed`,
+    `the container did not start within ${deadlineMs / 1000} s; it was killed`,
     {
       hint: "a mount of a network file system or a full cgroup may hang; see: dmesg",
     },

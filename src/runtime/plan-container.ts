@@ -13,12 +13,14 @@ import {
   type ContainerPlanInput,
   type ExtraSteps,
 } from "./plan-input.ts";
+import { type PlannedHooks, planHooks, withHooks } from "./plan-hooks.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
 import { planProcess } from "./plan-process.ts";
 import type { ContainerStep, MonitorStep } from "./plan-step.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
+const noHooks: PlannedHooks = { runtime: [], create: [], start: [] };
 const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
 
 /**
@@ -36,7 +38,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   const process = config.process;
   if (process === undefined)
     throw new GantryError("invalid", "process: a container that is started needs a process");
-  refuseUnsupported(config);
+  refuseUnsupported(config, input.hooks !== undefined);
   const cpuset =
     input.cpuset ?? (asksCpuset(config) && cgroups.kind !== "v2" ? readCpuset(cgroups) : undefined);
   const cgroup = planCgroup({
@@ -63,9 +65,11 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
       ...(input.startFifo === undefined ? {} : { startFifo: input.startFifo }),
     }),
   ];
+  const hooks = input.hooks === undefined ? noHooks : planHooks(config, input.hooks, because);
   const plan = {
     monitor: monitorSteps(input, cgroup, namespaces, network, because),
-    container,
+    ...(hooks.runtime.length === 0 ? {} : { hooks: hooks.runtime }),
+    container: withHooks(container, hooks),
     teardown: [...cgroup.teardown, ...network.teardown],
   };
   return { plan, ...(cgroup.oomPath === undefined ? {} : { oomPath: cgroup.oomPath }) };

@@ -24,6 +24,17 @@ export interface OverlayRoot {
   readonly options: string;
 }
 
+/** What hooks are told, and where they run. */
+export interface HookContext {
+  readonly id: string;
+  /** Absolute; the working directory of the hooks on the host. */
+  readonly bundle: string;
+  /** Absolute; the working directory of createContainer hooks. */
+  readonly rootfs: string;
+  /** The runtime's own environment, for hooks without one. */
+  readonly env: readonly string[];
+}
+
 export interface ContainerPlanInput {
   /** Valid (`validateConfig`); users as numbers, mounts and cgroupsPath absolute. */
   readonly config: OciConfig;
@@ -37,6 +48,8 @@ export interface ContainerPlanInput {
   readonly useInit?: boolean;
   /** A session keyring of its own, so that the starter's is out of reach. Default true. */
   readonly newKeyring?: boolean;
+  /** Needed when the config has hooks that run before the program. */
+  readonly hooks?: HookContext;
   /** The program waits until somebody reads this fifo (`gantry-oci create`). */
   readonly startFifo?: string;
   /** The monitor writes the process's pid here. */

@@ -37,6 +37,23 @@ export interface OverlayStep {
   readonly options: string;
 }
 
+/** A program of config.hooks; in section "hooks" the monitor runs it, in "container" the child. */
+export type HookStep = StepReason & {
+  readonly do: "run-hook";
+  /** "createRuntime hook #1": how errors name it. */
+  readonly label: string;
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  /** It is killed then, with its process group. */
+  readonly seconds: number;
+  /** JSON for its stdin, with 8 blanks at byte `pidAt` where the pid goes. */
+  readonly state: string;
+  readonly pidAt: number;
+  /** Empty: where the process is. */
+  readonly cwd: string;
+};
+
 /** Steps that run on the host side, in the monitor. */
 export type MonitorStep = StepReason &
   (
@@ -73,6 +90,9 @@ export type MonitorStep = StepReason &
 /** Steps that run in the child, on its way to become the container. */
 export type ContainerStep = StepReason &
   (
+    | HookStep
+    /** Waits until the monitor has run the steps of section "hooks". */
+    | { readonly do: "ask-hooks" }
     | { readonly do: "make-dir"; readonly path: string; readonly mode: number; readonly parents: boolean }
     | { readonly do: "write-file"; readonly path: string; readonly data: string; readonly openFlags?: number }
     | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
@@ -185,9 +205,13 @@ export interface AttachStreams {
   readonly stderr: boolean;
 }
 
-/** The three sections that run at the same time or one after the other; see native/PROTOCOL.md. */
+export type AnyStep = MonitorStep | ContainerStep;
+
+/** The sections that run at the same time or one after the other; see native/PROTOCOL.md. */
 export interface Plan {
   readonly monitor: readonly MonitorStep[];
+  /** In the monitor, when step `ask-hooks` asks for them. */
+  readonly hooks?: readonly HookStep[];
   readonly container: readonly ContainerStep[];
   readonly teardown: readonly MonitorStep[];
 }

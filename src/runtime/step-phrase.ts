@@ -100,6 +100,10 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return "join a session keyring";
     case "oom-score":
       return `set the OOM score adjustment to ${step.value}`;
+    case "ask-hooks":
+      return "wait for the hooks";
+    case "run-hook":
+      return `run the ${step.label}: ${step.path}`;
     default:
       return unreachable(step);
   }

@@ -3,12 +3,12 @@ import { GantryError } from "../lib/index.ts";
 import type { OciConfig, OciProcess } from "./oci-types.ts";
 
 /** @throws {GantryError} "unsupported" naming every such field at once */
-export function refuseUnsupported(config: OciConfig): void {
+export function refuseUnsupported(config: OciConfig, offersHooks = false): void {
   const { linux, hooks, process } = config;
   const found = [
     ...processFields(process),
     ...(["prestart", "createRuntime", "createContainer", "startContainer"] as const)
-      .filter((kind) => (hooks?.[kind]?.length ?? 0) > 0)
+      .filter((kind) => !offersHooks && (hooks?.[kind]?.length ?? 0) > 0)
       .map((kind) => `hooks.${kind}`),
     ...(isSet(linux?.intelRdt) ? ["linux.intelRdt"] : []),
     ...(isSet(linux?.memoryPolicy) ? ["linux.memoryPolicy"] : []),
