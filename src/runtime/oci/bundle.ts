@@ -1,9 +1,8 @@
 /** A bundle: a directory with config.json (runtime-spec bundle.md), completed to what the planner wants. */
-import { readFileSync, realpathSync } from "node:fs";
-import { resolve } from "node:path";
-import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
+import { GantryError, isErrno, messageOf, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
 import { validateConfig } from "../validate-config.ts";
+import { resolvePath } from "./paths.ts";
 
 const maxConfigBytes = 8 << 20;
 
@@ -14,10 +13,11 @@ export interface Bundle {
 }
 
 /** @throws {GantryError} "not-found" without a config.json, "invalid" with every error that is in it */
-export function readBundle(dir: string | undefined, id: string): Bundle {
-  const path = resolve(dir ?? ".");
+export function readBundle(dir: string | undefined, id: string, systemd = false): Bundle {
+  const path = resolvePath(dir === undefined || dir === "" ? "." : dir);
   const config = validateConfig(parseConfig(path));
-  const rootfs = realRoot(resolve(path, config.root?.path ?? "rootfs"));
+  const rootfs = realRoot(resolvePath(config.root?.path ?? "rootfs", path));
+  const given = config.linux?.cgroupsPath;
   return {
     path,
     rootfs,
@@ -25,7 +25,7 @@ export function readBundle(dir: string | undefined, id: string): Bundle {
       ...config,
       root: { ...config.root, path: rootfs },
       mounts: (config.mounts ?? []).map((mount) => absoluteSource(mount, path)),
-      linux: { ...config.linux, cgroupsPath: cgroupsPath(config.linux?.cgroupsPath, id) },
+      linux: { ...config.linux, cgroupsPath: systemd ? slicePath(given, id) : cgroupsPath(given, id) },
     },
   };
 }
@@ -33,33 +33,38 @@ export function readBundle(dir: string | undefined, id: string): Bundle {
 /** The parsed config.json of a bundle, unchecked. */
 export function parseConfig(bundle: string): unknown {
   const file = `${bundle}/config.json`;
-  let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    return readJson(file);
   } catch (error) {
-    if (isErrno(error, "ENOENT"))
+    if (error instanceof GantryError && error.code === "not-found")
       throw new GantryError("not-found", `JSON specification file ${file} not found`, {
         cause: error,
         hint: "name the bundle with --bundle, or write a first config.json with: gantry-oci spec",
       });
+    throw error;
+  }
+}
+
+/** A file of JSON. @throws {GantryError} "not-found", "invalid" when it is too large or no JSON */
+export function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = host.readFile(file, maxConfigBytes);
+  } catch (error) {
+    if (isErrno(error, "EFBIG"))
+      throw new GantryError("invalid", `${file} is larger than ${maxConfigBytes} bytes`, { cause: error });
     throw toGantryError(error, `read ${file}`);
   }
-  if (text.length > maxConfigBytes)
-    throw new GantryError("invalid", `${file} is larger than ${maxConfigBytes} bytes`);
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new GantryError(
-      "invalid",
-      `${file} is not valid JSON: ${error instanceof Error ? error.message : ""}`,
-      { cause: error },
-    );
+    throw new GantryError("invalid", `${file} is not valid JSON: ${messageOf(error)}`, { cause: error });
   }
 }
 
 function realRoot(path: string): string {
   try {
-    return realpathSync(path);
+    return host.realpath(path);
   } catch (error) {
     throw toGantryError(error, `root.path: ${path}`);
   }
@@ -71,11 +76,18 @@ type Mount = NonNullable<OciConfig["mounts"]>[number];
 function absoluteSource(mount: Mount, bundle: string): Mount {
   const binds =
     mount.type === "bind" || (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
-  return binds && mount.source !== undefined ? { ...mount, source: resolve(bundle, mount.source) } : mount;
+  return binds && mount.source !== undefined
+    ? { ...mount, source: resolvePath(mount.source, bundle) }
+    : mount;
 }
 
 /** Without a word from the config: a name that no other cgroup of the machine has, and no parent that would be left behind. */
 function cgroupsPath(given: string | undefined, id: string): string {
   if (given === undefined || given === "") return `/gantry-oci.${id}`;
   return given.startsWith("/") ? given : `/${given}`;
+}
+
+/** For systemd: `slice:prefix:name`. */
+function slicePath(given: string | undefined, id: string): string {
+  return given === undefined || given === "" ? `:gantry-oci:${id}` : given;
 }

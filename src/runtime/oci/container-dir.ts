@@ -1,37 +1,42 @@
-/** The state directory of one container: `ROOT/ID` with state.json and, until start, the fifo that its program waits at. */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import type { Sys } from "../../kernel/index.ts";
+/**
+ * The state directory of one container, `ROOT/ID`:
+ *
+ * - `state.json`: what stays the same, small, because every `state` reads it. It is there before any process is.
+ * - `config.json`: the config as validated and completed; the bundle's may change later. Read only when it is needed.
+ * - `process`: written by gantry-init (native/PROTOCOL.md, "Status file") when there is a process.
+ * - `start.fifo`: until start, the process waits at it.
+ */
 import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
-import { isAlive } from "./process-identity.ts";
+import { O_CREAT, O_RDONLY, O_TRUNC } from "./open-flags.ts";
+import { makeDirs, parentOf } from "./paths.ts";
+import { isAlive, type ProcessIdentity } from "./process-identity.ts";
+
+export const defaultRoot = "/run/gantry-oci";
 
 const lockDeadlineMs = 10_000;
-const lockPollMs = 5;
+const maxStateBytes = 1 << 20;
+const maxConfigBytes = 16 << 20;
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 
-/** What is kept of a container; written as a whole, by rename. */
+/** What is kept of a container. */
 export interface StoredState {
   readonly id: string;
+  readonly ociVersion: string;
   readonly bundle: string;
   readonly rootfs: string;
   /** RFC 3339. */
   readonly created: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Of the machine's boot in which it was made: pids of another boot mean nothing. */
+  readonly bootId: string;
+  /** A cgroup file that tells whether the container is frozen. */
+  readonly freezer?: string;
+  readonly systemdCgroup?: boolean;
   /** Missing until the process exists: a create that was killed before leaves such a state. */
-  readonly process?: { readonly pid: number; readonly startTime: string };
-  /** As validated and completed; the bundle's may change later. */
+  readonly process?: ProcessIdentity;
+  /** As validated and completed. Read from its file when asked for the first time. */
   readonly config: OciConfig;
 }
 
@@ -41,6 +46,7 @@ export class ContainerDir {
 
   /** @throws {GantryError} "invalid" for an id that runc would refuse, too */
   constructor(root: string, id: string) {
+    if (id === "") throw new GantryError("invalid", "container id cannot be empty");
     if (!/^[\w+.-]{1,1024}$/.test(id) || id === "." || id === "..")
       throw new GantryError("invalid", `invalid container ID format: ${JSON.stringify(id)}`, {
         hint: "use letters, digits and _ + - . only",
@@ -53,11 +59,20 @@ export class ContainerDir {
     return `${this.path}/start.fifo`;
   }
 
+  /** Where gantry-init says which process it made. */
+  get processFile(): string {
+    return `${this.path}/process`;
+  }
+
+  get exists(): boolean {
+    return host.access(this.path, 0);
+  }
+
   /** @throws {GantryError} "conflict" when there is one of this id */
   make(): void {
     try {
-      mkdirSync(this.path.slice(0, this.path.lastIndexOf("/")), { recursive: true, mode: 0o711 });
-      mkdirSync(this.path, { mode: 0o711 });
+      makeDirs(parentOf(this.path), 0o711);
+      host.mkdir(this.path, 0o711);
     } catch (error) {
       if (isErrno(error, "EEXIST"))
         throw new GantryError("conflict", "container with given ID already exists", {
@@ -68,86 +83,172 @@ export class ContainerDir {
     }
   }
 
-  /** @throws {GantryError} "not-found" when there is none */
+  /** @throws {GantryError} "not-found" when there is none, "corrupt" when a killed create left no state that can be read */
   read(): StoredState {
+    const file = `${this.path}/state.json`;
+    let kept: Omit<StoredState, "config" | "process">;
     try {
-      return JSON.parse(readFileSync(`${this.path}/state.json`, "utf8")) as StoredState;
+      kept = JSON.parse(host.readFile(file, maxStateBytes)) as Omit<StoredState, "config" | "process">;
     } catch (error) {
-      if (isErrno(error, "ENOENT"))
+      if (isErrno(error, "ENOENT", "ENOTDIR") && !this.exists)
         throw new GantryError("not-found", "container does not exist", { cause: error });
-      throw new GantryError("corrupt", `the state file ${this.path}/state.json cannot be read`, {
+      throw new GantryError("corrupt", `the state file ${file} cannot be read`, {
         cause: error,
-        hint: `remove the container: gantry-oci delete --force ${this.id}`,
+        hint: `its create was killed, or works still; remove the container with: gantry-oci delete --force ${this.id}`,
       });
+    }
+    const process = this.#readProcess();
+    let config: OciConfig | undefined;
+    const readConfig = (): OciConfig => this.#readConfig();
+    return {
+      ...kept,
+      ...(process === undefined ? {} : { process }),
+      get config() {
+        config ??= readConfig();
+        return config;
+      },
+    };
+  }
+
+  /** Keeps a state, its config and, if it has one, its process. */
+  write(state: StoredState): void {
+    const { config, process, ...kept } = state;
+    try {
+      host.writeFile(`${this.path}/config.json.tmp`, JSON.stringify(config), O_CREAT | O_TRUNC, 0o600);
+      host.rename(`${this.path}/config.json.tmp`, `${this.path}/config.json`);
+      if (process !== undefined)
+        host.replaceFile(this.processFile, `running ${process.pid} ${process.startTime} 0\n`, 0o600);
+      host.replaceFile(`${this.path}/state.json`, JSON.stringify(kept), 0o600);
+    } catch (error) {
+      throw toGantryError(error, `write the state of container ${this.id}`);
     }
   }
 
-  write(state: StoredState): void {
-    const file = `${this.path}/state.json`;
-    writeFileSync(`${file}.tmp`, JSON.stringify(state), { mode: 0o600 });
-    renameSync(`${file}.tmp`, file);
-  }
-
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    removeTree(this.path);
   }
 
   /** What the container is now, from the process and the fifo. Paused is left to those who ask the freezer. */
   statusOf(state: StoredState): Exclude<Status, "paused"> {
-    if (state.process === undefined || !isAlive(state.process)) return "stopped";
-    return existsSync(this.fifo) ? "created" : "running";
+    if (state.process === undefined) return this.#isHeld() ? "creating" : "stopped";
+    if (!isAlive(state.process) || state.bootId !== bootId()) return "stopped";
+    return host.access(this.fifo, 0) && waitsAtFifo(state.process.pid) ? "created" : "running";
   }
 
   /**
    * Runs `work` while no other command works on this container.
    * @throws {GantryError} "not-found" when it is deleted meanwhile, "timeout" when another command holds it for over 10 s
    */
-  async locked<T>(sys: Sys, work: () => Promise<T>): Promise<T> {
-    let fd: number;
+  locked<T>(work: () => T): T {
+    const fd = this.#open();
     try {
-      fd = openSync(this.path, "r");
+      if (!host.lock(fd, lockDeadlineMs))
+        throw new GantryError(
+          "timeout",
+          `another command has worked on container ${this.id} for over ${lockDeadlineMs / 1000} s`,
+        );
+      if (!this.#isSame(fd)) throw new GantryError("not-found", "container does not exist");
+      return work();
+    } finally {
+      host.close(fd);
+    }
+  }
+
+  #open(): number {
+    try {
+      return host.open(this.path, O_RDONLY, 0);
     } catch (error) {
-      if (isErrno(error, "ENOENT"))
+      if (isErrno(error, "ENOENT", "ENOTDIR"))
         throw new GantryError("not-found", "container does not exist", { cause: error });
       throw toGantryError(error, `open ${this.path}`);
     }
+  }
+
+  /** True while a command works on it. */
+  #isHeld(): boolean {
+    const fd = this.#open();
     try {
-      const until = performance.now() + lockDeadlineMs;
-      while (!sys.tryLock(fd)) {
-        if (performance.now() > until)
-          throw new GantryError(
-            "timeout",
-            `another command has worked on container ${this.id} for over ${lockDeadlineMs / 1000} s`,
-          );
-        await Bun.sleep(lockPollMs);
-      }
-      if (!this.#isSame(fd)) throw new GantryError("not-found", "container does not exist");
-      return await work();
+      return !host.lock(fd, 0);
     } finally {
-      closeSync(fd);
+      host.close(fd);
     }
   }
 
   /** False when the directory was removed, or made anew, before the lock was got. */
   #isSame(fd: number): boolean {
     try {
-      return statSync(this.path).ino === fstatSync(fd).ino;
+      return host.stat(this.path).ino === host.fstat(fd).ino;
     } catch (error) {
       if (isErrno(error, "ENOENT")) return false;
       throw error;
     }
   }
+
+  #readProcess(): ProcessIdentity | undefined {
+    let text: string;
+    try {
+      text = host.readFile(this.processFile, 256);
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return undefined;
+      throw toGantryError(error, `read ${this.processFile}`);
+    }
+    return parseProcess(text);
+  }
+
+  #readConfig(): OciConfig {
+    const file = `${this.path}/config.json`;
+    try {
+      return JSON.parse(host.readFile(file, maxConfigBytes)) as OciConfig;
+    } catch (error) {
+      throw new GantryError("corrupt", `the kept config ${file} cannot be read`, {
+        cause: error,
+        hint: `remove the container: gantry-oci delete --force ${this.id}`,
+      });
+    }
+  }
+}
+
+/** `running PID STARTTIME MONITORPID`; undefined for every other word of gantry-init: nothing runs. Pure. */
+export function parseProcess(text: string): ProcessIdentity | undefined {
+  const [word, pid = "", startTime = ""] = text.trim().split(" ");
+  return word === "running" && /^[1-9][0-9]*$/.test(pid) ? { pid: Number(pid), startTime } : undefined;
 }
 
 /** The ids below a root, sorted; none when the root does not exist. */
 export function containerIds(root: string): readonly string[] {
   try {
-    return readdirSync(root, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort();
+    return [...host.readdir(root)].sort();
   } catch (error) {
     if (isErrno(error, "ENOENT")) return [];
     throw toGantryError(error, `list ${root}`);
+  }
+}
+
+/** Changes with every boot of the machine. */
+export function bootId(): string {
+  return host.readFile("/proc/sys/kernel/random/boot_id", 256).trim();
+}
+
+/** A start that was killed may leave the fifo: only who still is gantry-init waits at it. */
+function waitsAtFifo(pid: number): boolean {
+  try {
+    return host.readlink(`/proc/${pid}/exe`).includes("gantry-init");
+  } catch {
+    // EACCES: it cannot be looked into, as gantry-init arranges for itself. ENOENT: it has just ended.
+    return true;
+  }
+}
+
+function removeTree(path: string): void {
+  try {
+    if (host.lstat(path).kind === "dir") {
+      for (const name of host.readdir(path)) removeTree(`${path}/${name}`);
+      host.rmdir(path);
+    } else {
+      host.unlink(path);
+    }
+  } catch (error) {
+    // ENOENT: another command was faster.
+    if (!isErrno(error, "ENOENT")) throw toGantryError(error, `remove ${path}`);
   }
 }

@@ -1,29 +1,34 @@
 /** `gantry-oci delete`. */
-import { existsSync } from "node:fs";
-import { detectCgroups, loadSys, type Sys } from "../../kernel/index.ts";
 import { GantryError } from "../../lib/index.ts";
-import { killCgroup, removeCgroup } from "../cgroup-files.ts";
+import { killCgroups, removeCgroups } from "./cleanup.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { runHooksToTheEnd } from "./hooks.ts";
 import { signalFirst } from "./kill.ts";
+import { hookState, shownState } from "./oci-state.ts";
 import { isAlive } from "./process-identity.ts";
+import { SIGKILL } from "./signals.ts";
 
-const sigKill = 9;
 const endDeadlineMs = 10_000;
-const endPollMs = 5;
+const firstPollMs = 1;
+const maxPollMs = 20;
 
-export async function deleteContainer({ global, flags }: VerbInput): Promise<number> {
+export function deleteContainer({ global, flags }: VerbInput): number {
   const [id = ""] = expectWords("delete", flags, 1);
   const force = flags.is("force");
   const dir = new ContainerDir(global.root, id);
-  if (force && !existsSync(dir.path)) return 0;
-  const sys = loadSys();
-  await dir.locked(sys, async () => {
-    const stored = readOrForce(dir, force);
-    if (stored !== undefined) await end(sys, dir, stored, force);
-    dir.remove();
-  });
+  if (force && !dir.exists) return 0;
+  try {
+    dir.locked(() => {
+      const stored = readOrForce(dir, force);
+      if (stored !== undefined) deleteStored(dir, stored, force);
+      dir.remove();
+    });
+  } catch (error) {
+    // Deleted by another command meanwhile.
+    if (!(force && error instanceof GantryError && error.code === "not-found")) throw error;
+  }
   return 0;
 }
 
@@ -32,39 +37,44 @@ function readOrForce(dir: ContainerDir, force: boolean): StoredState | undefined
   try {
     return dir.read();
   } catch (error) {
-    if (force && error instanceof GantryError) return undefined;
+    if (force && error instanceof GantryError && error.code === "corrupt") return undefined;
     throw error;
   }
 }
 
-async function end(sys: Sys, dir: ContainerDir, stored: StoredState, force: boolean): Promise<void> {
-  const status = dir.statusOf(stored);
-  if (status === "running" && !force)
-    throw new GantryError("conflict", `cannot delete container ${stored.id} that is not stopped: running`, {
+function deleteStored(dir: ContainerDir, stored: StoredState, force: boolean): void {
+  const { status } = shownState(dir, stored);
+  if ((status === "running" || status === "paused") && !force)
+    throw new GantryError("conflict", `cannot delete container ${stored.id} that is not stopped: ${status}`, {
       hint: `stop it first, or use: gantry-oci delete --force ${stored.id}`,
     });
-  const cgroups = detectCgroups();
-  const path = stored.config.linux?.cgroupsPath ?? "";
-  if (status !== "stopped") {
-    signalFirst(sys, stored, sigKill);
-    await killCgroup(cgroups, path);
-    await untilEnded(stored);
-  }
-  await removeCgroup(cgroups, path);
+  if (status === "stopped") removeCgroups(stored);
+  else endContainer(stored);
   const hooks = stored.config.hooks?.poststop;
-  if (hooks === undefined) return;
-  const [{ runHooks }, { shownState }] = await Promise.all([import("./hooks.ts"), import("./oci-state.ts")]);
-  await runHooks("poststop", hooks, await shownState(dir, stored));
+  if (hooks !== undefined) runHooksToTheEnd("poststop", hooks, hookState(shownState(dir, stored)));
 }
 
-async function untilEnded({ id, process: first }: StoredState): Promise<void> {
-  const until = performance.now() + endDeadlineMs;
-  while (first !== undefined && isAlive(first)) {
-    if (performance.now() > until)
+/** Kills the container, waits for its end and removes its cgroups. */
+export function endContainer(stored: StoredState): void {
+  signalFirst(stored, SIGKILL);
+  killCgroups(stored);
+  untilEnded(stored);
+  removeCgroups(stored);
+}
+
+function untilEnded({ id, process: first }: StoredState): void {
+  const until = host.monotonic() + endDeadlineMs;
+  for (
+    let pause = firstPollMs;
+    first !== undefined && isAlive(first);
+    pause = Math.min(maxPollMs, pause * 2)
+  ) {
+    if (host.monotonic() > until)
       throw new GantryError(
         "timeout",
         `the first process of container ${id} did not end within ${endDeadlineMs / 1000} s of SIGKILL`,
+        { hint: "it hangs in the kernel; see its wchan in: ps -eo pid,stat,wchan,args" },
       );
-    await Bun.sleep(endPollMs);
+    host.sleep(pause);
   }
 }

@@ -1,120 +1,54 @@
 /** `gantry-oci exec`. */
-import { readFileSync } from "node:fs";
-import { detectCgroups, loadSys } from "../../kernel/index.ts";
-import { GantryError, toGantryError } from "../../lib/index.ts";
-import type { OciCapabilities, OciProcess, OciUser } from "../oci-types.ts";
+import { GantryError } from "../../lib/index.ts";
 import { planExec } from "../plan-exec.ts";
-import { validateProcess } from "../validate-config.ts";
-import { preserveCount, terminalOptions } from "./begin.ts";
-import { ContainerDir, type StoredState } from "./container-dir.ts";
+import { preserveCount } from "./begin.ts";
+import { ContainerDir } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
-import { expectWords, type ParsedFlags } from "./flags.ts";
+import { execProcess } from "./exec-process.ts";
+import { expectWords } from "./flags.ts";
 import { followToEnd, SignalForwarder } from "./follow.ts";
+import { hostCgroups } from "./host-cgroups.ts";
 import { launchRun } from "./launch.ts";
+import { listenFds } from "./listen-fds.ts";
 import { shownState } from "./oci-state.ts";
+import { resolvePath } from "./paths.ts";
+import { sendPidfd } from "./pidfd-socket.ts";
+import { relay } from "./relay.ts";
+import { terminalOptions } from "./terminal-options.ts";
 
-export async function exec({ global, flags }: VerbInput): Promise<number> {
-  const fromFile = flags.text("process");
-  const [id = "", ...command] = expectWords(
-    "exec",
-    flags,
-    fromFile === undefined ? 2 : 1,
-    Number.POSITIVE_INFINITY,
-  );
-  if (flags.has("cgroup")) throw new GantryError("unsupported", "gantry-oci does not offer exec --cgroup");
+export function exec({ global, flags }: VerbInput): number {
+  const fromFile = flags.has("process");
+  const [id = "", ...command] = expectWords("exec", flags, fromFile ? 1 : 2, Number.POSITIVE_INFINITY);
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
-  const { status } = await shownState(dir, stored);
-  if (status === "stopped" || stored.process === undefined)
+  const { status } = shownState(dir, stored);
+  if (status === "stopped" || status === "creating" || stored.process === undefined)
     throw new GantryError("conflict", "cannot exec in a stopped container");
   if (status === "paused" && !flags.is("ignore-paused"))
     throw new GantryError("conflict", "cannot exec in a paused container (use --ignore-paused to override)");
-  const process = fromFile === undefined ? processOf(stored, command, flags) : readProcess(fromFile);
+  const listen = listenFds();
+  const process = execProcess(stored.config, command, flags, listen.env);
   const detach = flags.is("detach");
-  const options = terminalOptions({ ...stored.config, process }, flags, detach);
+  const terminal = terminalOptions({ ...stored.config, process }, flags, detach);
+  const pidFile = flags.text("pid-file") ?? "";
   const { plan } = planExec({
     process,
     target: stored.process,
     containerConfig: stored.config,
-    cgroups: detectCgroups(),
-    ...(flags.has("pid-file") ? { pidFile: flags.text("pid-file") ?? "" } : {}),
+    cgroups: hostCgroups(),
+    ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });
-  const sys = loadSys();
-  if (process.terminal === true && !detach) {
-    const { launchSession, relay } = await import("./run-terminal.ts");
-    const { session } = await launchSession(sys, plan, options);
-    return await relay(sys, session);
-  }
-  using signals = new SignalForwarder();
-  const running = await launchRun(sys, {
+  if (!detach && !flags.is("no-subreaper")) host.becomeSubreaper();
+  const signals = detach ? undefined : new SignalForwarder();
+  const running = launchRun({
     plan,
-    options: { ...options, ...(detach ? { detach: true } : {}) },
-    preserveFds: preserveCount(flags),
+    options: { ...terminal.options, ...(detach ? { detach: true } : {}) },
+    preserveFds: preserveCount(flags) + listen.count,
+    ...terminal.passed(),
   });
-  signals.to(running.runnerPid);
-  if (!detach) return await followToEnd(running);
-  running.control.close();
-  return 0;
-}
-
-function readProcess(file: string): OciProcess {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    throw toGantryError(error, `read the process of ${file}`);
-  }
-  return validateProcess(value);
-}
-
-/** The container's own process with what the flags change. */
-function processOf(stored: StoredState, args: readonly string[], flags: ParsedFlags): OciProcess {
-  const base: OciProcess = stored.config.process ?? { cwd: "/" };
-  const cwd = flags.text("cwd");
-  const { consoleSize: _size, ...rest } = base;
-  return validateProcess({
-    ...rest,
-    args,
-    ...(cwd === undefined ? {} : { cwd }),
-    terminal: flags.is("tty"),
-    env: [...(base.env ?? []), ...flags.list("env")],
-    user: userOf(base.user ?? { uid: 0, gid: 0 }, flags),
-    noNewPrivileges: flags.is("no-new-privs") || base.noNewPrivileges === true,
-    ...(flags.has("cap")
-      ? { capabilities: withCapabilities(base.capabilities ?? {}, flags.list("cap")) }
-      : {}),
-  });
-}
-
-function userOf(base: OciUser, flags: ParsedFlags): OciUser {
-  const given = flags.text("user");
-  const groups = flags.list("additional-gids").map((word) => wholeNumber("--additional-gids", word));
-  const user = given === undefined ? base : parseUser(given);
-  return groups.length === 0
-    ? user
-    : { ...user, additionalGids: [...(user.additionalGids ?? []), ...groups] };
-}
-
-/** `UID[:GID]`, numbers only, as runc. */
-function parseUser(text: string): OciUser {
-  const [uid = "", gid = "0"] = text.split(":");
-  return { uid: wholeNumber("--user", uid), gid: wholeNumber("--user", gid) };
-}
-
-function wholeNumber(flag: string, word: string): number {
-  if (!/^[0-9]+$/.test(word))
-    throw new GantryError("invalid", `${flag}: ${JSON.stringify(word)} is not a number`);
-  return Number(word);
-}
-
-/** As runc: a --cap is added to every set but the ambient one. */
-function withCapabilities(base: OciCapabilities, names: readonly string[]): OciCapabilities {
-  const add = (set: readonly string[] = []): readonly string[] => [...new Set([...set, ...names])];
-  return {
-    ...base,
-    bounding: add(base.bounding),
-    effective: add(base.effective),
-    permitted: add(base.permitted),
-    inheritable: add(base.inheritable),
-  };
+  terminal.closePassed();
+  sendPidfd(flags.text("pidfd-socket"), running.started.pid);
+  if (signals === undefined) return 0;
+  const { console } = terminal.kept();
+  return console === undefined ? followToEnd(running, signals) : relay(running, console, signals);
 }

@@ -1,74 +1,64 @@
 /** Waits for the end of a process that gantry-init runs for us, and passes signals on meanwhile. */
-import { fstatSync } from "node:fs";
 import { GantryError, isErrno } from "../../lib/index.ts";
 import type { Running } from "./launch.ts";
+import { SIGCHLD, SIGINT, SIGPIPE, SIGQUIT, SIGURG, SIGWINCH } from "./signals.ts";
 
-const passed: readonly NodeJS.Signals[] = [
-  "SIGTERM",
-  "SIGHUP",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGALRM",
-  "SIGCONT",
-  "SIGWINCH",
-];
-/** A terminal sends these to the whole foreground group, and so to gantry-init as well: passing them on would double them. */
-const fromTerminal: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+/** Not passed on: those that cannot be caught (9, 19), and the faults, which a process causes itself (4, 5, 7, 8, 11). */
+const kept = new Set([4, 5, 7, 8, 9, 11, 19, SIGPIPE, SIGURG]);
 
 /** Catches signals from its making on, and passes them on as soon as it is known to whom. */
-export class SignalForwarder implements Disposable {
-  #pid: number | undefined;
-  readonly #early: NodeJS.Signals[] = [];
-  readonly #doubled = isTerminal(0);
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.#doubled && fromTerminal.includes(signal)) return;
-    if (this.#pid === undefined) this.#early.push(signal);
-    else passOn(this.#pid, signal);
-  };
+export class SignalForwarder {
+  readonly fd: number;
+  readonly #doubled = host.isTerminal(0);
 
   constructor() {
-    for (const signal of [...passed, ...fromTerminal]) process.on(signal, this.#onSignal);
+    const all = Array.from({ length: 31 }, (_, index) => index + 1).filter((signal) => !kept.has(signal));
+    this.fd = host.signalFd(all);
   }
 
-  to(pid: number): void {
-    this.#pid = pid;
-    for (const signal of this.#early.splice(0)) passOn(pid, signal);
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of [...passed, ...fromTerminal]) process.off(signal, this.#onSignal);
+  /** Passes what has come on to gantry-init, which passes it on to the container. SIGWINCH is for `onResize` where there is one. */
+  passOn(pid: number, onResize?: () => void): void {
+    for (let signal = host.nextSignal(this.fd); signal !== 0; signal = host.nextSignal(this.fd)) {
+      if (signal === SIGCHLD) continue;
+      if (signal === SIGWINCH && onResize !== undefined) {
+        onResize();
+        continue;
+      }
+      // A terminal sends these to the whole foreground group, and so to gantry-init as well: passing them on would double them.
+      if (this.#doubled && onResize === undefined && (signal === SIGINT || signal === SIGQUIT)) continue;
+      send(pid, signal);
+    }
   }
 }
 
 /**
- * Resolves with the exit code, 128 + signal when it was killed.
+ * The exit code, 128 + signal when it was killed.
  * @throws {GantryError} "unavailable" when gantry-init vanished
  */
-export async function followToEnd({ control }: Running): Promise<number> {
-  const exited = await control.exited;
-  control.close();
-  if (exited !== undefined) return exited.exitCode;
-  throw new GantryError("unavailable", "gantry-init ended without saying how the container ended");
-}
-
-/** Major numbers of terminal devices: virtual consoles, /dev/tty and its kin, pseudo terminals (devices.txt of Linux). */
-const isTerminalMajor = (major: number): boolean =>
-  major === 4 || major === 5 || (major >= 136 && major <= 143);
-
-/** As isatty(3), by the device's number: `process.stdin` would load node's streams, which takes 5 ms. */
-function isTerminal(fd: number): boolean {
-  try {
-    const status = fstatSync(fd);
-    return status.isCharacterDevice() && isTerminalMajor((status.rdev >> 8) & 0xfff);
-  } catch (error) {
-    if (isErrno(error, "EBADF")) return false;
-    throw error;
+export function followToEnd({ control, frames, runnerPid }: Running, signals: SignalForwarder): number {
+  for (;;) {
+    const ready = host.poll([control, signals.fd], -1);
+    if (ready.includes(1)) signals.passOn(runnerPid);
+    if (ready.includes(0)) {
+      const frame = frames.next(0);
+      if (frame === "end") throw vanished();
+      if (frame !== "late" && frame.type === "exited") return frame.exited.exitCode;
+    }
   }
 }
 
-function passOn(pid: number, signal: NodeJS.Signals): void {
+/** gantry-init was killed: nobody knows how the container ended, and whether it has. */
+export class VanishedError extends GantryError {}
+
+export function vanished(): VanishedError {
+  return new VanishedError("unavailable", "gantry-init ended without saying how the container ended", {
+    hint: "something killed it; its container was killed, too",
+  });
+}
+
+function send(pid: number, signal: number): void {
   try {
-    process.kill(pid, signal);
+    host.kill(pid, signal);
   } catch (error) {
     // ESRCH: it has just ended; its last word is on the way.
     if (!isErrno(error, "ESRCH")) throw error;

@@ -36,6 +36,8 @@ export interface HostSpawn {
 }
 
 export interface HostRunOptions {
+  /** The program, when argv[0] is not its name. */
+  readonly file?: string;
   readonly env?: readonly string[];
   readonly cwd?: string;
   /** Written to the child's stdin, which is then closed. */
@@ -68,6 +70,10 @@ export interface OciHost {
   read(fd: number, max: number, timeoutMs: number): Uint8Array | undefined;
   /** All of it, or the error. */
   write(fd: number, data: string | Uint8Array): void;
+  /** One write(2): how many bytes were taken. 0 when a non-blocking fd takes none now. */
+  writeSome(fd: number, data: Uint8Array): number;
+  /** O_NONBLOCK. */
+  setNonBlocking(fd: number): void;
   /** The whole file as UTF-8. @throws EFBIG when it is longer than `max` bytes */
   readFile(path: string, max: number): string;
   /** open(O_WRONLY | O_CLOEXEC | flags), one write, close. */
@@ -122,8 +128,15 @@ export interface OciHost {
   sendFds(fd: number, data: string, fds: readonly number[]): void;
   /** One message with at most one fd; fd -1 when none came. undefined at the deadline. */
   receiveFd(fd: number, timeoutMs: number): { readonly data: string; readonly fd: number } | undefined;
-  /** poll(2) for input: the indexes of those ready (readable, ended or broken). */
-  poll(fds: readonly number[], timeoutMs: number): readonly number[];
+  /**
+   * poll(2): the indexes of those ready. `fds` for input (readable, ended or broken), `output` for output; an index into
+   * `output` comes as fds.length + index.
+   */
+  poll(fds: readonly number[], timeoutMs: number, output?: readonly number[]): readonly number[];
+  /** A unix datagram socket bound to `path` (any length). */
+  bindDatagram(path: string): number;
+  /** A unix datagram socket connected to `path`: write and sendFds send on it. */
+  connectDatagram(path: string): number;
   /** poll(2) for output on one fd. */
   writable(fd: number, timeoutMs: number): boolean;
   /** Blocks these signals and returns a signalfd for them. */
@@ -138,6 +151,11 @@ export interface OciHost {
   setWindowSize(fd: number, rows: number, cols: number): void;
   /** Raw mode until the program ends (restored at exit, also at a deadly signal). */
   rawTerminal(fd: number): void;
+
+  /** An eventfd that becomes readable when the v1 cgroup of this memory.oom_control is out of memory, or gone. */
+  oomEvents(file: string): number;
+  /** An inotify fd that becomes readable when the file is modified. */
+  watchFile(file: string): number;
 
   /** bpf(2): replaces the device program of a v2 cgroup directory. */
   setDeviceProgram(cgroupDir: string, instructions: Uint8Array): void;

@@ -1,6 +1,8 @@
 /** A container's state as `state` and the hooks show it (runtime-spec runtime.md, "State"). */
+import { isErrno } from "../../lib/index.ts";
 import type { ContainerDir, Status, StoredState } from "./container-dir.ts";
 
+/** In the order in which runc prints them. */
 export interface ShownState {
   readonly ociVersion: string;
   readonly id: string;
@@ -13,28 +15,44 @@ export interface ShownState {
   readonly owner: string;
 }
 
-/** Asks the freezer only for a process that runs, so that the modules for cgroups are not loaded in vain. */
-export async function shownState(dir: ContainerDir, stored: StoredState): Promise<ShownState> {
+/** Asks the freezer only for a process that runs. */
+export function shownState(dir: ContainerDir, stored: StoredState): ShownState {
   const alive = dir.statusOf(stored);
-  const status: Status = alive === "running" && (await isPaused(stored)) ? "paused" : alive;
-  const { annotations, ociVersion } = stored.config;
+  const status: Status = alive === "running" && isPaused(stored) ? "paused" : alive;
   return {
-    ociVersion,
+    ociVersion: stored.ociVersion,
     id: stored.id,
     pid: alive === "stopped" ? 0 : (stored.process?.pid ?? 0),
     status,
     bundle: stored.bundle,
     rootfs: stored.rootfs,
     created: stored.created,
-    ...(annotations === undefined ? {} : { annotations }),
+    ...(stored.annotations === undefined ? {} : { annotations: stored.annotations }),
     owner: "",
   };
 }
 
-async function isPaused(stored: StoredState): Promise<boolean> {
-  const [{ detectCgroups }, { isFrozen }] = await Promise.all([
-    import("../../kernel/index.ts"),
-    import("../cgroup-files.ts"),
-  ]);
-  return isFrozen(detectCgroups(), stored.config.linux?.cgroupsPath ?? "");
+/** The state for hooks: what the specification has, nothing else. */
+export function hookState(shown: ShownState): object {
+  const { ociVersion, id, pid, status, bundle, annotations } = shown;
+  return {
+    ociVersion,
+    id,
+    status,
+    ...(pid > 0 ? { pid } : {}),
+    bundle,
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+}
+
+/** v1: freezer.state, v2: cgroup.events. */
+function isPaused({ freezer }: StoredState): boolean {
+  if (freezer === undefined) return false;
+  try {
+    return /^(FROZEN|frozen 1)$/m.test(host.readFile(freezer, 4096));
+  } catch (error) {
+    // ENOENT, ENODEV: the cgroup is gone.
+    if (isErrno(error, "ENOENT", "ENODEV")) return false;
+    throw error;
+  }
 }

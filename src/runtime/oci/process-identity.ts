@@ -1,10 +1,15 @@
 /** Whether a pid still is the process that it was. */
-import { readFileSync } from "node:fs";
 import { isErrno } from "../../lib/index.ts";
 
 export interface ProcessIdentity {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat. */
+  readonly startTime: string;
+}
+
+export interface ProcessStat {
+  /** One letter, such as "S"; "Z" and "X" have ended. */
+  readonly state: string;
   readonly startTime: string;
 }
 
@@ -14,15 +19,18 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
 }
 
-function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
-  let text: string;
+/** Undefined when there is no such process. */
+export function readStat(pid: number): ProcessStat | undefined {
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return parseStat(host.readFile(`/proc/${pid}/stat`, 4096));
   } catch (error) {
     if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
     throw error;
   }
-  // The name in parentheses may hold anything, parentheses too.
+}
+
+/** Pure part of `readStat`. The name in parentheses may hold anything, parentheses too. */
+export function parseStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
 }

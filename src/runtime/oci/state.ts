@@ -4,9 +4,9 @@ import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { shownState } from "./oci-state.ts";
 
-export async function state({ global, flags }: VerbInput): Promise<number> {
+export function state({ global, flags }: VerbInput): number {
   const [id = ""] = expectWords("state", flags, 1);
   const dir = new ContainerDir(global.root, id);
-  await print(`${JSON.stringify(await shownState(dir, dir.read()), undefined, 2)}\n`);
+  print(`${JSON.stringify(shownState(dir, dir.read()), undefined, 2)}\n`);
   return 0;
 }
