@@ -45,11 +45,26 @@ int listen_at(const char *path) {
   return fail(-result, "listen at", path);
 }
 
-int send_console(const char *path, int master) {
+/* "fd:N": a socket that was handed over as fd N. */
+static int fd_of(const char *path) {
+  int fd = 0;
+  if (strncmp(path, "fd:", 3)) return -1;
+  for (const char *at = path + 3; *at >= '0' && *at <= '9' && fd < 1 << 20; at++) fd = fd * 10 + (*at - '0');
+  return fd > 3 ? fd : -1;
+}
+
+static int connect_to(const char *path) {
   struct sockaddr_un address;
-  int dir, result = address_of(path, &address, &dir);
-  int fd = result ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int dir, fd = -1, result = address_of(path, &address, &dir);
+  if (!result) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (!result && (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))) result = -errno;
+  close_fd(&dir);
+  if (result) close_fd(&fd);
+  return result ? result : fd;
+}
+
+int send_console(const char *path, int master) {
+  int passed = fd_of(path), fd = passed < 0 ? connect_to(path) : passed, result = fd < 0 ? fd : 0;
   if (!result) {
     /* As runc does it: the name is the payload, the fd the control message. */
     struct iovec part = {"/dev/ptmx", 9};
@@ -63,6 +78,5 @@ int send_console(const char *path, int master) {
     if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) result = -errno;
   }
   close_fd(&fd);
-  close_fd(&dir);
   return result ? fail(-result, "send the console to", path) : 0;
 }
