@@ -1,12 +1,6 @@
-/** Where a container's cgroups lie. */
-import { existsSync } from "node:fs";
+/** Where a container's cgroups lie. Paths are as in `linux.cgroupsPath`. */
 import type { CgroupLayout } from "../kernel/index.ts";
-
-/** Freezing is part of every cgroup on v2, and listed by no cgroup.controllers. */
-function mountOf(cgroups: CgroupLayout, controller: string): string | undefined {
-  if (cgroups.kind === "v2") return cgroups.unified;
-  return cgroups.controllers[controller];
-}
+import type { CgroupIo } from "./cgroup-io.ts";
 
 /** Which directory holds the container's cgroup with `controller`; undefined when this machine has no such controller. */
 export function controllerDir(
@@ -18,9 +12,19 @@ export function controllerDir(
   return mount === undefined ? undefined : `${mount}${cgroupsPath}`;
 }
 
-/** Every existing directory of the container's: one on v2, one a hierarchy on v1. */
-export function cgroupDirs(cgroups: CgroupLayout, cgroupsPath: string): readonly string[] {
+/** "cgroup", and on v2 freezing, are part of every cgroup and listed by no cgroup.controllers. */
+function mountOf(cgroups: CgroupLayout, controller: string): string | undefined {
+  if (cgroups.kind === "v2" || controller === "cgroup") return cgroups.unified;
+  return cgroups.controllers[controller];
+}
+
+/** Every existing directory of the container's: one on v2, one a hierarchy on v1, both kinds on hybrid. */
+export function cgroupDirs(io: CgroupIo, cgroups: CgroupLayout, cgroupsPath: string): readonly string[] {
   const mounts =
-    cgroups.kind === "v2" ? [cgroups.unified ?? "/sys/fs/cgroup"] : Object.values(cgroups.controllers);
-  return [...new Set(mounts)].map((mount) => `${mount}${cgroupsPath}`).filter((dir) => existsSync(dir));
+    cgroups.kind === "v2"
+      ? [cgroups.unified ?? "/sys/fs/cgroup"]
+      : [...Object.values(cgroups.controllers), ...(cgroups.unified === undefined ? [] : [cgroups.unified])];
+  return [...new Set(mounts)]
+    .map((mount) => `${mount}${cgroupsPath}`)
+    .filter((dir) => io.read(`${dir}/cgroup.procs`) !== undefined);
 }

@@ -1,82 +1,92 @@
 /** Removing a cgroup that may still hold processes and children of its own. */
-import { readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
+import type { CgroupIo } from "./cgroup-io.ts";
 
-const removeDeadlineMs = 5_000;
-const retryMs = 10;
+export const removeDeadlineMs = 5_000;
+const sigKill = 9;
 
 /**
  * Kills what lives in the cgroup and in those below it, then removes them all, deepest first. A missing one is fine.
  * @throws {GantryError} "conflict" when it is still in use after 5 s
  */
-export async function removeCgroupDir(dir: string): Promise<void> {
-  const until = performance.now() + removeDeadlineMs;
-  while (!tryRemove(dir)) {
-    if (performance.now() > until)
-      throw new GantryError("conflict", `cgroup ${dir} is still in use after ${removeDeadlineMs / 1000} s`, {
-        hint: "a process in it cannot be killed; see the state D in: ps -eo pid,stat,wchan,args",
-      });
-    killAll(dir);
-    await Bun.sleep(retryMs);
+export function removeCgroupDir(io: CgroupIo, dir: string): void {
+  let waited = 0;
+  for (let pause = 1; !tryRemove(io, dir); pause = Math.min(50, pause * 2)) {
+    if (waited > removeDeadlineMs) throw stillInUse(dir);
+    killAll(io, dir);
+    io.sleep(pause);
+    waited += pause;
   }
 }
 
+export function stillInUse(dir: string): GantryError {
+  return new GantryError("conflict", `cgroup ${dir} is still in use after ${removeDeadlineMs / 1000} s`, {
+    hint: "a process in it cannot be killed; see the state D in: ps -eo pid,stat,wchan,args",
+  });
+}
+
 /** True when it is gone. */
-function tryRemove(dir: string): boolean {
-  let children: string[];
+export function tryRemove(io: CgroupIo, dir: string): boolean {
   try {
-    children = readdirSync(dir, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENODEV")) return true;
-    throw toGantryError(error, `remove cgroup ${dir}`);
-  }
-  const empty = children.map((child) => tryRemove(`${dir}/${child}`)).every(Boolean);
-  if (!empty) return false;
-  try {
-    rmdirSync(dir);
+    io.rmdir(dir);
     return true;
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return true;
+    if (isErrno(error, "ENOENT", "ENODEV")) return true;
+    if (!isErrno(error, "EBUSY", "ENOTEMPTY")) throw toGantryError(error, `remove cgroup ${dir}`);
+  }
+  const gone = childrenOf(io, dir).map((child) => tryRemove(io, child));
+  if (gone.length === 0 || !gone.every(Boolean)) return false;
+  try {
+    io.rmdir(dir);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENODEV")) return true;
     if (isErrno(error, "EBUSY", "ENOTEMPTY")) return false;
     throw toGantryError(error, `remove cgroup ${dir}`);
   }
 }
 
-/** Sends SIGKILL to every process below `dir`; a v1 cgroup that is frozen must be thawed by the caller to let them die. */
-export function killAll(dir: string): void {
-  try {
-    writeFileSync(`${dir}/cgroup.kill`, "1", { flag: "r+" });
-    return;
-  } catch (error) {
-    // ENOENT: v1, or a kernel before 5.14, or the cgroup is gone. EOPNOTSUPP: a threaded one.
-    if (!isErrno(error, "ENOENT", "ENODEV", "EOPNOTSUPP"))
-      throw toGantryError(error, `kill the processes of ${dir}`);
-  }
-  for (const pid of pidsBelow(dir)) signalPid(pid);
+/** Kernel files of a cgroup, by far the most of what a listing shows; the names of child cgroups seldom look so. */
+const controlFile = /^(?:tasks|notify_on_release|release_agent|[a-z_]+\.[a-zA-Z0-9_.]+)$/;
+
+/** The cgroups right below. A name that looks like a control file counts when it has processes of its own to list. */
+function childrenOf(io: CgroupIo, dir: string): readonly string[] {
+  return (io.list(dir) ?? [])
+    .filter((name) => !controlFile.test(name) || io.read(`${dir}/${name}/cgroup.procs`) !== undefined)
+    .map((name) => `${dir}/${name}`);
+}
+
+/** SIGKILL to every process below `dir`; a v1 cgroup that is frozen must be thawed by the caller to let them die. */
+export function killAll(io: CgroupIo, dir: string): void {
+  if (io.read(`${dir}/cgroup.events`) !== undefined)
+    try {
+      io.write(`${dir}/cgroup.kill`, "1");
+      return;
+    } catch (error) {
+      // ENOENT: a kernel before 5.14, or the cgroup is gone. EOPNOTSUPP: a threaded one.
+      if (!isErrno(error, "ENOENT", "ENODEV", "EOPNOTSUPP"))
+        throw toGantryError(error, `kill the processes of ${dir}`);
+    }
+  for (const pid of pidsBelow(io, dir)) signalPid(io, pid, sigKill);
 }
 
 /** All pids in the cgroup and in those below it; empty when it is gone. */
-export function pidsBelow(dir: string): number[] {
-  const pids: number[] = [];
-  try {
-    for (const line of readFileSync(`${dir}/cgroup.procs`, "utf8").split("\n"))
-      if (line !== "") pids.push(Number(line));
-    for (const entry of readdirSync(dir, { withFileTypes: true }))
-      if (entry.isDirectory()) pids.push(...pidsBelow(`${dir}/${entry.name}`));
-  } catch (error) {
-    // ENOENT, ENODEV: removed meanwhile.
-    if (!isErrno(error, "ENOENT", "ENODEV")) throw toGantryError(error, `read the processes of ${dir}`);
-  }
+export function pidsBelow(io: CgroupIo, dir: string): number[] {
+  const own = io.read(`${dir}/cgroup.procs`);
+  if (own === undefined) return [];
+  const pids = own
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
+  for (const child of childrenOf(io, dir)) pids.push(...pidsBelow(io, child));
   return pids;
 }
 
-function signalPid(pid: number): void {
+function signalPid(io: CgroupIo, pid: number, signal: number): void {
   // 0: of a pid namespace that we cannot see; kill(0) would hit ourselves.
   if (pid <= 0) return;
   try {
-    process.kill(pid, "SIGKILL");
+    io.kill(pid, signal);
   } catch (error) {
     // ESRCH: ended meanwhile.
     if (!isErrno(error, "ESRCH")) throw toGantryError(error, `kill process ${pid}`);

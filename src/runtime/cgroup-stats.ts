@@ -2,7 +2,7 @@
 import type { CgroupLayout } from "../kernel/index.ts";
 import { controllerDir } from "./cgroup-dirs.ts";
 import { interfaceOf } from "./cgroup-limits.ts";
-import { tryRead } from "./cgroup-files.ts";
+import type { CgroupIo } from "./cgroup-io.ts";
 
 export interface CgroupStats {
   /** Bytes. Undefined: no memory controller, or the container is not running. */
@@ -43,11 +43,11 @@ export interface BlockIoStats {
 }
 
 /** Reads only what exists: a part that this machine does not count is missing, a stopped container has none. */
-export function readCgroupStats(cgroups: CgroupLayout, cgroupsPath: string): CgroupStats {
+export function readCgroupStats(io: CgroupIo, cgroups: CgroupLayout, cgroupsPath: string): CgroupStats {
   const v2 = (controller: string): boolean => interfaceOf(cgroups, controller) === "v2";
   const read = (controller: string) => {
     const dir = controllerDir(cgroups, controller, cgroupsPath);
-    return (file: string): string | undefined => (dir === undefined ? undefined : tryRead(`${dir}/${file}`));
+    return (file: string): string | undefined => (dir === undefined ? undefined : io.read(`${dir}/${file}`));
   };
   const memory = v2("memory") ? memoryV2(read("memory")) : memoryV1(read("memory"));
   const cpu = v2("cpu") ? cpuV2(read("cpu")) : cpuV1(read("cpuacct"), read("cpu"));

@@ -1,6 +1,6 @@
 /** Gives a plan to a gantry-init that was just spawned, and hears whether the program runs. */
 import { GantryError } from "../lib/index.ts";
-import { removeCgroupDir } from "./cgroup-remove.ts";
+import { removeCgroupDir } from "./cgroup-engine.ts";
 import type { Channel } from "./channel.ts";
 import type { Control, FirstWord } from "./control.ts";
 import { withDeadline } from "./deadline.ts";

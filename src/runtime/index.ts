@@ -5,11 +5,12 @@ export {
   cgroupPids,
   isFrozen,
   killCgroup,
+  readCgroupStats,
   removeCgroup,
   setFrozen,
   updateResources,
-} from "./cgroup-files.ts";
-export { type BlockIoStats, type CgroupStats, readCgroupStats } from "./cgroup-stats.ts";
+} from "./cgroup-engine.ts";
+export type { BlockIoStats, CgroupStats } from "./cgroup-stats.ts";
 export type { MonitorConnection } from "./control.ts";
 export {
   defaultCapabilities,

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { detectCgroups, loadSys } from "../../src/kernel/index.ts";
-import { removeCgroup } from "../../src/runtime/cgroup-files.ts";
+import { removeCgroup } from "../../src/runtime/cgroup-engine.ts";
 import {
   type AttachSession,
   type ContainerPlanInput,
