@@ -3,6 +3,7 @@
 #include "operations.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,6 +30,15 @@ static int take_console(struct run *run, int master) {
   return result;
 }
 
+/* Mode run: true when who started this has gone before it heard how the start went. Waits for a message of the child. */
+static bool starter_gone(const struct run *run, int timeout_ms) {
+  struct pollfd fds[] = {{.fd = run->channel[0], .events = POLLIN}, {.fd = run->relay ? -1 : run->control}};
+  int ready;
+  do ready = poll(fds, 2, timeout_ms);
+  while (ready < 0 && errno == EINTR);
+  return ready > 0 && !fds[0].revents && fds[1].revents;
+}
+
 /* Until the program runs (the channel closes with execve), waits to be started, or has failed. */
 static int await_child(struct run *run, u32 *index) {
   /* Hooks have time-outs of their own. */
@@ -37,7 +47,9 @@ static int await_child(struct run *run, u32 *index) {
     i32 value;
     int passed = -1;
     i64 left = deadline - now_ms();
-    int kind = channel_receive(run->channel[0], &value, &passed, left > INT32_MAX ? INT32_MAX : left > 0 ? (int)left : 0);
+    int wait = left > INT32_MAX ? INT32_MAX : left > 0 ? (int)left : 0;
+    if (starter_gone(run, wait)) return fail(ECANCELED, "who started this is gone", NULL);
+    int kind = channel_receive(run->channel[0], &value, &passed, wait);
     if (kind < 0) return fail(-kind, "wait for the container's process", NULL);
     if (kind == MESSAGE_READY) return 0;
     if (kind == MESSAGE_HOOKS) {
