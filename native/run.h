@@ -36,6 +36,11 @@ struct run {
   int fifo;         /* O_PATH of wait-start's fifo */
   int starter;      /* that fifo once `start` has opened it: a failure until execve is told there; -1 */
   int null_dir;     /* an empty read-only tmpfs, for mask; -1 until first used */
+  struct {
+    const char *inside; /* in the plan */
+    int mount;
+  } kept[64];       /* mounts whose attributes change once all is made */
+  u32 kept_count;
   u32 death_signal; /* of step parent-death-signal */
   u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */
 };

@@ -1,43 +1,29 @@
 /* Mounts: made detached with the new mount API, then moved onto an opened fd, so that no path is looked up twice. */
-#include "inside.h"
 #include "mounts.h"
 #include "steps.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <limits.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-enum { PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE };
+/* The last payload byte of `mount`, beside PLACE_*. */
+enum {
+  MOUNT_INHERIT_MODE = 16,       /* the mode of the directory that is covered */
+  MOUNT_KEEP = 32,               /* for mount-attributes */
+  MOUNT_COPY_UP = 64,            /* with what the directory held */
+  MOUNT_FALLBACK_READ_ONLY = 128,
+};
 
-u64 mount_attributes(u64 ms) {
-  static const struct {
-    u64 ms, attribute;
-  } pairs[] = {
-      {MS_RDONLY, MOUNT_ATTR_RDONLY},       {MS_NOSUID, MOUNT_ATTR_NOSUID},         {MS_NODEV, MOUNT_ATTR_NODEV},
-      {MS_NOEXEC, MOUNT_ATTR_NOEXEC},       {MS_NODIRATIME, MOUNT_ATTR_NODIRATIME}, {256 /* MS_NOSYMFOLLOW */, MOUNT_ATTR_NOSYMFOLLOW},
-  };
-  u64 attributes = 0;
-  for (size_t i = 0; i < COUNT(pairs); i++)
-    if (ms & pairs[i].ms) attributes |= pairs[i].attribute;
-  if (ms & MS_NOATIME) return attributes | MOUNT_ATTR_NOATIME;
-  if (ms & MS_STRICTATIME) return attributes | MOUNT_ATTR_STRICTATIME;
-  return attributes; /* relatime is 0 */
-}
+/* The last payload byte of `bind`. */
+enum { BIND_SOURCE_LINK = 1, BIND_PLACE_LINK = 2, BIND_COPY_LINK = 4, BIND_ON_PROC = 8, BIND_FROM_PROC = 16 };
 
-int set_attributes(int fd, u64 ms, bool recursive) {
-  struct mount_attr attr = {.attr_set = mount_attributes(ms)};
-  if (ms & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME)) attr.attr_clr = MOUNT_ATTR__ATIME;
-  if (!attr.attr_set && !attr.attr_clr) return 0;
-  return mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr) ? -errno : 0;
-}
-
-static int set_propagation(int fd, u64 ms) {
-  struct mount_attr attr = {.propagation = ms & PROPAGATION};
-  if (!attr.propagation) return 0;
-  return mount_setattr(fd, "", AT_EMPTY_PATH | (ms & MS_REC ? AT_RECURSIVE : 0), &attr, sizeof attr) ? -errno : 0;
-}
+enum { MAX_STRING = 255 }; /* fsconfig(2) takes no longer value */
+/* What mount(2) is given beside its data. Propagation would make another call of it. */
+enum { PLAIN_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME | 256 };
 
 int step_mount_propagation(struct run *run, const struct arg *a) {
   (void)run;
@@ -47,21 +33,21 @@ int step_mount_propagation(struct run *run, const struct arg *a) {
 /* ---- file system contexts ---- */
 
 /* The kernel's own words about the last refusal, if it left any: "overlay: lowerdir is not …". */
-static int context_failure(int context, int err, const char *what, const char *detail) {
+int context_failure(int context, int err, const char *what, const char *detail) {
   static char words[256];
   ssize_t n = read(context, words, sizeof words - 1);
   if (n < 3) return fail(err, what, detail);
   words[n] = 0;
   while (n && (words[n - 1] == '\n' || words[n - 1] == ' ')) words[--n] = 0;
-  return fail(err, what, words + 2); /* behind "e " */
+  return fail(err, "the kernel says:", words + 2); /* behind "e " */
 }
 
-static int set_string(int context, const char *key, const char *value) {
+int set_string(int context, const char *key, const char *value) {
   return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0) ? -errno : 0;
 }
 
 /* `key=value,flag,…`. A comma inside double quotes (SELinux contexts) does not end an option. */
-static int set_options(int context, const char *options, char *space) {
+int set_options(int context, const char *options, char *space) {
   strcpy(space, options);
   for (char *option = space; *option;) {
     char *end = option;
@@ -79,99 +65,19 @@ static int set_options(int context, const char *options, char *space) {
   return 0;
 }
 
-static int finish_context(int context, u64 attributes, const char *what, const char *detail) {
+int finish_context(int context, u64 attributes, const char *what, const char *detail) {
   if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)) return context_failure(context, errno, what, detail);
   int mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)attributes);
   return mount < 0 ? context_failure(context, errno, what, detail) : mount;
 }
 
-/* ---- overlay ---- */
-
-/* A value that fsconfig takes (below 256 bytes, and without characters that mean something to overlay): the path, or
- * /proc/self/fd/N of it opened; /proc is the host's as long as the root is not changed. */
-static int short_name(const char *path, char name[64], const char **value) {
-  *value = path;
-  if (strlen(path) < 256 && !strpbrk(path, ":,\\")) return 0;
-  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  struct text text = {name, 64, 0};
-  text_add(&text, "/proc/self/fd/");
-  text_add_number(&text, (u64)fd);
-  *value = name;
-  return 0; /* the fd goes with exec */
-}
-
-static int set_directory(int context, const char *key, const char *path) {
-  char name[64];
-  const char *value;
-  int result = short_name(path, name, &value);
-  return result ? result : set_string(context, key, value);
-}
-
-static int set_layers(int context, const struct arg *a) {
-  const u8 *cursor = a[1].bytes;
-  for (u32 i = 0; i < a[1].count; i++) {
-    const char *lower = next_string(&cursor);
-    int result = set_directory(context, "lowerdir+", lower);
-    if (result == -EINVAL && !i) return -EOPNOTSUPP;
-    if (result) return context_failure(context, -result, "overlay layer", lower);
-  }
-  int result = a[2].length ? set_directory(context, "upperdir", a[2].text) : 0;
-  if (result) return context_failure(context, -result, "overlay upper directory", a[2].text);
-  result = a[2].length ? set_directory(context, "workdir", a[3].text) : 0;
-  return result ? context_failure(context, -result, "overlay work directory", a[3].text) : 0;
-}
-
-/* Before Linux 6.7 layers go into one string of at most a page: names of opened fds keep it short. */
-static int overlay_by_string(const struct arg *a) {
-  char data[4096], name[64];
-  struct text text = {data, sizeof data, 0};
-  const u8 *cursor = a[1].bytes;
-  text_add(&text, "lowerdir=");
-  for (u32 i = 0; i < a[1].count + (a[2].length ? 2u : 0u); i++) {
-    bool layer = i < a[1].count;
-    const char *path = layer ? next_string(&cursor) : a[2 + i - a[1].count].text;
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return fail(errno, "overlay layer", path);
-    struct text part = {name, sizeof name, 0};
-    text_add(&part, layer ? (i ? ":" : "") : i == a[1].count ? ",upperdir=" : ",workdir=");
-    text_add(&part, "/proc/self/fd/");
-    text_add_number(&part, (u64)fd);
-    text_add(&text, name);
-  }
-  if (a[4].length) text_add(&text, ",");
-  text_add(&text, a[4].text);
-  if (text.length + 1 >= sizeof data) return fail(E2BIG, "overlay of too many layers on", a[0].text);
-  return mount("overlay", a[0].text, "overlay", 0, data) ? fail(errno, "mount overlay on", a[0].text) : 0;
-}
-
-int step_overlay(struct run *run, const struct arg *a) {
-  if (a[4].length >= run->plan.scratch_size) return fail(E2BIG, "overlay options", NULL);
-  int context = fsopen("overlay", FSOPEN_CLOEXEC);
-  if (context < 0) return fail(errno, "overlay", NULL);
-  set_string(context, "source", "overlay");
-  int result = set_layers(context, a);
-  if (result == -EOPNOTSUPP) {
-    close(context);
-    return overlay_by_string(a);
-  }
-  if (!result) result = set_options(context, a[4].text, (char *)run->plan.scratch);
-  int mount = result ? result : finish_context(context, 0, "mount overlay on", a[0].text);
-  close(context);
-  if (mount < 0) return mount;
-  result = move_mount(mount, "", AT_FDCWD, a[0].text, MOVE_MOUNT_F_EMPTY_PATH) ? fail(errno, "mount overlay on", a[0].text) : 0;
-  close(mount);
-  return result;
-}
-
-/* ---- root, mount, bind ---- */
+/* ---- root ---- */
 
 static int open_or_bind_root(const struct arg *a) {
   int fd = open(a[0].text, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(errno, "root directory", a[0].text);
-  struct statx status;
-  if (statx(fd, "", AT_EMPTY_PATH, 0, &status)) return fail(errno, "stat", a[0].text);
-  if (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) return fd;
+  int mounted = is_mount_root(fd);
+  if (mounted) return mounted < 0 ? fail(-mounted, "stat", a[0].text) : fd;
   int tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
   if (tree < 0) return fail(errno, "bind the root", a[0].text);
   if (move_mount(tree, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)) return fail(errno, "bind the root", a[0].text);
@@ -182,65 +88,226 @@ static int open_or_bind_root(const struct arg *a) {
 int step_root(struct run *run, const struct arg *a) {
   int fd = open_or_bind_root(a);
   if (fd < 0) return fd;
-  int result = set_propagation(fd, a[1].number & PROPAGATION ? a[1].number : MS_PRIVATE);
+  int result = set_propagation(fd, a[1].number & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
   if (!result) result = set_attributes(fd, a[1].number, false);
   if (result) return fail(-result, "attributes of the root", a[0].text);
   run->root = fd;
   return 0;
 }
 
-/* Moves a detached mount onto an inside path. */
-static int place(struct run *run, int mount, const char *inside, enum make make) {
-  int target = inside_make(run, inside, make, make == MAKE_FILE ? 0644 : 0755, NULL);
-  if (target < 0) return fail(-target, "mount point", inside);
-  int result = move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? fail(errno, "mount on", inside) : 0;
-  close(target);
+/* Climbs from `fd` (which it closes) to the root of the mount it is in, and makes that private. */
+static int make_private(int fd) {
+  int mounted;
+  /* A directory is at most PATH_MAX / 2 deep. */
+  for (int up = 0; !(mounted = is_mount_root(fd)) && up < PATH_MAX / 2; up++) {
+    int parent = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error = errno;
+    close(fd);
+    if (parent < 0) return -error;
+    fd = parent;
+  }
+  int result = mounted < 0 ? mounted : set_propagation(fd, MS_PRIVATE);
+  close(fd);
   return result;
+}
+
+int step_private_parent(struct run *run, const struct arg *a) {
+  (void)run;
+  int fd = open(a[0].text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(errno, "root directory", a[0].text);
+  int mounted = is_mount_root(fd);
+  int result = mounted < 0 ? mounted : 0;
+  if (mounted == 1) {
+    /* The mount itself, and the one it is mounted on. */
+    int parent = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    result = parent < 0 ? -errno : make_private(parent);
+  }
+  if (!result) result = make_private(fd);
+  else close(fd);
+  return result ? fail(-result, "propagation of", a[0].text) : 0;
+}
+
+/* ---- mount ---- */
+
+static bool has_long_value(const char *options) {
+  for (const char *at = options; *at;) {
+    size_t length = strcspn(at, ",");
+    if (length > MAX_STRING) return true;
+    at += length + (at[length] == ',');
+  }
+  return false;
+}
+
+/* The way of mount(2), for values that fsconfig(2) cannot take. The place is named by its fd through the host's /proc. */
+static int mount_by_string(const struct run *run, const struct arg *a, int place) {
+  char name[64];
+  struct text text = {name, sizeof name, 0};
+  if (run->pivoted) return fail(E2BIG, "mount options", a[1].text);
+  text_add(&text, "/proc/self/fd/");
+  text_add_number(&text, (u64)place);
+  return mount(a[0].text, name, a[2].text, a[3].number & PLAIN_FLAGS, a[4].text) ? fail(errno, "mount on", a[1].text) : 0;
+}
+
+static void inherit_mode(int context, int place) {
+  char mode[8];
+  struct stat status;
+  if (fstat(place, &status)) return;
+  for (int digit = 0; digit < 5; digit++) mode[digit] = (char)('0' + (status.st_mode >> (12 - 3 * digit) & 7));
+  mode[5] = 0;
+  mode[0] = '0'; /* the lowest bit of the file's type */
+  set_string(context, "mode", mode);
+}
+
+/* A new file system, detached. *refused: its type is known and the kernel does not give it to this process. */
+static int new_file_system(struct run *run, const struct arg *a, int place, bool made, bool *refused) {
+  *refused = false;
+  int context = fsopen(a[2].text, FSOPEN_CLOEXEC);
+  if (context < 0) {
+    *refused = errno == EPERM;
+    return fail(errno, "file system type", a[2].text);
+  }
+  int result = a[0].length ? set_string(context, "source", a[0].text) : 0;
+  if (result) result = context_failure(context, -result, "mount source", a[0].text);
+  if (!result && a[5].number & MOUNT_INHERIT_MODE && !made) inherit_mode(context, place);
+  if (!result) result = set_options(context, a[4].text, (char *)run->plan.scratch);
+  int mount = result ? result : finish_context(context, mount_attributes(a[3].number), "mount on", a[1].text);
+  *refused = !result && (mount == -EPERM || mount == -EBUSY || mount == -EACCES);
+  close(context);
+  return mount;
+}
+
+/* What the host has, or nothing where it has none, as runc does for cgroups (CVE-2023-25809). */
+static int fallback_tree(const struct arg *a) {
+  int tree = open_tree(AT_FDCWD, a[6].text, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  if (tree < 0) tree = errno == ENOENT ? new_empty_directory() : -errno;
+  if (tree < 0) return fail(-tree, "bind", a[6].text);
+  u64 flags = a[3].number | (a[5].number & MOUNT_FALLBACK_READ_ONLY ? MS_RDONLY : 0);
+  int result = set_attributes(tree, flags, true);
+  if (!result) result = set_propagation(tree, MS_PRIVATE | MS_REC);
+  if (!result) return tree;
+  close(tree);
+  return fail(-result, "attributes of", a[1].text);
+}
+
+static int keep(struct run *run, const char *inside, int mount) {
+  if (run->kept_count == COUNT(run->kept)) return fail(E2BIG, NULL, "too many mounts whose attributes change later");
+  run->kept[run->kept_count].inside = inside;
+  run->kept[run->kept_count++].mount = mount;
+  return 0;
 }
 
 int step_mount(struct run *run, const struct arg *a) {
-  u64 flags = a[3].number;
-  if (a[4].length >= run->plan.scratch_size) return fail(E2BIG, "mount options", a[1].text);
-  int context = fsopen(a[2].text, FSOPEN_CLOEXEC);
-  if (context < 0) return fail(errno, "file system type", a[2].text);
-  int result = a[0].length ? set_string(context, "source", a[0].text) : 0;
-  if (result) result = context_failure(context, -result, "mount source", a[0].text);
-  /* Read-only goes to the mount alone: the super block of cgroup and sysfs is shared with the host. */
-  if (!result && flags & MS_SYNCHRONOUS) fsconfig(context, FSCONFIG_SET_FLAG, "sync", NULL, 0);
-  if (!result && flags & MS_DIRSYNC) fsconfig(context, FSCONFIG_SET_FLAG, "dirsync", NULL, 0);
-  if (!result) result = set_options(context, a[4].text, (char *)run->plan.scratch);
-  int mount = result ? result : finish_context(context, mount_attributes(flags), "mount on", a[1].text);
-  close(context);
-  if (mount < 0) return mount;
-  result = set_propagation(mount, flags);
-  result = result ? fail(-result, "propagation of", a[1].text) : place(run, mount, a[1].text, a[5].number ? MAKE_DIRECTORY : MAKE_NOTHING);
-  close(mount);
+  u64 bits = a[5].number;
+  const char *inside = a[1].text;
+  bool made, refused;
+  if (a[4].length >= run->plan.scratch_size) return fail(E2BIG, "mount options", inside);
+  int place = open_place(run, inside, bits & 15, MAKE_DIRECTORY, &made);
+  if (place < 0) return place;
+  if (has_long_value(a[4].text)) {
+    int result = mount_by_string(run, a, place);
+    close(place);
+    return result;
+  }
+  int mount = new_file_system(run, a, place, made, &refused);
+  if (refused && a[6].length) mount = fallback_tree(a);
+  int result = mount < 0 ? mount : 0;
+  if (!result && bits & MOUNT_COPY_UP && !made) result = copy_up(place, mount, inside);
+  if (!result && (result = set_propagation(mount, a[3].number))) result = fail(-result, "propagation of", inside);
+  if (!result) result = attach(run, mount, place, inside);
+  if (!result && bits & MOUNT_KEEP && !(result = keep(run, inside, mount))) mount = -1;
+  if (mount >= 0) close(mount);
+  close(place);
   return result;
 }
 
-static int dress_tree(int tree, const struct arg *a) {
+/* Of the mount that was made here last: by its fd, whatever its path leads to by now. */
+int step_mount_attributes(struct run *run, const struct arg *a) {
+  for (u32 i = run->kept_count; i--;) {
+    if (strcmp(run->kept[i].inside, a[0].text)) continue;
+    int result = change_attributes(run->kept[i].mount, a[1].number, a[2].number, false);
+    return result ? fail(-result, "attributes of", a[0].text) : 0;
+  }
+  return fail(ENOENT, "no mount was kept for", a[0].text);
+}
+
+int step_remount(struct run *run, const struct arg *a) {
+  if (a[4].length >= run->plan.scratch_size) return fail(E2BIG, "mount options", a[0].text);
+  int place = open_place(run, a[0].text, PLACE_ON_PROC, MAKE_NOTHING, NULL);
+  if (place < 0) return place;
+  int result = is_mount_root(place);
+  result = result == 1 ? 0 : fail(result ? -result : EINVAL, "nothing is mounted on", a[0].text);
+  if (!result && a[4].length) {
+    int context = fspick(place, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+    if (context < 0) result = fail(errno, "remount", a[0].text);
+    if (!result) result = set_options(context, a[4].text, (char *)run->plan.scratch);
+    if (!result && fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0)) result = context_failure(context, errno, "remount", a[0].text);
+    close_fd(&context);
+  }
+  if (!result) {
+    result = change_attributes(place, a[1].number, a[2].number | a[3].number, false);
+    if (result == -EPERM && a[3].number) result = change_attributes(place, a[1].number, a[2].number, false);
+    if (result) result = fail(-result, "attributes of", a[0].text);
+  }
+  close(place);
+  return result;
+}
+
+/* ---- bind ---- */
+
+/* In a user namespace flags of the host's mounts are locked: those that nobody asked to clear (a[8]) stay. */
+static int dress_top(int tree, const struct arg *a) {
   bool recursive = a[5].number;
-  struct mount_attr attr = {.attr_set = a[3].number, .attr_clr = a[4].number};
-  if ((attr.attr_set || attr.attr_clr) && mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr, sizeof attr))
-    return fail(errno, "attributes of", a[1].text);
-  int result = set_attributes(tree, a[2].number, false);
+  u64 atime = a[2].number & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME) ? MOUNT_ATTR__ATIME : 0;
+  u64 set = recursive ? mount_attributes(a[2].number) : a[3].number;
+  u64 clear = recursive ? atime : a[4].number;
+  int result = change_attributes(tree, set, clear | a[8].number, false);
+  return result == -EPERM && a[8].number ? change_attributes(tree, set, clear, false) : result;
+}
+
+static int dress_tree(int tree, const struct arg *a) {
+  int result = dress_top(tree, a);
+  if (!result && a[5].number) result = change_attributes(tree, a[3].number, a[4].number, true);
   if (result) return fail(-result, "attributes of", a[1].text);
   result = set_propagation(tree, a[7].number);
   return result ? fail(-result, "propagation of", a[1].text) : 0;
 }
 
+static int place_of_bind(struct run *run, const struct arg *a, int tree) {
+  enum make make = (enum make)a[6].number;
+  u64 bits = (make ? PLACE_MAKE : 0) | (a[9].number & BIND_PLACE_LINK ? PLACE_NO_FOLLOW : 0) | (a[9].number & BIND_ON_PROC ? PLACE_ON_PROC : 0);
+  struct stat status;
+  struct statfs type;
+  if (fstat(tree, &status) || fstatfs(tree, &type)) return fail(errno, "stat", a[0].text);
+  if (a[9].number & BIND_FROM_PROC && type.f_type != PROC_SUPER_MAGIC) return fail(EPERM, NULL, "it cannot be mounted because it is not of type proc");
+  if (make > MAKE_FILE) make = S_ISDIR(status.st_mode) ? MAKE_DIRECTORY : MAKE_FILE;
+  return open_place(run, a[1].text, bits, make, NULL);
+}
+
+/* 1: the source is a symlink, which now is inside, too. 0: it is none. */
+static int copy_source_link(struct run *run, const struct arg *a) {
+  char target[PATH_MAX];
+  ssize_t n = readlink(a[0].text, target, sizeof target - 1);
+  if (n < 0) return errno == EINVAL ? 0 : fail(errno, "bind source", a[0].text);
+  target[n] = 0;
+  int result = inside_symlink(run, target, (size_t)n, a[1].text, false);
+  return result ? fail(-result, "copy the symlink", a[0].text) : 1;
+}
+
 int step_bind(struct run *run, const struct arg *a) {
+  if (a[9].number & BIND_COPY_LINK) {
+    int copied = copy_source_link(run, a);
+    if (copied) return copied < 0 ? copied : 0;
+  }
   bool recursive = a[5].number || a[2].number & MS_REC;
-  int tree = open_tree(AT_FDCWD, a[0].text, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0));
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (a[9].number & BIND_SOURCE_LINK ? AT_SYMLINK_NOFOLLOW : 0);
+  int tree = open_tree(AT_FDCWD, a[0].text, flags);
   if (tree < 0) return fail(errno, "bind source", a[0].text);
   int result = dress_tree(tree, a);
-  enum make make = (enum make)a[6].number;
-  if (!result && make > MAKE_FILE) {
-    struct stat status;
-    if (fstat(tree, &status)) result = fail(errno, "stat", a[0].text);
-    make = !result && S_ISDIR(status.st_mode) ? MAKE_DIRECTORY : MAKE_FILE;
-  }
-  if (!result) result = place(run, tree, a[1].text, make);
+  int place = result ? result : place_of_bind(run, a, tree);
+  if (place >= 0) {
+    result = attach(run, tree, place, a[1].text);
+    close(place);
+  } else result = place;
   close(tree);
   return result;
 }

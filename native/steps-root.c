@@ -1,5 +1,4 @@
 /* From here on the root is the container's: the change of root, and what is hidden or made read-only below it. */
-#include "inside.h"
 #include "mounts.h"
 #include "steps.h"
 
@@ -51,7 +50,7 @@ static int clone_null_device(struct run *run) {
   return tree;
 }
 
-static int new_empty_directory(void) {
+int new_empty_directory(void) {
   int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
   if (context < 0) return -errno;
   fsconfig(context, FSCONFIG_SET_STRING, "mode", "755", 0);
@@ -71,13 +70,12 @@ static int empty_directory(struct run *run) {
 }
 
 int step_mask(struct run *run, const struct arg *a) {
-  int target = inside_open(run, a[0].text, O_PATH | O_NOFOLLOW, 0);
+  /* Whoever reads the path later follows a symlink at its end: its target is what is masked. */
+  int target = inside_open(run, a[0].text, O_PATH, 0);
   if (target == -ENOENT || target == -ENOTDIR) return 0;
   if (target < 0) return fail(-target, "mask", a[0].text);
   struct stat status;
   int result = fstat(target, &status) ? -errno : 0;
-  /* A symlink at the end would be followed by whoever reads the path later: its target is what must be masked. */
-  if (!result && S_ISLNK(status.st_mode)) result = -ELOOP;
   int cover = result ? result : S_ISDIR(status.st_mode) ? empty_directory(run) : clone_null_device(run);
   if (cover < 0) result = cover;
   if (!result && move_mount(cover, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)) result = -errno;
@@ -87,7 +85,7 @@ int step_mask(struct run *run, const struct arg *a) {
 }
 
 int step_read_only(struct run *run, const struct arg *a) {
-  int target = inside_open(run, a[0].text, O_PATH | O_NOFOLLOW, 0);
+  int target = inside_open(run, a[0].text, O_PATH, 0);
   if (target == -ENOENT || target == -ENOTDIR) return 0;
   if (target < 0) return fail(-target, "make read-only", a[0].text);
   /* A clone keeps nosuid, nodev and noexec of what it is cloned from. */
@@ -104,4 +102,12 @@ int step_remount_root(struct run *run, const struct arg *a) {
   int result = root < 0 ? root : set_attributes(root, a[0].number, false);
   close_fd(&root);
   return result ? fail(-result, "remount", "/") : 0;
+}
+
+/* Only now: pivot_root(2) refuses a shared root, and what was mounted before would have reached the host. */
+int step_root_propagation(struct run *run, const struct arg *a) {
+  int root = inside_open(run, "/", O_PATH | O_DIRECTORY, 0);
+  int result = root < 0 ? root : set_propagation(root, a[0].number);
+  close_fd(&root);
+  return result ? fail(-result, "propagation of", "/") : 0;
 }

@@ -1,5 +1,5 @@
 /* Nodes, links and directories made inside the new root. Setup runs with umask 0, so modes come out exact. */
-#include "inside.h"
+#include "mounts.h"
 #include "steps.h"
 
 #include <fcntl.h>
@@ -52,16 +52,22 @@ int step_make_node(struct run *run, const struct arg *a) {
   return result ? fail(-result, "make node", a[0].text) : 0;
 }
 
-int step_symlink(struct run *run, const struct arg *a) {
+int inside_symlink(struct run *run, const char *target, size_t length, const char *path, bool replace) {
   char name[256], present[4096];
-  int parent = inside_parent(run, a[1].text, name);
-  if (parent < 0) return fail(-parent, "make symlink", a[1].text);
-  int result = symlinkat(a[0].text, parent, name) ? -errno : 0;
+  int parent = inside_parent(run, path, name);
+  if (parent < 0) return parent;
+  int result = symlinkat(target, parent, name) ? -errno : 0;
   if (result == -EEXIST) {
     ssize_t n = readlinkat(parent, name, present, sizeof present);
-    if (n == (ssize_t)a[0].length && !memcmp(present, a[0].text, (size_t)n)) result = 0;
+    if (n == (ssize_t)length && !memcmp(present, target, length)) result = 0;
+    else if (replace) result = unlinkat(parent, name, 0) || symlinkat(target, parent, name) ? -errno : 0;
   }
   close(parent);
+  return result;
+}
+
+int step_symlink(struct run *run, const struct arg *a) {
+  int result = inside_symlink(run, a[0].text, a[0].length, a[1].text, a[2].number);
   return result ? fail(-result, "make symlink", a[1].text) : 0;
 }
 

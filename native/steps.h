@@ -17,11 +17,13 @@ step_function step_netlink;
 /* Closes the sockets of the network namespace that is being left: by clone (the child has copies) or by joining. */
 void netlink_forget(void);
 /* steps-mount.c */
-step_function step_mount_propagation, step_overlay, step_root, step_mount, step_bind;
+step_function step_mount_propagation, step_private_parent, step_root, step_mount, step_mount_attributes, step_remount, step_bind;
+/* steps-overlay.c */
+step_function step_overlay;
 /* steps-tree.c */
 step_function step_make_node, step_symlink, step_make_inside_dir;
 /* steps-root.c */
-step_function step_pivot_root, step_mask, step_read_only, step_remount_root;
+step_function step_pivot_root, step_mask, step_read_only, step_remount_root, step_root_propagation;
 /* steps-process.c */
 step_function step_hostname, step_domainname, step_sysctl, step_rlimit, step_set_session, step_parent_death_signal,
     step_keyring, step_oom_score, step_chdir;

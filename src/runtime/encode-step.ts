@@ -47,6 +47,10 @@ export const stepOps = {
   keyring: 94,
   "oom-score": 95,
   "enter-cgroup": 98,
+  "private-parent": 110,
+  "mount-attributes": 111,
+  "root-propagation": 112,
+  remount: 113,
   "become-parent": 134,
   "private-mounts": 135,
   "run-program": 136,
@@ -131,7 +135,8 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
         .string(step.fstype)
         .u64(step.flags)
         .string(step.data)
-        .flag(step.makeTarget);
+        .u8(mountBits(step))
+        .string(step.fallback ?? "");
     case "bind":
       return void out
         .string(step.source)
@@ -141,7 +146,17 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
         .u64(step.attrClear)
         .flag(step.recursive)
         .u8(makeTargets[step.makeTarget])
-        .u64(step.propagation);
+        .u64(step.propagation)
+        .u64(step.attrUnset ?? 0n)
+        .u8(bindBits(step));
+    case "mount-attributes":
+      return void out.string(step.inside).u64(step.set).u64(step.clear);
+    case "remount":
+      return void out.string(step.inside).u64(step.set).u64(step.clear).u64(step.unset).string(step.data);
+    case "private-parent":
+      return void out.string(step.path);
+    case "root-propagation":
+      return void out.u64(step.flags);
     case "make-node":
       return void out
         .string(step.inside)
@@ -151,7 +166,10 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
         .u32(step.uid)
         .u32(step.gid);
     case "symlink":
-      return void out.string(step.target).string(step.inside);
+      return void out
+        .string(step.target)
+        .string(step.inside)
+        .flag(step.replace === true);
     case "make-inside-dir":
       return void out.string(step.inside).u32(step.mode).u32(step.uid).u32(step.gid);
     case "hostname":
@@ -214,6 +232,20 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
     default:
       return unreachable(step);
   }
+}
+
+/** Bit n of the payload's last byte, PROTOCOL.md. */
+function bits(...flags: readonly (boolean | undefined)[]): number {
+  return flags.reduce((sum, flag, bit) => (flag === true ? sum | (1 << bit) : sum), 0);
+}
+
+function mountBits(step: ContainerStep & { readonly do: "mount" }): number {
+  const { makeTarget, plain, onProc, inheritMode, keep, copyUp, fallbackReadOnly } = step;
+  return bits(makeTarget, plain, onProc, false, inheritMode, keep, copyUp, fallbackReadOnly);
+}
+
+function bindBits(step: ContainerStep & { readonly do: "bind" }): number {
+  return bits(step.sourceLink, step.placeLink, step.copySymlink, step.onProc, step.fromProc);
 }
 
 function writeNetlink(out: ByteWriter, protocol: number, messages: readonly NetlinkMessage[]): void {

@@ -73,9 +73,17 @@ function sentence(step: MonitorStep | ContainerStep): string {
     case "root":
       return `Take ${step.path} as the container's root file system.`;
     case "mount":
-      return `Mount a ${step.fstype} on ${step.inside}${optionWords(step.flags, step.data)}.`;
+      return mountSentence(step);
     case "bind":
-      return `Show the host's ${step.source} at ${step.inside}${optionWords(step.flags, "")}.`;
+      return bindSentence(step);
+    case "mount-attributes":
+      return `Make the mount on ${step.inside}${optionWords(step.set, "")}, now that all in it is made.`;
+    case "remount":
+      return `Change the mount on ${step.inside}${optionWords(step.set, step.data)}.`;
+    case "private-parent":
+      return `Make the mounts around ${step.path} private, so that the container's are not seen on the host.`;
+    case "root-propagation":
+      return `Make the container's root ${propagationWord(step.flags)}.`;
     case "make-node":
       return `Make the ${nodeWord(step.mode)} ${step.inside} (${step.major}:${step.minor}, mode ${(step.mode & 0o7777).toString(8)}).`;
     case "symlink":
@@ -133,6 +141,20 @@ function sentence(step: MonitorStep | ContainerStep): string {
   }
 }
 
+function mountSentence(step: ContainerStep & { readonly do: "mount" }): string {
+  const filled = step.copyUp === true ? `, with what the image holds there` : "";
+  const refused =
+    step.fallback === undefined ? "" : `, or show the host's ${step.fallback} where the kernel refuses`;
+  return `Mount a ${step.fstype} on ${step.inside}${optionWords(step.flags, step.data)}${filled}${refused}.`;
+}
+
+function bindSentence(step: ContainerStep & { readonly do: "bind" }): string {
+  const words = optionWords(step.flags, "");
+  const below = step.recursive ? optionWords(step.attrSet, "").replace(" (", " (all below, too: ") : "";
+  const link = step.copySymlink === true ? "; if it is a symlink, make the same one there" : "";
+  return `Show the host's ${step.source} at ${step.inside}${words}${below}${link}.`;
+}
+
 function cloneSentence(step: MonitorStep & { readonly do: "clone" }): string {
   const where = step.flags === 0n ? "" : ` in a new ${namespaceWords(step.flags)}`;
   const into = step.intoCgroup === undefined ? "" : `, born in the cgroup ${step.intoCgroup}`;
@@ -150,7 +172,8 @@ function namespaceWords(flags: bigint): string {
 }
 
 function propagationWord(flags: bigint): string {
-  if ((flags & mountFlags.MS_SHARED) !== 0n) return "shared";
+  if ((flags & mountFlags.MS_SHARED) !== 0n) return "shared with their peers";
+  if ((flags & mountFlags.MS_UNBINDABLE) !== 0n) return "unbindable";
   return (flags & mountFlags.MS_SLAVE) === 0n ? "private" : "one-way (from the host only)";
 }
 

@@ -1,8 +1,8 @@
 /** The mount of type cgroup: what a container sees in /sys/fs/cgroup (runtime-spec config-linux.md). Pure. */
 import { type CgroupLayout, mountFlags } from "../kernel/index.ts";
-import type { MountOptions } from "./mount-options.ts";
+import { type MountOptions, superOptions } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
-import type { MountSteps } from "./plan-mounts.ts";
+import { bindStep, type MountSteps, readOnlyLater } from "./plan-mounts.ts";
 import type { ContainerStep } from "./plan-step.ts";
 
 export interface CgroupMountInput {
@@ -29,10 +29,13 @@ export function planCgroupMount(input: CgroupMountInput): MountSteps {
     source: "cgroup",
     inside,
     fstype: "cgroup2",
-    flags: options.flags,
-    data: "",
+    flags: options.flags | options.propagation,
+    data: [...superOptions(options.flags), options.data].filter((word) => word !== "").join(","),
     makeTarget: true,
     because,
+    // Refused to a user namespace whose cgroup namespace is another's: then the own cgroup, and never the host's
+    // (CVE-2023-25809); an empty directory where there is none.
+    fallback: `${unified}${ownPath(input.config)}`,
   };
   return { mounts: [step], late: [] };
 }
@@ -50,6 +53,7 @@ function planV1(input: CgroupMountInput): MountSteps {
       data: "mode=755,size=64k",
       makeTarget: true,
       because,
+      ...(options.readonly ? { keep: true } : {}),
     },
   ];
   for (const [dir, names] of hierarchies(cgroups, input.controllers)) {
@@ -73,7 +77,7 @@ function planV1(input: CgroupMountInput): MountSteps {
       for (const name of names)
         mounts.push({ do: "symlink", target: folder, inside: `${inside}/${name}`, because });
   }
-  return { mounts, late: options.readonly ? [{ do: "read-only", path: inside, because }] : [] };
+  return { mounts, late: options.readonly ? [readOnlyLater(inside, because)] : [] };
 }
 
 /** Mount dir of each hierarchy that has one of `controllers`, with all controllers that are on it, in a fixed order. */
@@ -93,18 +97,14 @@ export function hierarchies(
 }
 
 function bindOwn(input: CgroupMountInput, hierarchy: string, inside: string): ContainerStep {
-  return {
-    do: "bind",
-    source: `${hierarchy}${input.config.linux?.cgroupsPath ?? ""}`,
-    inside,
-    flags: input.options.flags,
-    attrSet: input.options.attrSet,
-    attrClear: input.options.attrClear,
-    recursive: false,
-    makeTarget: "dir",
-    propagation: mountFlags.MS_PRIVATE | mountFlags.MS_REC,
-    because: input.because,
-  };
+  const { options, because } = input;
+  const source = `${hierarchy}${ownPath(input.config)}`;
+  const propagation = mountFlags.MS_PRIVATE | mountFlags.MS_REC;
+  return { ...bindStep({ source, inside, options, propagation, because }), makeTarget: "dir" };
+}
+
+function ownPath(config: OciConfig): string {
+  return config.linux?.cgroupsPath ?? "";
 }
 
 function hasCgroupNamespace(config: OciConfig): boolean {

@@ -2,6 +2,7 @@
 import { GantryError } from "../lib/index.ts";
 import { cloneFlags, mountFlags } from "../kernel/index.ts";
 import { readCpuset } from "./cgroup-cpuset.ts";
+import { insidePath } from "./inside-path.ts";
 import { parsePropagation } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
 import { type CgroupSteps, planCgroup } from "./plan-cgroup.ts";
@@ -155,17 +156,9 @@ function rootSteps(
   const propagation = parsePropagation(config.linux?.rootfsPropagation ?? "") ?? 0n;
   const hidden = because("the default masked paths", "linux.maskedPaths");
   const frozen = because("the default read-only paths", "linux.readonlyPaths");
-  const steps: ContainerStep[] = [
-    {
-      do: "mount-propagation",
-      path: "/",
-      // Never shared before the container's mounts are made: they would show up on the host.
-      flags:
-        (propagation & mountFlags.MS_PRIVATE) === 0n ? mountFlags.MS_SLAVE | mountFlags.MS_REC : propagation,
-      because: because("the default: no mount of the container reaches the host", "linux.rootfsPropagation"),
-    },
-  ];
+  const steps: ContainerStep[] = [];
   const rootPath = overlay?.target ?? config.root?.path ?? "";
+  steps.push(...earlyPropagation(propagation, rootPath, because));
   if (overlay !== undefined)
     steps.push({
       do: "overlay",
@@ -175,7 +168,7 @@ function rootSteps(
   steps.push({
     do: "root",
     path: rootPath,
-    flags: mountFlags.MS_BIND | mountFlags.MS_REC,
+    flags: mountFlags.MS_BIND | mountFlags.MS_REC | (propagation & mountFlags.MS_SLAVE),
     because: because("the image", "root"),
   });
   steps.push(...mounts.mounts, ...planDevices(config, because));
@@ -184,9 +177,11 @@ function rootSteps(
     config.process?.terminal === true ? { do: "console", bindDevConsole: true } : { do: "set-session" };
   steps.push({ ...session, because: because("the default: a session of its own", "process.terminal") });
   steps.push(...mounts.late);
-  for (const path of config.linux?.readonlyPaths ?? [])
+  for (const path of new Set(config.linux?.readonlyPaths?.map((path) => insidePath(path))))
     steps.push({ do: "read-only", path, because: frozen });
-  for (const path of config.linux?.maskedPaths ?? []) steps.push({ do: "mask", path, because: hidden });
+  for (const path of new Set(config.linux?.maskedPaths?.map((path) => insidePath(path))))
+    steps.push({ do: "mask", path, because: hidden });
+  steps.push(...latePropagation(propagation, because));
   if (config.root?.readonly === true)
     steps.push({
       do: "remount-root",
@@ -194,6 +189,26 @@ function rootSteps(
       because: because("root.readonly of the config", "root.readonly"),
     });
   return steps;
+}
+
+/**
+ * Before anything is mounted. The rule is that the host's mounts are one-way: they may come in, none goes out. Where the
+ * config has a shared root its volumes stay peers of the host's mounts, and only those around the root are cut off.
+ */
+function earlyPropagation(propagation: bigint, rootPath: string, because: Because): readonly ContainerStep[] {
+  const words = because("the default: no mount of the container reaches the host", "linux.rootfsPropagation");
+  if ((propagation & mountFlags.MS_SHARED) !== 0n)
+    return [{ do: "private-parent", path: rootPath, because: words }];
+  const isGiven = (propagation & (mountFlags.MS_PRIVATE | mountFlags.MS_SLAVE)) !== 0n;
+  const flags = (isGiven ? propagation : mountFlags.MS_SLAVE) | mountFlags.MS_REC;
+  return [{ do: "mount-propagation", path: "/", flags, because: words }];
+}
+
+/** After pivot-root, which refuses a shared root. */
+function latePropagation(propagation: bigint, because: Because): readonly ContainerStep[] {
+  if ((propagation & (mountFlags.MS_SHARED | mountFlags.MS_UNBINDABLE)) === 0n) return [];
+  const words = because("linux.rootfsPropagation of the config", "linux.rootfsPropagation");
+  return [{ do: "root-propagation", flags: propagation, because: words }];
 }
 
 function withReason(steps: ExtraSteps, words: string): ExtraSteps {

@@ -3,7 +3,7 @@ import { defaultDeviceLinks, defaultDevices } from "./defaults.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import type { OciConfig, OciDevice } from "./oci-types.ts";
 import type { Because } from "./plan-input.ts";
-import { insidePath } from "./plan-mounts.ts";
+import { insidePath } from "./inside-path.ts";
 import type { ContainerStep } from "./plan-step.ts";
 
 /** S_IFCHR … by OCI's letter. */
@@ -17,7 +17,8 @@ const fileTypes: Readonly<Record<OciDevice["type"], number>> = {
 /** Nothing when /dev is the host's: its devices are there, and must not be replaced. */
 export function planDevices(config: OciConfig, because: Because): readonly ContainerStep[] {
   if (isHostDev(config)) return [];
-  const own = config.linux?.devices ?? [];
+  // /dev/ptmx is always the link to the container's own devpts: a device would be the host's.
+  const own = (config.linux?.devices ?? []).filter(({ path }) => insidePath(path) !== "/dev/ptmx");
   const steps: ContainerStep[] = [];
   for (const device of defaultDevices)
     if (!own.some(({ path }) => insidePath(path) === device.path))
@@ -27,7 +28,14 @@ export function planDevices(config: OciConfig, because: Because): readonly Conta
       makeNode(device, because("the config's devices", `linux.devices.${device.path}`, "linux.devices")),
     );
   for (const [inside, target] of defaultDeviceLinks)
-    steps.push({ do: "symlink", target, inside, because: because("the default devices") });
+    steps.push({
+      do: "symlink",
+      target,
+      inside,
+      because: because("the default devices"),
+      // In a /dev of the image's own what it put there stays.
+      ...(inside === "/dev/ptmx" ? { replace: true } : { optional: true }),
+    });
   return steps;
 }
 

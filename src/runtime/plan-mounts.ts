@@ -1,11 +1,15 @@
 /** The mounts of a config as steps. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { type CgroupLayout, mountFlags } from "../kernel/index.ts";
-import { planCgroupMount } from "./plan-cgroup-mount.ts";
-import { type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { type CgroupLayout, mountAttr, mountFlags } from "../kernel/index.ts";
+import { insidePath } from "./inside-path.ts";
+import { type MountOptions, parseMountOptions, superOptions, unnamedAttributes } from "./mount-options.ts";
+import { isMountedInProc } from "./mounts-in-proc.ts";
 import type { OciConfig, OciMount } from "./oci-types.ts";
+import { planCgroupMount } from "./plan-cgroup-mount.ts";
 import type { Because } from "./plan-input.ts";
-import type { ContainerStep } from "./plan-step.ts";
+import type { BindStep, ContainerStep } from "./plan-step.ts";
+
+export { insidePath } from "./inside-path.ts";
 
 export interface MountsInput {
   readonly config: OciConfig;
@@ -22,7 +26,7 @@ export interface MountSteps {
   readonly late: readonly ContainerStep[];
 }
 
-/** @throws {GantryError} "unsupported" for an option that cannot be done */
+/** @throws {GantryError} "invalid" or "unsupported" naming the mount */
 export function planMounts(input: MountsInput): MountSteps {
   const mounts: ContainerStep[] = [];
   const late: ContainerStep[] = [];
@@ -35,74 +39,139 @@ export function planMounts(input: MountsInput): MountSteps {
 }
 
 function planMount(mount: OciMount, input: MountsInput): MountSteps {
-  const inside = insidePath(mount.destination);
+  const inside = insidePath(mount.destination, input.config.root?.path);
   const options = parseMountOptions(mount.options ?? []);
-  refuseUnsupported(mount, options, input.config);
+  refuseContradictions(mount, options);
   const because = input.because(`the config's mounts`, `mounts.${mount.destination}`, "mounts");
-  if (mount.type === "cgroup" || mount.type === "cgroup2")
+  const onProc = isMountedInProc(mount, inside, options);
+  if (options.remount) return { mounts: [remountStep(mount, inside, options, because)], late: [] };
+  if ((mount.type === "cgroup" || mount.type === "cgroup2") && !options.bind)
     return planCgroupMount({ ...input, inside, options, because });
-  if (options.bind || mount.type === "bind")
-    return { mounts: [bindStep(mount, inside, options, because)], late: [] };
-  // In /dev devices and links are still to be made.
-  const isLate = options.readonly && inside === "/dev";
+  if (options.bind || mount.type === "bind") {
+    const propagation = options.propagation === 0n ? defaultPropagation(input.config) : options.propagation;
+    const bind = bindStep({ source: mount.source ?? "", inside, options, because, propagation });
+    const fromProc = inside === "/proc";
+    return {
+      mounts: [{ ...bind, ...(onProc ? { onProc } : {}), ...(fromProc ? { fromProc } : {}) }],
+      late: [],
+    };
+  }
+  return newFileSystem(mount, inside, options, because, onProc);
+}
+
+/** File systems of the kernel's own: one super block for all, whose mode is the host's; or made to be filled first. */
+const kernelFileSystems = new Set(
+  "proc sysfs cgroup cgroup2 mqueue devpts devtmpfs tmpfs ramfs securityfs debugfs tracefs bpf pstore efivarfs".split(
+    " ",
+  ),
+);
+
+// oxlint-disable-next-line max-params -- what planMount has found out
+function newFileSystem(
+  mount: OciMount,
+  inside: string,
+  options: MountOptions,
+  because: string,
+  onProc: boolean,
+): MountSteps {
+  const fstype = mount.type ?? "none";
+  // In a tmpfs mount points, in /dev devices and links are still to be made.
+  const isLate = options.readonly && (inside === "/dev" || fstype === "tmpfs");
+  const readOnlySuper = options.readonly && !kernelFileSystems.has(fstype) ? ["ro"] : [];
+  const data = [...readOnlySuper, ...superOptions(options.flags), options.data].filter((word) => word !== "");
+  const isTmpfs = fstype === "tmpfs";
   const step: ContainerStep = {
     do: "mount",
-    source: mount.source ?? mount.type ?? "none",
+    source: mount.source ?? fstype,
     inside,
-    fstype: mount.type ?? "none",
-    flags: isLate ? options.flags & ~mountFlags.MS_RDONLY : options.flags,
-    data: options.data,
+    fstype,
+    flags: (isLate ? options.flags & ~mountFlags.MS_RDONLY : options.flags) | options.propagation,
+    data: data.join(","),
     makeTarget: true,
     because,
+    // Proc and sysfs are mounted on themselves or not at all: a link would put them where nothing masks them.
+    ...(fstype === "proc" || fstype === "sysfs" ? { plain: true } : {}),
+    ...(onProc ? { onProc } : {}),
+    ...(isTmpfs && !/(^|,)mode=/.test(options.data) ? { inheritMode: true } : {}),
+    ...(isTmpfs && options.copyUp ? { copyUp: true } : {}),
+    ...(isLate ? { keep: true } : {}),
+    // In a user namespace that does not own the network namespace.
+    ...(fstype === "sysfs" ? { fallback: "/sys", fallbackReadOnly: true } : {}),
   };
-  return { mounts: [step], late: isLate ? [{ do: "read-only", path: inside, because }] : [] };
+  return { mounts: [step], late: isLate ? [readOnlyLater(inside, because)] : [] };
 }
 
-function bindStep(mount: OciMount, inside: string, options: MountOptions, because: string): ContainerStep {
+/** Of the mount alone: what is mounted in it has a mode of its own. */
+export function readOnlyLater(inside: string, because: string): ContainerStep {
+  return { do: "mount-attributes", inside, set: mountAttr.MOUNT_ATTR_RDONLY, clear: 0n, because };
+}
+
+export interface BindRequest {
+  readonly source: string;
+  readonly inside: string;
+  readonly options: MountOptions;
+  readonly propagation: bigint;
+  readonly because: string;
+}
+
+export function bindStep(request: BindRequest): BindStep {
+  const { source, inside, options, propagation, because } = request;
+  const recursive = options.belowSet !== 0n || options.belowClear !== 0n;
   return {
     do: "bind",
-    source: mount.source ?? "",
+    source,
     inside,
     flags: options.flags,
-    attrSet: options.attrSet,
-    attrClear: options.attrClear,
-    recursive: options.recursiveAttributes,
+    attrSet: recursive ? options.belowSet : options.set,
+    attrClear: recursive ? options.belowClear : options.clear,
+    attrUnset: unnamedAttributes(options),
+    recursive,
     makeTarget: "as-source",
-    // As in runc, a bind without a word on propagation is private: nothing mounted on the host later shows up inside.
-    propagation: options.propagation === 0n ? mountFlags.MS_PRIVATE | mountFlags.MS_REC : options.propagation,
+    propagation,
+    because,
+    ...(options.sourceLink ? { sourceLink: true } : {}),
+    ...(options.placeLink ? { placeLink: true } : {}),
+    ...(options.copySymlink ? { copySymlink: true } : {}),
+  };
+}
+
+/** Without a word on it a bind is private: what the host mounts later does not show up, unless the root's mode says so. */
+function defaultPropagation(config: OciConfig): bigint {
+  const root = config.linux?.rootfsPropagation ?? "";
+  return /shared|slave/.test(root) ? 0n : mountFlags.MS_PRIVATE | mountFlags.MS_REC;
+}
+
+function remountStep(mount: OciMount, inside: string, options: MountOptions, because: string): ContainerStep {
+  const isBind = options.bind || mount.type === "bind";
+  return {
+    do: "remount",
+    inside,
+    set: options.set,
+    clear: options.clear,
+    unset: isBind ? 0n : unnamedAttributes(options),
+    data: isBind
+      ? ""
+      : [...superOptions(options.flags), options.data].filter((word) => word !== "").join(","),
     because,
   };
 }
 
-function refuseUnsupported(mount: OciMount, options: MountOptions, config: OciConfig): void {
-  const words = [...options.unsupported];
-  const inside = insidePath(mount.destination);
+function refuseContradictions(mount: OciMount, options: MountOptions): void {
   const isBind = options.bind || mount.type === "bind";
-  const holdsMore = (config.mounts ?? []).some((other) => isBelow(insidePath(other.destination), inside));
-  if ((mount.uidMappings?.length ?? 0) + (mount.gidMappings?.length ?? 0) > 0) words.push("uidMappings");
-  // The container's mount tree is a slave of the host's: its mounts cannot reach the host.
-  if ((options.propagation & mountFlags.MS_SHARED) !== 0n) words.push("shared propagation");
-  if ((options.propagation & mountFlags.MS_UNBINDABLE) !== 0n && !isBind) words.push("unbindable");
-  if (options.readonly && mount.type === "tmpfs" && holdsMore) words.push("ro with other mounts in it");
-  if (words.length > 0)
-    throw new GantryError(
-      "unsupported",
-      `the mount on ${mount.destination} asks for ${words.join(", ")}, which gantry does not offer`,
-      { fields: { path: "mounts" }, hint: "leave the option out" },
-    );
-}
-
-/** Absolute below the root; a relative destination is taken from / (runtime-spec 1.2). */
-export function insidePath(destination: string): string {
-  const parts: string[] = [];
-  for (const part of destination.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part === "..") parts.pop();
-    else parts.push(part);
-  }
-  return `/${parts.join("/")}`;
-}
-
-function isBelow(path: string, parent: string): boolean {
-  return path.startsWith(parent === "/" ? "/" : `${parent}/`) && path !== parent;
+  const refuse = (problem: string, hint: string): never => {
+    throw new GantryError("invalid", `the mount on ${mount.destination}: ${problem}`, {
+      fields: { path: "mounts" },
+      hint,
+    });
+  };
+  if (options.copyUp && mount.type !== "tmpfs")
+    refuse("tmpcopyup is for a tmpfs only", 'make its type "tmpfs", or leave the option out');
+  if (options.copySymlink && (options.sourceLink || options.placeLink))
+    refuse("copy-symlink excludes src-nofollow and dest-nofollow", "leave one of them out");
+  for (const [word, isAsked] of [
+    ["src-nofollow", options.sourceLink],
+    ["dest-nofollow", options.placeLink],
+    ["copy-symlink", options.copySymlink],
+  ] as const)
+    if (isAsked && !isBind) refuse(`${word} is for bind mounts only`, "leave the option out");
 }

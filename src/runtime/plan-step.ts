@@ -54,6 +54,31 @@ export type HookStep = StepReason & {
   readonly cwd: string;
 };
 
+/** A host path shown inside. */
+export interface BindStep extends StepReason {
+  readonly do: "bind";
+  readonly source: string;
+  readonly inside: string;
+  /** MS_REC: with all below. Others: of the mount itself, where attrSet and attrClear are of all. */
+  readonly flags: bigint;
+  /** MOUNT_ATTR_* of the mount itself; with `recursive` of it and all below. */
+  readonly attrSet: bigint;
+  readonly attrClear: bigint;
+  /** Of the mount itself: cleared unless the kernel has it locked. */
+  readonly attrUnset?: bigint;
+  readonly recursive: boolean;
+  readonly makeTarget: "no" | "dir" | "file" | "as-source";
+  readonly propagation: bigint;
+  /** A symlink at the source, at the destination is meant itself. */
+  readonly sourceLink?: boolean;
+  readonly placeLink?: boolean;
+  /** A source that is a symlink is made anew inside instead. */
+  readonly copySymlink?: boolean;
+  /** May lie in a procfs; must be one. */
+  readonly onProc?: boolean;
+  readonly fromProc?: boolean;
+}
+
 /** Steps that run on the host side, in the monitor. */
 export type MonitorStep = StepReason &
   (
@@ -84,7 +109,11 @@ export type MonitorStep = StepReason &
       }
     | { readonly do: "adopt"; readonly pidFile: string }
     | { readonly do: "console-listen"; readonly path: string }
-    | { readonly do: "child-netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
+    | {
+        readonly do: "child-netlink";
+        readonly protocol: number;
+        readonly messages: readonly NetlinkMessage[];
+      }
   );
 
 /** Steps that run in the child, on its way to become the container. */
@@ -118,18 +147,40 @@ export type ContainerStep = StepReason &
         readonly flags: bigint;
         readonly data: string;
         readonly makeTarget: boolean;
+        /** No symlink on the way to an ordinary directory. */
+        readonly plain?: boolean;
+        /** May lie in a procfs. */
+        readonly onProc?: boolean;
+        /** The mode of the directory that is covered. */
+        readonly inheritMode?: boolean;
+        /** With what the directory holds. */
+        readonly copyUp?: boolean;
+        /** For a later mount-attributes. */
+        readonly keep?: boolean;
+        /** Host path that is bound instead where the kernel refuses the file system; a missing one is an empty directory. */
+        readonly fallback?: string;
+        readonly fallbackReadOnly?: boolean;
+      }
+    | BindStep
+    /** The mount of an earlier step with `keep`. */
+    | {
+        readonly do: "mount-attributes";
+        readonly inside: string;
+        readonly set: bigint;
+        readonly clear: bigint;
       }
     | {
-        readonly do: "bind";
-        readonly source: string;
+        readonly do: "remount";
         readonly inside: string;
-        readonly flags: bigint;
-        readonly attrSet: bigint;
-        readonly attrClear: bigint;
-        readonly recursive: boolean;
-        readonly makeTarget: "no" | "dir" | "file" | "as-source";
-        readonly propagation: bigint;
+        readonly set: bigint;
+        readonly clear: bigint;
+        /** Cleared unless it is locked. */
+        readonly unset: bigint;
+        readonly data: string;
       }
+    /** Host path: the mounts it is in and on are private from here on, in this mount namespace. */
+    | { readonly do: "private-parent"; readonly path: string }
+    | { readonly do: "root-propagation"; readonly flags: bigint }
     | {
         readonly do: "make-node";
         readonly inside: string;
@@ -139,7 +190,13 @@ export type ContainerStep = StepReason &
         readonly uid: number;
         readonly gid: number;
       }
-    | { readonly do: "symlink"; readonly target: string; readonly inside: string }
+    | {
+        readonly do: "symlink";
+        readonly target: string;
+        readonly inside: string;
+        /** Another file there makes room. */
+        readonly replace?: boolean;
+      }
     | {
         readonly do: "make-inside-dir";
         readonly inside: string;

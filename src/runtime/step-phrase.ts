@@ -54,6 +54,14 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `mount ${step.fstype} on ${step.inside}`;
     case "bind":
       return `bind mount ${step.source} on ${step.inside}`;
+    case "mount-attributes":
+      return `set the attributes of the mount on ${step.inside}`;
+    case "remount":
+      return `remount ${step.inside}`;
+    case "private-parent":
+      return `keep the mounts of the container in ${step.path} from the host`;
+    case "root-propagation":
+      return "set the mount propagation of the container's root";
     case "make-node":
       return `make device ${step.inside}`;
     case "symlink":

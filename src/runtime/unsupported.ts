@@ -17,7 +17,6 @@ export function refuseUnsupported(config: OciConfig, offersHooks = false): void 
     ...(linux?.personality !== undefined && linux.personality.domain !== "LINUX"
       ? ["linux.personality"]
       : []),
-    ...(/shared|unbindable/.test(linux?.rootfsPropagation ?? "") ? ["linux.rootfsPropagation"] : []),
     ...((linux?.mountLabel ?? "") === "" ? [] : ["linux.mountLabel"]),
     ...((linux?.uidMappings?.length ?? 0) + (linux?.gidMappings?.length ?? 0) > 0
       ? ["linux.uidMappings"]
