@@ -11,6 +11,7 @@ import { hostCgroups } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
 import { listenFds, withEnv } from "./listen-fds.ts";
 import { debug } from "./log.ts";
+import { NotifySocket } from "./notify-socket.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { resolvePath } from "./paths.ts";
 import { type ConsoleSocket, terminalOptions } from "./terminal-options.ts";
@@ -23,6 +24,7 @@ export interface Beginning {
   readonly running: Running;
   /** Ours, when the container has a terminal and we stay. */
   readonly console?: ConsoleSocket;
+  readonly notify?: NotifySocket;
 }
 
 export interface BeginOptions {
@@ -47,7 +49,9 @@ export function begin<T>(
   const listen = listenFds();
   const preserveFds = preserveCount(flags) + listen.count;
   const read = readBundle(flags.text("bundle"), id, global.systemdCgroup);
-  const bundle = { ...read, config: withEnv(read.config, listen.env) };
+  const notify = NotifySocket.fromEnvironment(dir.path);
+  const config = withEnv(read.config, listen.env);
+  const bundle = { ...read, config: notify?.configure(config) ?? config };
   const terminal = terminalOptions(bundle.config, flags, how.detach);
   const pidFile = flags.text("pid-file") ?? "";
   const cgroups = hostCgroups();
@@ -74,13 +78,23 @@ export function begin<T>(
   return dir.locked(() => {
     try {
       dir.write(stored);
+      notify?.prepare();
       if (how.waits) host.mkfifo(dir.fifo, 0o600);
+      else notify?.bind();
       const running = launchRun({ plan, options, preserveFds, ...terminal.passed() });
       const { pid, startTime } = running.started;
       debug(() => `container ${id}: process ${pid}`);
       sendPidfd(flags.text("pidfd-socket"), pid);
       const process = { pid, startTime };
-      return work({ dir, bundle, plan, stored: { ...stored, process }, running, ...terminal.kept() });
+      return work({
+        dir,
+        bundle,
+        plan,
+        stored: { ...stored, process },
+        running,
+        ...terminal.kept(),
+        ...(notify === undefined ? {} : { notify }),
+      });
     } catch (error) {
       if (error instanceof LostError) removeCgroups(stored);
       dir.remove();
@@ -91,7 +105,7 @@ export function begin<T>(
   });
 }
 
-function firstState(
+export function firstState(
   id: string,
   { path, rootfs, config }: Bundle,
   { freezer, systemdCgroup }: { readonly freezer: string | undefined; readonly systemdCgroup: boolean },

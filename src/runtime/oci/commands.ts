@@ -48,6 +48,10 @@ const format: FlagSpecs = {
   format: { kind: "text", short: "f", about: "table or json", default: '"table"' },
 };
 
+const textOrJson: FlagSpecs = {
+  format: { kind: "text", short: "f", about: "text or json", default: '"text"' },
+};
+
 const criuFlags: FlagSpecs = {
   "image-path": { kind: "text", about: "directory of criu's image files" },
   "work-path": { kind: "text", about: "directory of criu's work files and logs" },
@@ -69,6 +73,8 @@ export const commands: Readonly<Record<string, Command>> = {
       ...criuFlags,
       "parent-path": { ...gives, about: "directory of the images of an earlier --pre-dump" },
       "leave-running": { kind: "bool", about: "the container runs on" },
+      "tcp-skip-in-flight": { kind: "bool", about: "leave out TCP connections that are being made" },
+      "link-remap": { kind: "bool", about: "files that were deleted while open may be linked back" },
       "status-fd": {
         kind: "number",
         about: "criu writes \\0 there once lazy pages can be asked for",
@@ -134,7 +140,7 @@ export const commands: Readonly<Record<string, Command>> = {
     stopAtWord: true,
   },
   explain: {
-    flags: { ...format },
+    flags: textOrJson,
     words: idWords,
     summary: "tell what was asked of the kernel for a container, and why",
   },
@@ -160,7 +166,15 @@ export const commands: Readonly<Record<string, Command>> = {
     summary: "freeze all processes of a container",
   },
   plan: {
-    flags: { ...bundle, format: { kind: "text", short: "f", about: "text or json", default: '"text"' } },
+    flags: {
+      ...bundle,
+      ...textOrJson,
+      process: {
+        ...gives,
+        short: "p",
+        about: "file that describes a process: the plan of its exec in a container",
+      },
+    },
     words: `[${idWords}]`,
     summary: "print what a bundle would ask of the kernel, and why",
   },
@@ -226,7 +240,7 @@ export const commands: Readonly<Record<string, Command>> = {
         short: "r",
         about: "file with linux.resources to change, or - for standard input",
       },
-      "blkio-weight": { ...gives, about: "weight of block I/O, 10 to 1000", default: "0" },
+      "blkio-weight": { kind: "number", about: "weight of block I/O, 10 to 1000", default: "0" },
       "cpu-period": { ...gives, about: "period of the CPU limit in microseconds" },
       "cpu-quota": { ...gives, about: "CPU time within a period in microseconds" },
       "cpu-burst": { ...gives, about: "unused CPU time that may be saved up, in microseconds" },
@@ -239,7 +253,9 @@ export const commands: Readonly<Record<string, Command>> = {
       memory: { ...gives, about: "memory limit in bytes" },
       "memory-reservation": { ...gives, about: "memory, in bytes, that is left when the machine runs short" },
       "memory-swap": { ...gives, about: "memory and swap in bytes; -1: no limit" },
-      "pids-limit": { ...gives, about: "greatest number of processes", default: "0" },
+      "pids-limit": { kind: "number", about: "greatest number of processes; -1: no limit", default: "0" },
+      "kernel-memory": { ...gives, about: "ignored: the kernel has no such limit any more" },
+      "kernel-memory-tcp": { ...gives, about: "ignored, too" },
       "l3-cache-schema": { ...gives, about: "Intel RDT schema of the L3 cache" },
       "mem-bw-schema": { ...gives, about: "Intel RDT schema of memory bandwidth" },
     },
@@ -247,7 +263,7 @@ export const commands: Readonly<Record<string, Command>> = {
     summary: "change the limits of a container",
   },
   validate: {
-    flags: bundle,
+    flags: { ...bundle, ...textOrJson },
     words: "",
     summary: "print every error of a config.json with its place",
   },

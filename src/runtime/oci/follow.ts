@@ -31,14 +31,28 @@ export class SignalForwarder {
   }
 }
 
+/** Something else to look at while waiting. */
+export interface Watcher {
+  readonly fd: number;
+  /** Called when `fd` is readable; false: not any more. */
+  take(): boolean;
+}
+
 /**
  * The exit code, 128 + signal when it was killed.
  * @throws {GantryError} "unavailable" when gantry-init vanished
  */
-export function followToEnd({ control, frames, runnerPid }: Running, signals: SignalForwarder): number {
+export function followToEnd(
+  { control, frames, runnerPid }: Running,
+  signals: SignalForwarder,
+  others: readonly Watcher[] = [],
+): number {
+  const watchers = [...others];
   for (;;) {
-    const ready = host.poll([control, signals.fd], -1);
+    const ready = host.poll([control, signals.fd, ...watchers.map(({ fd }) => fd)], -1);
     if (ready.includes(1)) signals.passOn(runnerPid);
+    for (const index of [...ready].reverse())
+      if (index > 1 && watchers[index - 2]?.take() === false) watchers.splice(index - 2, 1);
     if (ready.includes(0)) {
       const frame = frames.next(0);
       if (frame === "end") throw vanished();

@@ -133,7 +133,7 @@ export interface OciHost {
    * `output` comes as fds.length + index.
    */
   poll(fds: readonly number[], timeoutMs: number, output?: readonly number[]): readonly number[];
-  /** A unix datagram socket bound to `path` (any length). */
+  /** A unix datagram socket bound to `path` (any length), which everybody may send to. */
   bindDatagram(path: string): number;
   /** A unix datagram socket connected to `path`: write and sendFds send on it. */
   connectDatagram(path: string): number;

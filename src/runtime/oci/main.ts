@@ -2,10 +2,13 @@
 import { GantryError } from "../../lib/index.ts";
 import { type Command, commands, globalFlags } from "./commands.ts";
 import { type GlobalOptions, print, type Verb } from "./context.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { create } from "./create.ts";
 import { deleteContainer } from "./delete.ts";
 import { events } from "./events.ts";
 import { exec } from "./exec.ts";
+import { explain } from "./explain.ts";
+import { features } from "./features.ts";
 import { type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
 import { commandHelp, helpText, versionText } from "./help.ts";
 import { kill } from "./kill.ts";
@@ -14,6 +17,7 @@ import { reportError, setLog } from "./log.ts";
 import { pause, resume } from "./pause.ts";
 import { printPlan } from "./plan.ts";
 import { ps } from "./ps.ts";
+import { restore } from "./restore.ts";
 import { stateRoot } from "./state-root.ts";
 import { run } from "./run.ts";
 import { spec } from "./spec.ts";
@@ -23,15 +27,19 @@ import { update } from "./update.ts";
 import { validate } from "./validate.ts";
 
 const verbs: Readonly<Record<string, Verb>> = {
+  checkpoint,
   create,
   delete: deleteContainer,
   events,
   exec,
+  explain,
+  features,
   kill,
   list: listContainers,
   pause,
   plan: printPlan,
   ps,
+  restore,
   resume,
   run,
   spec,

@@ -1,6 +1,6 @@
 /** Relays our stdin and stdout to a container's terminal and back, raw, until it ends. */
 import { GantryError, isErrno } from "../../lib/index.ts";
-import { type SignalForwarder, vanished } from "./follow.ts";
+import { type SignalForwarder, vanished, type Watcher } from "./follow.ts";
 import type { Running } from "./launch.ts";
 import type { ConsoleSocket } from "./terminal-options.ts";
 
@@ -10,13 +10,18 @@ const pieceBytes = 16 << 10;
 const drainMs = 200;
 
 /** Copies both ways; returns the exit code. Nothing more is read on a side whose other side takes nothing. */
-export function relay(running: Running, console: ConsoleSocket, signals: SignalForwarder): number {
+export function relay(
+  running: Running,
+  console: ConsoleSocket,
+  signals: SignalForwarder,
+  others: readonly Watcher[] = [],
+): number {
   const master = takeMaster(console);
   const terminal = [0, 1, 2].find((fd) => host.isTerminal(fd));
   if (terminal !== undefined) resize(master, terminal);
   if (host.isTerminal(0)) host.rawTerminal(0);
   host.setNonBlocking(master);
-  return new Relay(running, signals, master, terminal).untilEnd();
+  return new Relay({ running, signals, master, terminal, others }).untilEnd();
 }
 
 function takeMaster({ near }: ConsoleSocket): number {
@@ -34,22 +39,32 @@ function resize(master: number, terminal: number): void {
 
 const nothing: Uint8Array = new Uint8Array(0);
 
+interface RelayParts {
+  readonly running: Running;
+  readonly signals: SignalForwarder;
+  readonly master: number;
+  readonly terminal: number | undefined;
+  readonly others: readonly Watcher[];
+}
+
 class Relay {
   readonly #running: Running;
   readonly #signals: SignalForwarder;
   readonly #master: number;
   readonly #terminal: number | undefined;
+  #others: readonly Watcher[];
   #toMaster = nothing;
   #toOutput = nothing;
   #input = true;
   #output = true;
   #exitCode: number | undefined;
 
-  constructor(running: Running, signals: SignalForwarder, master: number, terminal: number | undefined) {
+  constructor({ running, signals, master, terminal, others }: RelayParts) {
     this.#running = running;
     this.#signals = signals;
     this.#master = master;
     this.#terminal = terminal;
+    this.#others = others;
   }
 
   untilEnd(): number {
@@ -71,6 +86,7 @@ class Relay {
     if (this.#exitCode === undefined) {
       inputs.push([control, () => this.#hear(frames.next(0))]);
       inputs.push([this.#signals.fd, () => this.#signals.passOn(runnerPid, () => this.#resized())]);
+      for (const watcher of this.#others) inputs.push([watcher.fd, () => this.#ask(watcher)]);
       if (this.#input && this.#toMaster.length === 0) inputs.push([0, () => this.#readInput()]);
       if (this.#toMaster.length > 0) outputs.push([this.#master, () => this.#writeMaster()]);
     }
@@ -89,6 +105,10 @@ class Relay {
   #hear(frame: ReturnType<Running["frames"]["next"]>): void {
     if (frame === "end") throw vanished();
     if (frame !== "late" && frame.type === "exited") this.#exitCode = frame.exited.exitCode;
+  }
+
+  #ask(watcher: Watcher): void {
+    if (!watcher.take()) this.#others = this.#others.filter((other) => other !== watcher);
   }
 
   #resized(): void {

@@ -1,7 +1,7 @@
 /** `gantry-oci run`: create and start, and stay until the end unless --detach. */
 import { begin, type Beginning } from "./begin.ts";
-import { removeCgroups } from "./cleanup.ts";
 import type { VerbInput } from "./context.ts";
+import { endContainer } from "./delete.ts";
 import { followToEnd, SignalForwarder, VanishedError } from "./follow.ts";
 import { poststart } from "./start.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
@@ -18,6 +18,8 @@ export function run(input: VerbInput): number {
     poststart(begun.dir, begun.stored);
     return begun;
   });
+  const { notify, stored } = beginning;
+  if (detach && stored.process !== undefined) notify?.relayUntilReady(stored.process);
   if (signals === undefined) return 0;
   try {
     const code = stay(beginning, signals);
@@ -25,15 +27,19 @@ export function run(input: VerbInput): number {
     return code;
   } catch (error) {
     if (error instanceof VanishedError) {
-      removeCgroups(beginning.stored);
+      endContainer(beginning.stored);
       if (!flags.is("keep")) tidy(beginning);
     }
     throw error;
   }
 }
 
-function stay({ running, console }: Beginning, signals: SignalForwarder): number {
-  return console === undefined ? followToEnd(running, signals) : relay(running, console, signals);
+function stay({ running, console, notify }: Beginning, signals: SignalForwarder): number {
+  const watchers =
+    notify === undefined ? [] : [{ fd: notify.fd, take: (): boolean => !notify.relay(host.pid()) }];
+  return console === undefined
+    ? followToEnd(running, signals, watchers)
+    : relay(running, console, signals, watchers);
 }
 
 /** gantry-init has removed the cgroups already. */

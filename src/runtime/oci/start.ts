@@ -5,6 +5,7 @@ import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { runHooks } from "./hooks.ts";
+import { NotifySocket } from "./notify-socket.ts";
 import { hookState, shownState } from "./oci-state.ts";
 import { O_NONBLOCK, O_RDONLY } from "./open-flags.ts";
 import { isAlive } from "./process-identity.ts";
@@ -16,14 +17,18 @@ const lookEveryMs = 100;
 export function start({ global, flags }: VerbInput): number {
   const [id = ""] = expectWords("start", flags, 1);
   const dir = new ContainerDir(global.root, id);
-  dir.locked(() => {
+  const notify = NotifySocket.fromEnvironment(dir.path);
+  const { process } = dir.locked(() => {
     const stored = dir.read();
     const status = dir.statusOf(stored);
     if (status === "stopped") throw new GantryError("conflict", "cannot start a container that has stopped");
     if (status !== "created") throw new GantryError("conflict", "cannot start an already running container");
+    notify?.bind();
     releaseFifo(dir.fifo, stored);
     poststart(dir, stored);
+    return stored;
   });
+  if (process !== undefined) notify?.relayUntilReady(process);
   return 0;
 }
 
