@@ -24,10 +24,19 @@ export const killProcess = 0x80000000;
 export function actionValue(action: string, errno = EPERM): number {
   const known = actions[action];
   if (known === undefined)
-    throw new GantryError("invalid", `seccomp: unknown action ${JSON.stringify(action)}`);
+    throw new GantryError("invalid", `linux.seccomp: unknown action ${JSON.stringify(action)}`);
   if (known.hasData !== true) return known.value;
   if (!Number.isInteger(errno) || errno < 0 || errno > dataMask) {
-    throw new GantryError("invalid", `seccomp: errnoRet ${errno} is not between 0 and ${dataMask}`);
+    throw new GantryError("invalid", `linux.seccomp: errnoRet ${errno} is not between 0 and ${dataMask}`);
   }
   return (known.value | errno) >>> 0;
+}
+
+const [trace, log, allow] = [0x7ff00000, 0x7ffc0000, 0x7fff0000];
+const notify = 0x7fc00000;
+
+/** Does the call go on, perhaps with somebody watching? */
+export function mayPass(value: number): boolean {
+  const kind = (value & 0x7fff0000) >>> 0;
+  return value < killProcess && (kind === notify || kind === trace || kind === log || kind === allow);
 }

@@ -19,38 +19,33 @@ export const opcode = {
 /** An instruction, counted from the end of the program: the last one is 1. */
 export type Label = number;
 
-interface Instruction {
-  readonly code: number;
-  readonly whenTrue: number;
-  readonly whenFalse: number;
-  readonly operand: number;
-}
-
 /** A conditional jump skips at most 255; up to two stepping stones may still come between. */
 const longestReach = 253;
 /** BPF_MAXINSNS */
 const longestProgram = 4096;
 
 export class Assembler {
-  readonly #reversed: Instruction[] = [];
+  /** The code and the two jumps of each instruction as one word, and its operand; the last instruction first. */
+  readonly #words = new Uint32Array(longestProgram);
+  readonly #operands = new Uint32Array(longestProgram);
   readonly #returns = new Map<number, Label>();
-
+  readonly #bigEndian: boolean;
   /** The instruction that what is written next falls into. */
-  get head(): Label {
-    return this.#reversed.length;
-  }
+  head: Label = 0;
 
-  #prepend(code: number, operand: number, whenTrue = 0, whenFalse = 0): Label {
-    this.#reversed.push({ code, operand, whenTrue, whenFalse });
-    if (this.#reversed.length > longestProgram) {
-      throw new GantryError("invalid", `seccomp: the profile needs more than ${longestProgram} instructions`);
-    }
-    return this.head;
+  constructor(bigEndian = false) {
+    this.#bigEndian = bigEndian;
   }
 
   /** An instruction that falls into the head. */
   plain(code: number, operand: number): Label {
     return this.#prepend(code, operand);
+  }
+
+  /** A word of `struct seccomp_data`: the high or the low half of a 64 bit field. */
+  loadHalf(offset: number, half: "high" | "low"): Label {
+    const second = this.#bigEndian === (half === "low");
+    return this.#prepend(opcode.loadWord, second ? offset + 4 : offset);
   }
 
   /** Makes `target` the head. */
@@ -69,8 +64,21 @@ export class Assembler {
 
   /** A conditional jump; both targets stand already. */
   branch(code: number, operand: number, whenTrue: Label, whenFalse: Label): Label {
-    const [near, otherwise] = [this.#reachable(whenTrue), this.#reachable(whenFalse)];
-    return this.#prepend(code, operand, this.head - near, this.head - otherwise);
+    const near = this.#reachable(whenTrue);
+    const otherwise = this.#reachable(whenFalse);
+    return this.#prepend(code | ((this.head - near) << 16) | ((this.head - otherwise) << 24), operand);
+  }
+
+  #prepend(word: number, operand: number): Label {
+    if (this.head === longestProgram)
+      throw new GantryError(
+        "invalid",
+        `linux.seccomp: the profile needs more than ${longestProgram} instructions`,
+        { hint: "use fewer rules with args" },
+      );
+    this.#words[this.head] = word;
+    this.#operands[this.head] = operand;
+    return ++this.head;
   }
 
   #reachable(target: Label): Label {
@@ -79,15 +87,17 @@ export class Assembler {
 
   /** `struct sock_filter[]`: u16 code, u8 true, u8 false, u32 operand. */
   finish(): Uint8Array {
-    const bytes = new Uint8Array(this.#reversed.length * 8);
+    const bytes = new Uint8Array(this.head * 8);
     const view = new DataView(bytes.buffer);
-    this.#reversed.toReversed().forEach(({ code, whenTrue, whenFalse, operand }, index) => {
-      const offset = index * 8;
-      view.setUint16(offset, code, true);
-      view.setUint8(offset + 2, whenTrue);
-      view.setUint8(offset + 3, whenFalse);
-      view.setUint32(offset + 4, operand, true);
-    });
+    const little = !this.#bigEndian;
+    let offset = 0;
+    for (let at = this.head - 1; at >= 0; at--, offset += 8) {
+      const word = this.#words[at] ?? 0;
+      view.setUint16(offset, word & 0xffff, little);
+      view.setUint8(offset + 2, (word >>> 16) & 0xff);
+      view.setUint8(offset + 3, word >>> 24);
+      view.setUint32(offset + 4, this.#operands[at] ?? 0, little);
+    }
     return bytes;
   }
 }

@@ -11,6 +11,8 @@ const largest = 2n ** 64n - 1n;
 export interface Arms {
   readonly holds: Label;
   readonly fails: Label;
+  /** The architecture has arguments of 32 bits. */
+  readonly narrow: boolean;
 }
 
 interface Halves {
@@ -20,13 +22,15 @@ interface Halves {
 
 /** JSON numbers above 2^53 are rounded: the largest value arrives as 2^64. */
 function halves(value: number | bigint): Halves {
-  if (typeof value === "number" && !Number.isInteger(value)) {
-    throw new GantryError("invalid", `seccomp: argument value ${value} is not an integer`);
-  }
-  const wide = BigInt(value);
-  if (wide < 0n) throw new GantryError("invalid", `seccomp: argument value ${wide} is negative`);
-  const exact = wide > largest ? largest : wide;
-  return { high: Number(exact >> 32n), low: Number(exact & 0xffffffffn) };
+  if (value < 0) throw new GantryError("invalid", `linux.seccomp: argument value ${value} is negative`);
+  if (typeof value === "bigint")
+    return value > largest
+      ? halves(largest)
+      : { high: Number(value >> 32n), low: Number(value & 0xffff_ffffn) };
+  if (!Number.isInteger(value))
+    throw new GantryError("invalid", `linux.seccomp: argument value ${value} is not an integer`);
+  if (value >= 2 ** 64) return { high: 0xffff_ffff, low: 0xffff_ffff };
+  return { high: Math.floor(value / 2 ** 32), low: value % 2 ** 32 };
 }
 
 /** One comparison in the making: where it is written, which argument, where it goes on. */
@@ -36,7 +40,7 @@ interface Place extends Arms {
 }
 
 function load({ code, index }: Place, half: keyof Halves): Label {
-  return code.plain(opcode.loadWord, argumentsOffset + 8 * index + (half === "high" ? 4 : 0));
+  return code.loadHalf(argumentsOffset + 8 * index, half);
 }
 
 /** (A & mask) == value */
@@ -48,7 +52,8 @@ function equal(place: Place, value: Halves, mask?: Halves): Label {
     if (mask !== undefined) code.plain(opcode.and, mask[which]);
     return load(place, which);
   };
-  return half("high", half("low", place.holds));
+  const low = half("low", place.holds);
+  return place.narrow ? low : half("high", low);
 }
 
 /** A > value or A >= value, as `lowCode` says */
@@ -56,6 +61,7 @@ function greater(place: Place, value: Halves, lowCode: number): Label {
   const { code, holds, fails } = place;
   code.branch(lowCode, value.low, holds, fails);
   const low = load(place, "low");
+  if (place.narrow) return low;
   const notAbove = code.branch(opcode.jumpIfEqual, value.high, low, fails);
   code.branch(opcode.jumpIfGreater, value.high, holds, notAbove);
   return load(place, "high");
@@ -65,11 +71,11 @@ function greater(place: Place, value: Halves, lowCode: number): Label {
 export function writeCondition(code: Assembler, argument: SeccompArgument, arms: Arms): Label {
   const { index, op } = argument;
   if (!Number.isInteger(index) || index < 0 || index > 5) {
-    throw new GantryError("invalid", `seccomp: argument index ${index} is not between 0 and 5`);
+    throw new GantryError("invalid", `linux.seccomp: argument index ${index} is not between 0 and 5`);
   }
   const value = halves(argument.value);
   const place: Place = { code, index, ...arms };
-  const swapped: Place = { code, index, holds: arms.fails, fails: arms.holds };
+  const swapped: Place = { ...place, holds: arms.fails, fails: arms.holds };
   switch (op) {
     case "SCMP_CMP_EQ":
       return equal(place, value);
@@ -86,6 +92,6 @@ export function writeCondition(code: Assembler, argument: SeccompArgument, arms:
     case "SCMP_CMP_LT":
       return greater(swapped, value, opcode.jumpIfGreaterOrEqual);
     default:
-      throw new GantryError("invalid", `seccomp: unknown operator ${JSON.stringify(op)}`);
+      throw new GantryError("invalid", `linux.seccomp: unknown operator ${JSON.stringify(op)}`);
   }
 }

@@ -118,13 +118,7 @@ function makeProfile(held: ReadonlySet<string>): SeccompProfile {
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: 1,
-    architectures: [
-      "SCMP_ARCH_X86_64",
-      "SCMP_ARCH_X86",
-      "SCMP_ARCH_X32",
-      "SCMP_ARCH_AARCH64",
-      "SCMP_ARCH_ARM",
-    ],
+    architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
     syscalls: [
       allow(always),
       ...conditional,

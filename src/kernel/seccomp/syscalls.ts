@@ -1,42 +1,40 @@
-/** System call numbers by name and architecture. */
-import {
-  aarch64Syscalls,
-  commonSyscalls,
-  type SyscallTable,
-  x8664Syscalls,
-  x86Syscalls,
-} from "./syscall-tables.ts";
+/** System call numbers by name and architecture, read from the tables as late and as little as possible. */
+import { syscallNames, syscallRows } from "./syscall-tables.ts";
 
-/** What a filter tells apart: `struct seccomp_data.arch`. */
-export type AuditArch = "x86_64" | "x86" | "aarch64";
+export type SyscallRow = keyof typeof syscallRows;
 
-const tables: Readonly<Record<AuditArch, SyscallTable>> = {
-  x86_64: x8664Syscalls,
-  x86: x86Syscalls,
-  aarch64: aarch64Syscalls,
-};
+let indexes: ReadonlyMap<string, number> | undefined;
+const rows = new Map<SyscallRow, readonly string[]>();
 
-const numbers = new Map<AuditArch, ReadonlyMap<string, number>>();
+/** The place of each name in every row. */
+export function syscallIndexes(): ReadonlyMap<string, number> {
+  if (indexes === undefined) {
+    const made = new Map<string, number>();
+    const names = syscallNames.split(" ");
+    for (let index = 0; index < names.length; index++) made.set(names[index] ?? "", index);
+    indexes = made;
+  }
+  return indexes;
+}
 
-/** Numbers by name, read from the tables once. */
-export function syscallNumbers(arch: AuditArch): ReadonlyMap<string, number> {
-  let known = numbers.get(arch);
+/** Numbers in base 36 (`numberAt` reads them), without the architecture's base; empty where there is no such call. */
+export function syscallRow(row: SyscallRow): readonly string[] {
+  let known = rows.get(row);
   if (known === undefined) {
-    known = readTables([...tables[arch], ...commonSyscalls]);
-    numbers.set(arch, known);
+    known = syscallRows[row].split(",");
+    rows.set(row, known);
   }
   return known;
 }
 
-function readTables(runs: SyscallTable): ReadonlyMap<string, number> {
-  const byName = new Map<string, number>();
-  for (const [first, names] of runs) {
-    names
-      .trim()
-      .split(/\s+/)
-      .forEach((name, offset) => {
-        if (name !== "-") byName.set(name, first + offset);
-      });
-  }
-  return byName;
+/** -1 where the architecture has no such call. */
+export function numberAt(row: readonly string[], index: number): number {
+  const text = row[index] ?? "";
+  return text === "" ? -1 : parseInt(text, 36);
+}
+
+/** The number of a call, without the architecture's base. */
+export function syscallNumber(row: SyscallRow, name: string): number | undefined {
+  const number = numberAt(syscallRow(row), syscallIndexes().get(name) ?? -1);
+  return number < 0 ? undefined : number;
 }
