@@ -40,3 +40,5 @@ export function mayPass(value: number): boolean {
   const kind = (value & 0x7fff0000) >>> 0;
   return value < killProcess && (kind === notify || kind === trace || kind === log || kind === allow);
 }
+
+export const seccompActionNames: readonly string[] = Object.keys(actions);

@@ -250,3 +250,5 @@ function writeSearch(
   const above = writeSearch(code, rules, ranges, { from: middle, to });
   return code.branch(opcode.jumpIfGreaterOrEqual, ranges.firsts[middle] ?? 0, above, below);
 }
+
+export const seccompFlagNames: readonly string[] = Object.keys(filterFlags);

@@ -7,7 +7,7 @@ import { freezerFile, removeCgroups } from "./cleanup.ts";
 import { bootId, ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
-import { hostCgroups } from "./host-cgroups.ts";
+import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
 import { listenFds, withEnv } from "./listen-fds.ts";
 import { debug } from "./log.ts";
@@ -60,6 +60,7 @@ export function begin<T>(
     cgroups,
     hooks: { id, bundle: bundle.path, rootfs: bundle.rootfs, env: host.env },
     newKeyring: !flags.is("no-new-keyring"),
+    readText: tryReadText,
     ...(how.waits ? { startFifo: dir.fifo } : {}),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });

@@ -31,7 +31,7 @@ const startFlags: FlagSpecs = {
   "no-new-keyring": { kind: "bool", about: "keep the session keyring of the caller" },
   "preserve-fds": {
     kind: "number",
-    about: "so many further file descriptors go to the container, behind stdio and $LISTEN_FDS",
+    about: "further file descriptors that are passed on, behind $LISTEN_FDS",
     default: "0",
   },
 };
@@ -127,7 +127,7 @@ export const commands: Readonly<Record<string, Command>> = {
       cap: { kind: "list", short: "c", about: "a further capability" },
       "preserve-fds": {
         kind: "number",
-        about: "so many further file descriptors go to the process, behind stdio and $LISTEN_FDS",
+        about: "further file descriptors that are passed on, behind $LISTEN_FDS",
         default: "0",
       },
       cgroup: { kind: "list", about: "[CONTROLLER:]PATH of an existing cgroup below the container's" },

@@ -9,7 +9,7 @@ import { readBundle, readJson } from "./bundle.ts";
 import { ContainerDir } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
-import { hostCgroups } from "./host-cgroups.ts";
+import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { type Json, jsonText } from "./json-text.ts";
 
 export function printPlan(input: VerbInput): number {
@@ -26,8 +26,9 @@ export function printPlan(input: VerbInput): number {
 
 function bundlePlan({ flags }: VerbInput): Plan {
   const [id = "ID"] = expectWords("plan", flags, 0, 1);
-  const { config } = readBundle(flags.text("bundle"), id);
-  return planContainer({ config, cgroups: hostCgroups() }).plan;
+  const { config, path, rootfs } = readBundle(flags.text("bundle"), id);
+  const hooks = { id, bundle: path, rootfs, env: host.env };
+  return planContainer({ config, cgroups: hostCgroups(), hooks, readText: tryReadText }).plan;
 }
 
 /** `plan --process FILE ID`: as `exec --process FILE ID` would do it. */
@@ -56,6 +57,7 @@ export function planValue(plan: Plan): { readonly [section: string]: Json } {
     steps.map((step) => ({ ...(step as { [key: string]: Json }), explanation: words[index++]?.text ?? "" }));
   return {
     monitor: section(plan.monitor),
+    ...(plan.hooks === undefined ? {} : { hooks: section(plan.hooks) }),
     container: section(plan.container),
     teardown: section(plan.teardown),
   };
@@ -63,6 +65,7 @@ export function planValue(plan: Plan): { readonly [section: string]: Json } {
 
 const titles = {
   monitor: "On the host:",
+  hooks: "On the host, when the mounts are made:",
   container: "In the container:",
   teardown: "After its end:",
 } as const;

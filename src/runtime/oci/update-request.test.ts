@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
+import { commands } from "./commands.ts";
 import { parseFlags } from "./flags.ts";
-import { parseResources, resourcesOfFlags, updateFlags } from "./update-request.ts";
+import { parseResources, resourcesOfFlags } from "./update-request.ts";
 
-const asked = (...words: string[]) => resourcesOfFlags(parseFlags(updateFlags, words));
+const asked = (...words: string[]) => resourcesOfFlags(parseFlags(commands["update"]?.flags ?? {}, words));
 
 test.each([
   [["--memory", "50M"], { memory: { limit: 52_428_800 } }],

@@ -1,33 +1,8 @@
 /** What `update` is asked for: its flags, or a file of OCI resources, as OCI resources. Pure. */
 import { GantryError, messageOf } from "../../lib/index.ts";
 import type { OciCpu, OciMemory, OciResources } from "../oci-types.ts";
-import type { FlagSpec, ParsedFlags } from "./flags.ts";
+import type { ParsedFlags } from "./flags.ts";
 import { parseBytes } from "./size-words.ts";
-
-const text: FlagSpec = { kind: "text" };
-
-/** The flags of `gantry-oci update`. */
-export const updateFlags: Readonly<Record<string, FlagSpec>> = {
-  resources: { kind: "text", short: "r" },
-  "blkio-weight": text,
-  "cpu-period": text,
-  "cpu-quota": text,
-  "cpu-burst": text,
-  "cpu-share": text,
-  "cpu-rt-period": text,
-  "cpu-rt-runtime": text,
-  "cpuset-cpus": text,
-  "cpuset-mems": text,
-  "cpu-idle": text,
-  "kernel-memory": text,
-  "kernel-memory-tcp": text,
-  memory: text,
-  "memory-reservation": text,
-  "memory-swap": text,
-  "pids-limit": text,
-  "l3-cache-schema": text,
-  "mem-bw-schema": text,
-};
 
 /**
  * The resources that the flags name.
