@@ -27,6 +27,9 @@ int open_place(const struct run *run, const char *inside, u64 bits, enum make ma
 /* Puts a detached mount there; has called fail(). On "/" it becomes the root that later steps see. */
 int attach(struct run *run, int mount, int place, const char *inside);
 
+/* move-root.c: instead of pivot_root(2). */
+int move_root(struct run *run);
+
 /* An empty, read-only file system, detached. */
 int new_empty_directory(void);
 /* What `from` (O_PATH) holds, copied into the detached mount `to`; has called fail(). */

@@ -13,13 +13,13 @@
 
 /* pivot_root(2), NOTES: with "." twice the old root is stacked on the new one and needs no directory of its own. */
 int step_pivot_root(struct run *run, const struct arg *a) {
-  (void)a;
   if (run->root < 0) return fail(ENOTCONN, "pivot-root without root", NULL);
-  int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (old < 0) return fail(errno, "open", "/");
   /* wait-start reopens its fifo through the host's /proc, which can be trusted. */
   if (run->fifo >= 0 && (run->proc_self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
     return fail(errno, "open", "/proc/self/fd");
+  if (a[0].number) return move_root(run);
+  int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old < 0) return fail(errno, "open", "/");
   if (fchdir(run->root)) return fail(errno, "enter the new root", NULL);
   if (syscall(SYS_pivot_root, ".", ".")) return fail(errno, "pivot_root", NULL);
   if (fchdir(old)) return fail(errno, "enter the old root", NULL);

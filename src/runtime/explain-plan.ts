@@ -50,6 +50,12 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Network: ${step.messages.map((message) => message.description).join("; ")}.`;
     case "cgroup-devices":
       return `Attach a program of ${step.program.length / 8} instructions to the cgroup ${step.dir} that decides which devices may be used.`;
+    case "fill-cpuset":
+      return `Give each empty cpuset on the way from ${step.mount} to ${step.mount}${step.path} the cpus and memory nodes of its parent.`;
+    case "limit":
+      return limitSentence(step);
+    case "cgroup-owner":
+      return `Make user ${step.uid} the owner of the cgroup ${step.dir}, so that the container manages what lies below.`;
     case "remove-cgroup":
       return `Kill what is left in the cgroup ${step.dir} and remove it.`;
     case "remove-file":
@@ -91,7 +97,9 @@ function sentence(step: MonitorStep | ContainerStep): string {
     case "make-inside-dir":
       return `Make the directory ${step.inside} in the container.`;
     case "pivot-root":
-      return "Make the root file system the root directory and detach the host's.";
+      return step.move === true
+        ? 'Move the root file system over "/" and enter it by chroot; the host\'s stays below, out of sight.'
+        : "Make the root file system the root directory and detach the host's.";
     case "mask":
       return `Hide ${step.path}.`;
     case "read-only":
@@ -219,4 +227,9 @@ function quoteWord(word: string): string {
 
 function unreachable(step: never): never {
   throw new TypeError(`a step of unknown kind: ${JSON.stringify(step)}`);
+}
+
+function limitSentence({ dir, files, values, missingIsFine }: MonitorStep & { readonly do: "limit" }): string {
+  const ways = files.map((file, index) => `${JSON.stringify(values[index] ?? "")} to ${dir}/${file}`);
+  return `Write ${ways.join(", or, without it, ")}${missingIsFine ? ", if the kernel has it" : ""}.`;
 }

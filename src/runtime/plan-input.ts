@@ -50,12 +50,14 @@ export interface ContainerPlanInput {
   readonly newKeyring?: boolean;
   /** Needed when the config has hooks that run before the program. */
   readonly hooks?: HookContext;
+  /** The root is entered by moving its mount and chroot: on the initial ramdisk, where pivot_root(2) is refused. */
+  readonly noPivot?: boolean;
   /** The program waits until somebody reads this fifo (`gantry-oci create`). */
   readonly startFifo?: string;
   /** The monitor writes the process's pid here. */
   readonly pidFile?: string;
-  /** The usable cpus and memory nodes; read from the hierarchy when cpuset limits on cgroup v1 need them and it is missing. */
-  readonly cpuset?: { readonly cpus: string; readonly mems: string };
+  /** Reads a file of the machine, undefined when it is not there: needed when cpuset limits on cgroup v1 are asked for. */
+  readonly readText?: (path: string) => string | undefined;
 }
 
 export interface ContainerPlan {

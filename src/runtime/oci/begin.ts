@@ -60,6 +60,7 @@ export function begin<T>(
     cgroups,
     hooks: { id, bundle: bundle.path, rootfs: bundle.rootfs, env: host.env },
     newKeyring: !flags.is("no-new-keyring"),
+    noPivot: flags.is("no-pivot"),
     readText: tryReadText,
     ...(how.waits ? { startFifo: dir.fifo } : {}),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
