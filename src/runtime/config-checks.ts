@@ -1,4 +1,7 @@
-/** Checks of a parsed JSON value that collect every finding instead of stopping at the first. Pure. */
+/**
+ * Checks of a parsed JSON value that collect every finding instead of stopping at the first. A rule checks one value that
+ * is there; tables of rules describe an object. Pure.
+ */
 
 export interface Finding {
   /** Such as `linux.namespaces[2].type`. */
@@ -7,100 +10,168 @@ export interface Finding {
   readonly problem: string;
 }
 
-/** One value of the config at its path. A check that finds something says so once and lets the others go on. */
+/** One value of the config. A check that finds something says so once and lets the others go on. */
 export class Checked {
   readonly value: unknown;
-  readonly path: string;
+  readonly #parent: Checked | string;
+  readonly #key: string | number;
   readonly #findings: Finding[];
 
-  constructor(value: unknown, path: string, findings: Finding[]) {
+  /** `parent`: the value that this is a part of, or the path of a whole. */
+  constructor(value: unknown, parent: Checked | string, findings: Finding[], key: string | number = "") {
     this.value = value;
-    this.path = path;
+    this.#parent = parent;
+    this.#key = key;
     this.#findings = findings;
+  }
+
+  /** Put together only when something is found. */
+  get path(): string {
+    if (typeof this.#parent === "string") return this.#parent;
+    const before = this.#parent.path;
+    if (typeof this.#key === "number") return `${before}[${this.#key}]`;
+    const key = /^[A-Za-z_][\w-]*$/.test(this.#key) ? this.#key : JSON.stringify(this.#key);
+    return before === "" ? key : `${before}.${key}`;
   }
 
   get isMissing(): boolean {
     return this.value === undefined;
   }
 
-  found(problem: string): void {
+  found(problem: string): false {
     this.#findings.push({ path: this.path, problem });
+    return false;
   }
 
   field(name: string): Checked {
-    const inner: unknown = isObject(this.value) ? this.value[name] : undefined;
-    const path = /^[A-Za-z_][\w-]*$/.test(name) ? name : JSON.stringify(name);
+    const inner: unknown = isObject(this.value) && hasOwn(this.value, name) ? this.value[name] : undefined;
     // JSON `null` is what Go programs write for an empty list or pointer: as good as missing.
-    return new Checked(inner ?? undefined, this.path === "" ? path : `${this.path}.${path}`, this.#findings);
+    return new Checked(inner ?? undefined, this, this.#findings, name);
   }
 
-  /** True when it is an object; a missing one is reported only if it is required. */
-  object(required = false): boolean {
-    if (this.isMissing && !required) return false;
-    return this.#require(
-      isObject(this.value),
-      required && this.isMissing ? "is required" : "must be an object",
-    );
-  }
-
-  /** The elements; none when it is missing or no list. */
-  list(): readonly Checked[] {
-    if (this.isMissing || !this.#require(Array.isArray(this.value), "must be a list")) return [];
+  /** The elements; none when it is no list. */
+  get items(): readonly Checked[] {
     const values: readonly unknown[] = Array.isArray(this.value) ? this.value : [];
-    return values.map(
-      (value, index) => new Checked(value ?? undefined, `${this.path}[${index}]`, this.#findings),
-    );
+    return values.map((value, index) => new Checked(value ?? undefined, this, this.#findings, index));
   }
 
-  /** The values of an object used as a map. */
-  entries(): readonly (readonly [key: string, value: Checked])[] {
-    if (!this.object()) return [];
-    return Object.keys(isObject(this.value) ? this.value : {}).map((key) => [key, this.field(key)]);
+  /** The names in an object; none when it is no object. */
+  get keys(): readonly string[] {
+    return isObject(this.value) ? Object.keys(this.value) : [];
   }
 
-  /** The text, when it is one. */
-  text(required = false): string | undefined {
-    if (this.isMissing && !required) return undefined;
-    if (!this.#require(typeof this.value === "string", this.isMissing ? "is required" : "must be a text"))
-      return undefined;
-    const text = String(this.value);
-    return this.#require(!text.includes("\0"), "must not hold a NUL byte") ? text : undefined;
+  /** The number, when it is one. */
+  get number(): number | undefined {
+    return typeof this.value === "number" ? this.value : undefined;
   }
 
-  absolutePath(required = false): void {
-    const text = this.text(required);
-    if (text !== undefined) this.#require(text.startsWith("/"), "must be an absolute path");
-  }
-
-  /** A whole number in a range. */
-  integer(low: number, high: number, required = false): void {
-    if (this.isMissing && !required) return;
-    const { value } = this;
-    if (value === undefined) this.found("is required");
-    else if (typeof value !== "number" || !Number.isInteger(value)) this.found("must be a whole number");
-    else if (value < low || value > high) this.found(`must be from ${low} to ${high}`);
-  }
-
-  boolean(): void {
-    if (!this.isMissing) this.#require(typeof this.value === "boolean", "must be true or false");
-  }
-
-  oneOf(words: readonly string[], required = false): void {
-    const text = this.text(required);
-    if (text !== undefined) this.#require(words.includes(text), `must be one of: ${words.join(", ")}`);
-  }
-
-  matches(pattern: RegExp, what: string, required = false): void {
-    const text = this.text(required);
-    if (text !== undefined) this.#require(pattern.test(text), `must be ${what}`);
-  }
-
-  #require(ok: boolean, problem: string): boolean {
-    if (!ok) this.found(problem);
-    return ok;
+  /** The text; empty when it is none. */
+  get text(): string {
+    return typeof this.value === "string" ? this.value : "";
   }
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Checks a value that is there. False when it is not of its type, and further checks of it make no sense. */
+export type Rule = (at: Checked) => boolean;
+
+export const text: Rule = (at) => {
+  if (typeof at.value !== "string") return at.found("must be a text");
+  return at.value.includes("\0") ? at.found("must not hold a NUL byte") : true;
+};
+
+export const filled: Rule = (at) => text(at) && (at.value !== "" || at.found("must not be empty"));
+
+export const boolean: Rule = (at) => typeof at.value === "boolean" || at.found("must be true or false");
+
+/** A whole number in a range. */
+export function integer(low: number, high: number): Rule {
+  return (at) => {
+    const { value } = at;
+    if (typeof value !== "number" || !Number.isInteger(value)) return at.found("must be a whole number");
+    return (value >= low && value <= high) || at.found(`must be from ${low} to ${high}`);
+  };
+}
+
+// JSON numbers above 2^53 come rounded, up to 2^63 and 2^64.
+export const int64 = integer(-(2 ** 63), 2 ** 63);
+export const uint64 = integer(0, 2 ** 64);
+export const uint32 = integer(0, 0xffff_ffff);
+export const uint16 = integer(0, 0xffff);
+
+export const absolutePath: Rule = (at) =>
+  text(at) && (at.text.startsWith("/") || at.found("must be an absolute path"));
+
+export function oneOf(words: readonly string[]): Rule {
+  return (at) => text(at) && (words.includes(at.text) || at.found(`must be one of: ${words.join(", ")}`));
+}
+
+export function matching(pattern: RegExp, what: string): Rule {
+  return (at) => text(at) && (pattern.test(at.text) || at.found(`must be ${what}`));
+}
+
+export function listOf(rule: Rule, problemWhenEmpty?: string): Rule {
+  return (at) => {
+    if (!Array.isArray(at.value)) return at.found("must be a list");
+    for (const item of at.items) checkItem(item, rule);
+    return at.value.length > 0 || problemWhenEmpty === undefined || at.found(problemWhenEmpty);
+  };
+}
+
+function checkItem(item: Checked, rule: Rule): void {
+  if (item.isMissing) item.found("must not be null");
+  else rule(item);
+}
+
+/** An object used as a map. */
+export function mapOf(rule: Rule): Rule {
+  return (at) => {
+    if (!isObject(at.value)) return at.found("must be an object");
+    for (const key of at.keys) checkItem(at.field(key), rule);
+    return true;
+  };
+}
+
+/** An object with known fields. Unknown ones are ignored, as the specification wants. */
+export function object(
+  fields: Readonly<Record<string, Rule>>,
+  required: readonly string[] = [],
+  further?: (at: Checked) => void,
+): Rule {
+  const table = Object.entries(fields);
+  return (at) => {
+    if (!isObject(at.value)) return at.found("must be an object");
+    for (const [name, rule] of table) {
+      const field = at.field(name);
+      if (!field.isMissing) rule(field);
+      else if (required.includes(name)) field.found("is required");
+    }
+    further?.(at);
+    return true;
+  };
+}
+
+/** Several rules for one value, each of which needs the one before. */
+export function all(...rules: readonly Rule[]): Rule {
+  return (at) => rules.every((rule) => rule(at));
+}
+
+/** Finds values that stand in a list more than once: `field` of each item. */
+export function findTwice(list: Checked, field: string): void {
+  const seen = new Set<unknown>();
+  for (const item of list.items) {
+    const at = item.field(field);
+    if (seen.has(at.value)) at.found("stands in the list twice");
+    if (!at.isMissing) seen.add(at.value);
+  }
+}
+
+/** A list of numbers such as `0-2,4`; empty is none. */
+export const numberList = matching(/^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?\s*$/, "a list such as 0-2,4");
+
+function hasOwn(value: object, name: string): boolean {
+  return Object.prototype.hasOwnProperty.call(value, name);
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,12 +1,25 @@
 /** Checks a config.json (runtime-spec 1.3) and reports all findings at once. Pure. */
-import { capabilityNames } from "../kernel/index.ts";
 import { GantryError } from "../lib/index.ts";
-import { Checked, type Finding } from "./config-checks.ts";
-import type { OciConfig, OciProcess } from "./oci-types.ts";
-import { rlimitNames } from "./step-phrase.ts";
-import { checkLinux } from "./validate-linux.ts";
+import {
+  absolutePath,
+  boolean,
 
-const maxId = 0xffff_fffe;
+  Checked,
+  filled,
+  type Finding,
+  integer,
+  listOf,
+  mapOf,
+  matching,
+  object,
+  type Rule,
+  text,
+} from "./config-checks.ts";
+import type { OciConfig, OciProcess, OciResources } from "./oci-types.ts";
+import { linux, mappings } from "./validate-linux.ts";
+import { process } from "./validate-process.ts";
+import { resources } from "./validate-resources.ts";
+import { checkTogether } from "./validate-together.ts";
 
 /**
  * The config, once it is known to be one.
@@ -19,46 +32,96 @@ export function validateConfig(config: unknown): OciConfig {
 }
 
 /** As validateConfig, for a process alone (`exec --process`). */
-export function validateProcess(process: unknown): OciProcess {
+export function validateProcess(value: unknown): OciProcess {
+  return validatePart(value, "process", process) as OciProcess;
+}
+
+/** As validateConfig, for resources alone (`update`). `path` is put before what findings name. */
+export function validateResources(value: unknown, path: string): OciResources {
+  return validatePart(value, path, resources) as OciResources;
+}
+
+function validatePart(value: unknown, path: string, rule: Rule): unknown {
   const findings: Finding[] = [];
-  checkProcess(new Checked(process, "process", findings));
-  if (findings.length > 0) throw invalid("process", findings);
-  return withoutNulls(process) as OciProcess;
+  rule(new Checked(value, path, findings));
+  if (findings.length > 0) throw invalid(path === "" ? "it" : path, findings);
+  return withoutNulls(value);
 }
 
 /** Every finding, in the order of the document; none for a valid config. */
 export function findConfigProblems(config: unknown): readonly Finding[] {
   const findings: Finding[] = [];
   const top = new Checked(config, "", findings);
-  if (!top.object(true)) return [{ path: "config.json", problem: "must be an object" }];
-  top.field("ociVersion").matches(/^1\.[0-9]+\.[0-9]+/, "a version 1.x.y of the runtime-spec", true);
-  const root = top.field("root");
-  if (root.object(true)) {
-    if (root.field("path").text(true) === "") root.field("path").found("must not be empty");
-    root.field("readonly").boolean();
-  }
-  if (!top.field("process").isMissing) checkProcess(top.field("process"));
-  top
-    .field("hostname")
-    .matches(/^[^/\s]{0,64}$/, "a name of at most 64 characters without spaces or slashes");
-  top
-    .field("domainname")
-    .matches(/^[^/\s]{0,64}$/, "a name of at most 64 characters without spaces or slashes");
-  top.field("mounts").list().forEach(checkMount);
-  for (const kind of [
-    "prestart",
-    "createRuntime",
-    "createContainer",
-    "startContainer",
-    "poststart",
-    "poststop",
-  ])
-    top.field("hooks").field(kind).list().forEach(checkHook);
-  for (const [, value] of top.field("annotations").entries()) value.text(true);
-  checkLinux(top.field("linux"));
-  checkNamespaceUses(top);
+  if (!wholeConfig(top)) return [{ path: "config.json", problem: "must be an object" }];
+  checkTogether(top);
   return findings;
 }
+
+const name = matching(/^[^/\s]{0,64}$/, "a name of at most 64 characters without spaces or slashes");
+
+const hook = object(
+  { path: absolutePath, args: listOf(text), env: listOf(text), timeout: integer(1, 0x7fff_ffff) },
+  ["path"],
+);
+const hooks = listOf(hook);
+
+const mount = object(
+  {
+    destination: filled,
+    type: text,
+    source: text,
+    options: listOf(text),
+    uidMappings: mappings,
+    gidMappings: mappings,
+  },
+  ["destination"],
+  checkMount,
+);
+
+function checkMount(at: Checked): void {
+  const type = at.field("type");
+  const options = at.field("options").items.map(({ value }) => value);
+  const isBind = type.value === "bind" || options.some((option) => option === "bind" || option === "rbind");
+  if (isBind && at.field("source").isMissing) at.field("source").found("is required");
+  const changes = options.some(
+    (option) => typeof option === "string" && /^(remount|r?(private|slave|shared|unbindable))$/.test(option),
+  );
+  if (!isBind && !changes && type.isMissing) type.found("is required where options hold no bind");
+  const uids = at.field("uidMappings");
+  const gids = at.field("gidMappings");
+  if (uids.isMissing !== gids.isMissing)
+    (uids.isMissing ? uids : gids).found("is required: uidMappings and gidMappings come together");
+  if (!uids.isMissing && !isBind) uids.found("is for bind mounts only");
+}
+
+const wholeConfig = object(
+  {
+    ociVersion: matching(
+      /^1\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/,
+      "a version 1.x.y of the runtime-spec",
+    ),
+    root: object({ path: filled, readonly: boolean }, ["path"]),
+    process,
+    hostname: name,
+    domainname: name,
+    mounts: listOf(mount),
+    hooks: object({
+      prestart: hooks,
+      createRuntime: hooks,
+      createContainer: hooks,
+      startContainer: hooks,
+      poststart: hooks,
+      poststop: hooks,
+    }),
+    annotations: (at) => {
+      const ok = mapOf(text)(at);
+      if (at.keys.includes("")) at.found("must not have an empty key");
+      return ok;
+    },
+    linux,
+  },
+  ["ociVersion", "root"],
+);
 
 /** Go programs write `null` for what is not set: left out, so that a field is either there or missing. */
 function withoutNulls(value: unknown): unknown {
@@ -69,104 +132,10 @@ function withoutNulls(value: unknown): unknown {
 }
 
 function invalid(what: string, findings: readonly Finding[]): GantryError {
-  const lines = findings.map(({ path, problem }) => `${path}: ${problem}`);
+  const lines = findings.map(({ path, problem }) => (path === "" ? problem : `${path}: ${problem}`));
   const message =
     lines.length === 1 ? (lines[0] ?? "") : `${what} has ${lines.length} errors:\n  ${lines.join("\n  ")}`;
   return new GantryError("invalid", message, {
     fields: { findings: findings.length, path: findings[0]?.path ?? "" },
   });
-}
-
-function checkProcess(process: Checked): void {
-  if (!process.object(true)) return;
-  process.field("cwd").absolutePath(true);
-  process.field("terminal").boolean();
-  process.field("noNewPrivileges").boolean();
-  process.field("oomScoreAdj").integer(-1000, 1000);
-  const args = process.field("args");
-  const words = args.list();
-  if (args.isMissing || words.length === 0) args.found("must name a program");
-  for (const word of words) word.text(true);
-  if (words[0]?.value === "") words[0].found("must not be empty");
-  for (const entry of process.field("env").list()) entry.matches(/^[^=]+=/, "of the form NAME=VALUE", true);
-  checkUser(process.field("user"));
-  for (const set of ["bounding", "effective", "permitted", "inheritable", "ambient"])
-    for (const name of process.field("capabilities").field(set).list())
-      if (!capabilityNames.some((known) => known === name.text(true)))
-        name.found("must be a capability such as CAP_CHOWN");
-  const seen = new Set<unknown>();
-  for (const limit of process.field("rlimits").list()) checkRlimit(limit, seen);
-  const size = process.field("consoleSize");
-  if (size.object()) {
-    size.field("height").integer(0, 0xffff, true);
-    size.field("width").integer(0, 0xffff, true);
-  }
-}
-
-function checkUser(user: Checked): void {
-  if (!user.object()) return;
-  user.field("uid").integer(0, maxId);
-  user.field("gid").integer(0, maxId);
-  user.field("umask").integer(0, 0o777);
-  for (const gid of user.field("additionalGids").list()) gid.integer(0, maxId, true);
-}
-
-function checkRlimit(limit: Checked, seen: Set<unknown>): void {
-  if (!limit.object(true)) return;
-  const type = limit.field("type");
-  type.oneOf(rlimitNames, true);
-  if (seen.has(type.value)) type.found("stands in the list twice");
-  seen.add(type.value);
-  limit.field("soft").integer(-1, 2 ** 64, true);
-  limit.field("hard").integer(-1, 2 ** 64, true);
-  const soft = limit.field("soft").value;
-  const hard = limit.field("hard").value;
-  const above =
-    typeof soft === "number" && typeof hard === "number" && hard >= 0 && (soft > hard || soft < 0);
-  if (above) limit.field("soft").found("must not be above the hard limit");
-}
-
-function checkMount(mount: Checked): void {
-  if (!mount.object(true)) return;
-  if (mount.field("destination").text(true) === "") mount.field("destination").found("must not be empty");
-  mount.field("type").text();
-  mount.field("source").text();
-  const options = mount.field("options").list();
-  for (const option of options) option.text(true);
-  const isBind =
-    mount.field("type").value === "bind" ||
-    options.some(({ value }) => value === "bind" || value === "rbind");
-  if (isBind) mount.field("source").text(true);
-  else if (mount.field("type").isMissing) mount.field("type").found("is required where options hold no bind");
-}
-
-function checkHook(hook: Checked): void {
-  if (!hook.object(true)) return;
-  hook.field("path").absolutePath(true);
-  hook.field("timeout").integer(1, 0x7fff_ffff);
-  for (const word of [...hook.field("args").list(), ...hook.field("env").list()]) word.text(true);
-}
-
-/** What is the host's unless there is a namespace for it must not be changed without one. */
-function checkNamespaceUses(top: Checked): void {
-  const types = new Set(
-    top
-      .field("linux")
-      .field("namespaces")
-      .list()
-      .map((ns) => ns.field("type").value),
-  );
-  const needs = (field: Checked, type: string): void => {
-    const { value } = field;
-    if (value !== undefined && value !== "" && !types.has(type))
-      field.found(`needs a ${type} namespace in linux.namespaces`);
-  };
-  needs(top.field("hostname"), "uts");
-  needs(top.field("domainname"), "uts");
-  for (const [key, value] of top.field("linux").field("sysctl").entries()) {
-    if (key.startsWith("net.")) needs(value, "network");
-    else if (key === "kernel.hostname" || key === "kernel.domainname") needs(value, "uts");
-    else if (/^(kernel\.(msg|sem|shm)|fs\.mqueue\.)/.test(key)) needs(value, "ipc");
-    else value.found("is a setting of the whole host, not of a container's namespaces");
-  }
 }
