@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -24,8 +25,15 @@ static int open_master(struct run *run) {
 }
 
 static int bind_dev_console(struct run *run, int slave) {
-  int target = inside_make(run, "/dev/console", MAKE_FILE, 0600, NULL);
+  /* As it is, no link followed, and in no procfs: CVE-2025-52565 had the pty bound over a file of /proc. */
+  int target = inside_open(run, "/dev/console", O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
+  if (target == -ENOENT) target = inside_make(run, "/dev/console", MAKE_FILE, 0600, NULL);
   if (target < 0) return target;
+  struct statfs type;
+  if (fstatfs(target, &type) || type.f_type == PROC_SUPER_MAGIC) {
+    close(target);
+    return -ELOOP;
+  }
   int tree = open_tree(slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   int result = tree < 0 || move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? -errno : 0;
   close_fd(&tree);

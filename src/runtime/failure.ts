@@ -50,7 +50,8 @@ export function failureError(plan: Plan, failed: Failed): GantryError {
   if (step.do === "run-hook") return hookError(step, failed, fields);
   const phrase = stepPhrase(step);
   // "open /path" says nothing new where the phrase names the path.
-  const known = failed.context === "" || phrase.includes(failed.context.split(" ").at(-1) ?? "");
+  const last = failed.context.split(" ").pop() ?? "";
+  const known = failed.context === "" || (last.startsWith("/") && phrase.includes(last));
   const detail = known ? "" : ` (${failed.context})`;
   const message = `${phrase}${detail}: ${errnoWords(failed.errno)} (step ${failed.index + 1} of ${steps.length})`;
   const hint = hintFor(step, name);
@@ -149,6 +150,10 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
       return errno === "ENOSPC" ? "its cpuset has no cpus or memory nodes" : undefined;
     case "write-file":
       return hintForWrite(step.path, errno);
+    case "limit":
+      return hintForWrite(`${step.dir}/${step.files[0] ?? ""}`, errno);
+    case "fill-cpuset":
+      return "a parent has no cpus or memory nodes that its child may use; see its cpuset.cpus and cpuset.mems";
     case "join-namespaces":
       return errno === "ESRCH" ? "the container is not running any more" : undefined;
     case "seccomp":

@@ -312,7 +312,7 @@ describe("planExec", () => {
       flags: 0x6e02_0000n,
     });
     expect(arrival[1]?.do).toBe("wait-parent");
-    expectOrder(plan, ["wait-parent", "oom-score", "set-session", "seccomp", "ids", "exec"]);
+    expectOrder(plan, ["oom-score", "join-namespaces", "wait-parent", "set-session", "seccomp", "ids", "exec"]);
     expect(plan.teardown).toEqual([]);
   });
 

@@ -37,6 +37,10 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
     ...(cgroups.kind === "v2"
       ? []
       : dirs.map((dir) => ({ do: "enter-cgroup", dir, because: ofContainer }) as const)),
+    // Through the host's /proc: what the container has put over its own would be written to (CVE-2025-52881).
+    ...(score === undefined
+      ? []
+      : [{ do: "oom-score", value: score, because: "process.oomScoreAdj" } as const]),
     {
       do: "join-namespaces",
       pid: target.pid,
@@ -45,9 +49,6 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
       because: ofContainer,
     },
     { do: "wait-parent", because: ofContainer },
-    ...(score === undefined
-      ? []
-      : [{ do: "oom-score", value: score, because: "process.oomScoreAdj" } as const]),
     process.terminal === true
       ? { do: "console", bindDevConsole: false, because: "--tty" }
       : { do: "set-session", because: "the default: a session of its own" },

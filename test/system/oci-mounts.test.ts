@@ -24,7 +24,7 @@ const must = (...words: readonly string[]): string => {
 };
 /** The flags of the host's mount, anew: none but these. */
 const dressVolume = (flags: string): void => {
-  must("mount", "-o", "remount,bind,rw,suid,dev,exec,diratime,strictatime", volume);
+  must("mount", "-o", "remount,bind,rw,suid,dev,exec,symfollow,diratime,strictatime", volume);
   if (flags !== "") must("mount", "-o", `remount,bind,${flags}`, volume);
 };
 
@@ -98,7 +98,7 @@ describe("a new file system has the flags that it is given", () => {
 
 describe("a bind", () => {
   test.each([
-    ["ro,noexec,nosymfollow,nodiratime", ["bind"], ["nodiratime", "noexec", "nosymfollow", "ro"]],
+    ["ro,noexec,nosymfollow,nodiratime", ["bind"], ["nodiratime", "noexec", "nosymfollow", "relatime", "ro"]],
     ["ro,noexec,nosymfollow", ["bind", "dev"], ["rw"]],
     ["ro", ["bind", "nosuid", "nodev", "rprivate"], ["nodev", "nosuid", "rw"]],
     ["ro", ["bind", "rw", "nosuid"], ["nosuid", "rw"]],
