@@ -20,11 +20,14 @@ function mountOf(cgroups: CgroupLayout, controller: string): string | undefined 
 
 /** Every existing directory of the container's: one on v2, one a hierarchy on v1, both kinds on hybrid. */
 export function cgroupDirs(io: CgroupIo, cgroups: CgroupLayout, cgroupsPath: string): readonly string[] {
-  const mounts =
-    cgroups.kind === "v2"
-      ? [cgroups.unified ?? "/sys/fs/cgroup"]
-      : [...Object.values(cgroups.controllers), ...(cgroups.unified === undefined ? [] : [cgroups.unified])];
-  return [...new Set(mounts)]
+  return cgroupMounts(cgroups)
     .map((mount) => `${mount}${cgroupsPath}`)
     .filter((dir) => io.read(`${dir}/cgroup.procs`) !== undefined);
+}
+
+/** The mount point of each hierarchy. */
+export function cgroupMounts(cgroups: CgroupLayout): readonly string[] {
+  if (cgroups.kind === "v2") return [cgroups.unified ?? "/sys/fs/cgroup"];
+  const unified = cgroups.unified === undefined ? [] : [cgroups.unified];
+  return [...new Set([...Object.values(cgroups.controllers), ...unified])];
 }

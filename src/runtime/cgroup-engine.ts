@@ -65,3 +65,8 @@ export async function removeCgroupDir(dir: string): Promise<void> {
     await Bun.sleep(retryMs);
   }
 }
+
+/** The container's cgroup in each hierarchy that has one, for planExec. */
+export function existingCgroupDirs(cgroups: CgroupLayout, cgroupsPath: string): readonly string[] {
+  return cgroupDirs(nodeCgroupIo, cgroups, cgroupsPath);
+}

@@ -3,6 +3,7 @@ export { capabilityNames, defaultSeccompProfile } from "../kernel/index.ts";
 export type { AttachHandlers, AttachSession } from "./attach-session.ts";
 export {
   cgroupPids,
+  existingCgroupDirs,
   isFrozen,
   killCgroup,
   readCgroupStats,

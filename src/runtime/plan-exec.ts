@@ -1,6 +1,6 @@
 /** A further process in a running container becomes a plan. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { cgroupDirs } from "./cgroup-dirs.ts";
+import { cgroupMounts } from "./cgroup-dirs.ts";
 import { cgroupsPathOf } from "./plan-container.ts";
 import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";
@@ -23,7 +23,9 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
     "process.cwd": "the container's working directory, or --workdir",
     "process.user": "the container's user, or --user",
   });
-  const dirs = cgroupDirs(cgroups, cgroupsPathOf(containerConfig));
+  const dirs =
+    input.cgroupDirs ?? cgroupMounts(cgroups).map((mount) => `${mount}${cgroupsPathOf(containerConfig)}`);
+  const unsure = input.cgroupDirs === undefined ? { optional: true } : {};
   const ofContainer = "exec: the process is the container's";
   const born: MonitorStep = { do: "clone", flags: 0n, because: ofContainer };
   const monitor: MonitorStep[] = [
@@ -36,7 +38,7 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
     // First: from the container's mount namespace the hierarchies are out of sight.
     ...(cgroups.kind === "v2"
       ? []
-      : dirs.map((dir) => ({ do: "enter-cgroup", dir, because: ofContainer }) as const)),
+      : dirs.map((dir) => ({ do: "enter-cgroup", dir, because: ofContainer, ...unsure }) as const)),
     // Through the host's /proc: what the container has put over its own would be written to (CVE-2025-52881).
     ...(score === undefined
       ? []

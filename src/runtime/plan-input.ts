@@ -1,6 +1,7 @@
 /** What a plan is made from. */
 import type { CgroupLayout } from "../kernel/index.ts";
 import type { OciConfig, OciProcess } from "./oci-types.ts";
+import type { ListenerState } from "./plan-seccomp.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 
 /** Steps of another room (network), put where they belong. */
@@ -64,6 +65,8 @@ export interface ContainerPlan {
   readonly plan: Plan;
   /** Where the kernel counts OOM kills of the container, for the monitor's options. */
   readonly oomPath?: string;
+  /** What was passed over, in words for the log. */
+  readonly warnings: readonly string[];
 }
 
 export interface ExecPlanInput {
@@ -73,7 +76,13 @@ export interface ExecPlanInput {
   readonly target: { readonly pid: number; readonly startTime: string };
   readonly containerConfig: OciConfig;
   readonly cgroups: CgroupLayout;
+  /** The directories to enter, which exist; missing: the container's in every hierarchy, where there is one. */
+  readonly cgroupDirs?: readonly string[];
   readonly pidFile?: string;
+  /** The container has a session keyring of its own, which the process joins. Default true. */
+  readonly newKeyring?: boolean;
+  /** For who listens to a seccomp filter's questions. */
+  readonly state?: ListenerState;
 }
 
 /** Finds the words for the steps that come from a config path. */

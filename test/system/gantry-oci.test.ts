@@ -1,73 +1,17 @@
 /** gantry-oci's command line on the real kernel. As root: scripts/bun test test/system/gantry-oci.test.ts */
 import { afterAll, expect, test } from "bun:test";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
-import { resolve } from "node:path";
-import { cgroupLeftovers, World } from "./runtime-world.ts";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { gantryOci, OciWorld } from "./oci-program.ts";
+import { cgroupLeftovers } from "./runtime-world.ts";
 
-const world = new World();
-const root = `${world.dir}/state`;
-const main = resolve(import.meta.dir, "../../src/main.ts");
-const made: string[] = [];
-let calls = 0;
+const own = new OciWorld();
+const { world, root } = own;
+const oci = own.call.bind(own);
+const ociWith = own.callWith.bind(own);
+const bundle = own.bundle.bind(own);
+const status = own.status.bind(own);
 
-afterAll(async () => {
-  for (const id of made) oci("delete", "--force", id);
-  await world.cleanUp();
-});
-
-interface Answer {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function oci(...words: string[]): Answer {
-  return ociWith({}, ...words);
-}
-
-function ociWith(
-  options: { readonly stdin?: Uint8Array; readonly env?: Record<string, string> },
-  ...words: string[]
-): Answer {
-  // Not a pipe for a container that stays: it would keep the pipe's end, and the reader would wait for it.
-  const out = `${world.dir}/out${++calls}`;
-  const err = `${world.dir}/err${calls}`;
-  const fds = [openSync(out, "w"), openSync(err, "w")] as const;
-  const ran = Bun.spawnSync([process.execPath, main, "oci", "--root", root, ...words], {
-    stdin: options.stdin ?? "ignore",
-    stdout: fds[0],
-    stderr: fds[1],
-    env: { ...process.env, ...options.env },
-    timeout: 20_000,
-  });
-  for (const fd of fds) closeSync(fd);
-  return { code: ran.exitCode, stdout: readFileSync(out, "utf8"), stderr: readFileSync(err, "utf8") };
-}
-
-function bundle(name: string, args: readonly string[], change: object = {}, linux: object = {}): string {
-  const dir = `${world.dir}/${name}`;
-  mkdirSync(dir, { recursive: true });
-  const input = world.container({ args });
-  const config = {
-    ...input.config,
-    root: { path: world.rootfs },
-    ...change,
-    linux: { ...input.config.linux, cgroupsPath: `${world.prefix}/${name}`, ...linux },
-  };
-  writeFileSync(`${dir}/config.json`, JSON.stringify(config));
-  made.push(name);
-  return dir;
-}
-
-const status = (id: string): string => String(JSON.parse(oci("state", id).stdout).status);
+afterAll(() => own.cleanUp());
 
 test("run passes stdio and the exit code through, and leaves nothing", () => {
   const dir = bundle("run1", ["sh", "-c", "cat; echo err >&2; exit 7"]);
@@ -172,7 +116,7 @@ test("a signal to gantry-oci run goes to the container", async () => {
     "-c",
     "trap 'echo got; exit 3' TERM; echo ready; while true; do sleep 0.05; done",
   ]);
-  const child = Bun.spawn([process.execPath, main, "oci", "--root", root, "run", "--bundle", dir, "sig"], {
+  const child = Bun.spawn([gantryOci, "--root", root, "run", "--bundle", dir, "sig"], {
     stdout: "pipe",
   });
   const reader = child.stdout.getReader();
@@ -195,7 +139,7 @@ test("errors: on stderr, in the log, with runc's exit code, and nothing is left"
   expect(cgroupLeftovers(`${world.prefix}/bad`)).toEqual([]);
   expect(oci("state", "no/such").stderr).toContain("invalid container ID format");
   expect(oci("run", "--bundle", `${world.dir}/none`, "x").stderr).toContain("config.json not found");
-  expect(oci("fly").code).toBe(1);
+  expect(oci("fly").code).toBe(3);
   expect(oci("state").stderr).toBe('gantry-oci: "state" requires exactly 1 argument(s)\n');
 });
 

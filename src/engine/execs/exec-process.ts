@@ -3,6 +3,7 @@ import { shortId } from "../../lib/index.ts";
 import {
   type AttachSession,
   capabilityNames,
+  existingCgroupDirs,
   type MonitorConnection,
   type OciConfig,
   type OciProcess,
@@ -54,6 +55,7 @@ export async function startExecProcess(
           target: { pid: state.pid, startTime: state.startTime },
           containerConfig: config.privileged ? withoutSeccomp(containerConfig) : containerConfig,
           cgroups: context.cgroups,
+          cgroupDirs: existingCgroupDirs(context.cgroups, containerConfig.linux?.cgroupsPath ?? ""),
         }).plan
       : foreignExec(context, record, program, process);
   try {

@@ -32,7 +32,7 @@ export function readBundle(dir: string | undefined, id: string, systemd = false)
 
 /** The parsed config.json of a bundle, unchecked. */
 export function parseConfig(bundle: string): unknown {
-  const file = `${bundle}/config.json`;
+  const file = resolvePath("config.json", bundle);
   try {
     return readJson(file);
   } catch (error) {

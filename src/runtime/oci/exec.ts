@@ -2,12 +2,14 @@
 import { GantryError } from "../../lib/index.ts";
 import { planExec } from "../plan-exec.ts";
 import { preserveCount } from "./begin.ts";
+import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
+import { execCgroupDirs } from "./exec-cgroups.ts";
 import { execProcess } from "./exec-process.ts";
 import { expectWords } from "./flags.ts";
 import { followToEnd, SignalForwarder } from "./follow.ts";
-import { hostCgroups } from "./host-cgroups.ts";
+import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { launchRun } from "./launch.ts";
 import { listenFds } from "./listen-fds.ts";
 import { shownState } from "./oci-state.ts";
@@ -17,8 +19,7 @@ import { relay } from "./relay.ts";
 import { terminalOptions } from "./terminal-options.ts";
 
 export function exec({ global, flags }: VerbInput): number {
-  const fromFile = flags.has("process");
-  const [id = "", ...command] = expectWords("exec", flags, fromFile ? 1 : 2, Number.POSITIVE_INFINITY);
+  const [id = "", ...command] = expectWords("exec", flags, 1, Number.POSITIVE_INFINITY);
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
   const { status } = shownState(dir, stored);
@@ -31,11 +32,13 @@ export function exec({ global, flags }: VerbInput): number {
   const detach = flags.is("detach");
   const terminal = terminalOptions({ ...stored.config, process }, flags, detach);
   const pidFile = flags.text("pid-file") ?? "";
+  const cgroups = hostCgroups();
   const { plan } = planExec({
     process,
     target: stored.process,
     containerConfig: stored.config,
-    cgroups: hostCgroups(),
+    cgroups,
+    cgroupDirs: execCgroupDirs(hostCgroupIo, cgroups, cgroupsPathOf(stored), flags.list("cgroup")),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });
   if (!detach && !flags.is("no-subreaper")) host.becomeSubreaper();
