@@ -1,4 +1,5 @@
 /* Processes: memory files, spawn, pidfds (signals, reaping), limits. */
+#include "sys.h"
 #include "sys-spawn.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * spawn: starts a program from an open fd.
+ * spawn: starts a program from an open fd or a path.
  *
  * Safety: the child shares our memory (CLONE_VM) and runs on a stack of its own while this thread sleeps (CLONE_VFORK).
  * Between clone and exec it calls system calls only, allocates nothing, takes no lock, and writes to nothing but `struct
@@ -52,8 +52,10 @@ static void reset_signals(void) {
 static int place_fds(struct launch *launch, int *program) {
   int count = launch->request->fd_count;
   int *fds = launch->request->fds;
-  *program = fcntl(launch->request->program, F_DUPFD_CLOEXEC, count);
-  if (*program < 0) return fail(launch, "dup");
+  if (launch->request->path == NULL) {
+    *program = fcntl(launch->request->program, F_DUPFD_CLOEXEC, count);
+    if (*program < 0) return fail(launch, "dup");
+  }
   for (int i = 0; i < count; i++) {
     fds[i] = fcntl(fds[i] < 0 ? launch->null_fd : fds[i], F_DUPFD_CLOEXEC, count);
     if (fds[i] < 0) return fail(launch, "dup");
@@ -65,17 +67,32 @@ static int place_fds(struct launch *launch, int *program) {
   return 0;
 }
 
+static int enter_place(struct launch *launch) {
+  const struct spawn_request *request = launch->request;
+  if (request->own_group && setpgid(0, 0) != 0) return fail(launch, "setpgid");
+  if (request->cwd != NULL && chdir(request->cwd) != 0) return fail(launch, "chdir");
+  return 0;
+}
+
+static void run_program(struct launch *launch, int program) {
+  const struct spawn_request *request = launch->request;
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (request->path != NULL) {
+    syscall(SYS_execve, request->path, request->argv, request->env);
+    fail(launch, "execve");
+  } else {
+    syscall(SYS_execveat, program, "", request->argv, request->env, AT_EMPTY_PATH);
+    fail(launch, "execveat");
+  }
+}
+
 static int run_child(void *argument) {
   struct launch *launch = argument;
   int program = -1;
   reset_signals();
-  if (place_fds(launch, &program) == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    syscall(SYS_execveat, program, "", launch->request->argv, launch->request->env, AT_EMPTY_PATH);
-    fail(launch, "execveat");
-  }
+  if (place_fds(launch, &program) == 0 && enter_place(launch) == 0) run_program(launch, program);
   _exit(127);
 }
 

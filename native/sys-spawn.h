@@ -2,10 +2,21 @@
 #ifndef GANTRY_SYS_SPAWN_H
 #define GANTRY_SYS_SPAWN_H
 
-#include "sys.h"
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct spawn_request {
+  /* An open program; ignored when there is a path. */
   int program;
+  const char *path;
+  /* NULL: ours. */
+  const char *cwd;
+  /* The child leads a process group of its own. */
+  bool own_group;
   char **argv;
   char **env;
   /* Index: the number in the child; value: the fd here, -1 for /dev/null. Overwritten. */

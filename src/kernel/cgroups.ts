@@ -1,6 +1,4 @@
 /** Where the cgroup hierarchies of this machine are. @see cgroups(7) */
-import { readFileSync } from "node:fs";
-
 import { GantryError } from "../lib/index.ts";
 
 export interface CgroupLayout {
@@ -80,13 +78,4 @@ export function parseCgroupLayout(
   if (unified === undefined) return { kind: "v1", controllers };
   for (const name of unifiedControllers(unified).split(/\s+/)) if (name !== "") controllers[name] ??= unified;
   return { kind: hasV1 ? "hybrid" : "v2", controllers, unified };
-}
-
-/** The layout of this machine, as this process sees it. Reads /proc each time: keep the answer. */
-export function detectCgroups(): CgroupLayout {
-  return parseCgroupLayout(
-    readFileSync("/proc/self/mountinfo", "utf8"),
-    readFileSync("/proc/cgroups", "utf8"),
-    (mountPoint) => readFileSync(`${mountPoint}/cgroup.controllers`, "utf8"),
-  );
 }

@@ -1,6 +1,7 @@
 /** kernel: what we ask of Linux. */
 export { capabilityNames } from "./capabilities.ts";
-export { type CgroupLayout, detectCgroups } from "./cgroups.ts";
+export { type CgroupLayout, parseCgroupLayout } from "./cgroups.ts";
+export { detectCgroups } from "./detect-cgroups.ts";
 export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
 export { cloneFlags, mountAttr, mountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
@@ -16,8 +17,9 @@ export { nft } from "./nftables/nft.ts";
 export type { NftChain, NftElement } from "./nftables/replies.ts";
 export type { BaseChain, SetElement, SetPlace } from "./nftables/requests.ts";
 export type { DataType } from "./nftables/values.ts";
-export { compileSeccomp } from "./seccomp/compile-seccomp.ts";
+export { compileSeccomp, type CompiledSeccomp } from "./seccomp/compile-seccomp.ts";
 export { defaultSeccompProfile } from "./seccomp/default-profile.ts";
+export { seccompFeatures } from "./seccomp/seccomp-features.ts";
 export type {
   SeccompAction,
   SeccompArgument,

@@ -45,7 +45,10 @@ export class GantryError extends Error {
   readonly fields: Readonly<Record<string, string | number | boolean>>;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(message);
+    // Not by Error's second argument, which QuickJS does not have.
+    if (details.cause !== undefined)
+      Object.defineProperty(this, "cause", { value: details.cause, writable: true, configurable: true });
     this.name = "GantryError";
     this.code = code;
     this.hint = details.hint;

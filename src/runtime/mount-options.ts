@@ -105,20 +105,21 @@ const superFlags: readonly (readonly [flag: bigint, word: string])[] = [
 ];
 
 /** Attributes that are being collected, for the mount itself or for all below it. */
+/** Not `set`: QuickJS of 2021 takes a field of that name for the beginning of a setter. */
 class Attributes {
-  set = 0n;
+  put = 0n;
   clear = 0n;
   isNamed = false;
 
   apply(on: boolean, attr: bigint): void {
     this.isNamed = true;
-    this.set = on ? this.set | attr : this.set & ~attr;
+    this.put = on ? this.put | attr : this.put & ~attr;
     this.clear = on ? this.clear & ~attr : this.clear | attr;
   }
 
   applyAtime(attr: bigint): void {
     this.isNamed = true;
-    this.set = (this.set & ~a.MOUNT_ATTR__ATIME) | attr;
+    this.put = (this.put & ~a.MOUNT_ATTR__ATIME) | attr;
     this.clear |= a.MOUNT_ATTR__ATIME;
   }
 }
@@ -190,10 +191,10 @@ class ParsedOptions {
     const own = this.#own;
     return {
       flags: this.#flags,
-      set: own.set,
+      set: own.put,
       clear: own.clear,
       isExact: own.isNamed,
-      belowSet: this.#below.set,
+      belowSet: this.#below.put,
       belowClear: this.#below.clear,
       propagation: this.#propagation,
       bind: words.has("bind") || words.has("rbind"),

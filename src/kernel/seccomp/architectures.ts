@@ -65,10 +65,9 @@ export function architectureOf(name: string): SeccompArchitecture {
   return known;
 }
 
-/** The name of the architecture that this program runs on: Bun knows it, gantry-oci's host says it in a global. */
+/** The name of the architecture that this program runs on; gantry-oci's bundler puts in the one that it is built for. */
 export function nativeArchitecture(): string {
-  const own: unknown = typeof process === "undefined" ? Reflect.get(globalThis, "machine") : process.arch;
-  return nativeNames[String(own)] ?? "SCMP_ARCH_X86_64";
+  return nativeNames[process.arch] ?? "SCMP_ARCH_X86_64";
 }
 
 const nativeNames: Readonly<Record<string, string>> = {
