@@ -199,6 +199,37 @@ static napi_value sys_spawn(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* Bun ignores SIGPIPE and may block signals; both would outlive exec. Handlers of ours do not. */
+static void clear_signals(void) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
+}
+
+/* Replaces this process; the kernel ends its other threads. Returns only after a failure. */
+static napi_value sys_exec(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  if (failed(&call)) return NULL;
+  napi_value request = call.argument[0], file;
+  int program = -1;
+  if (napi_get_named_property(env, request, "file", &file) != napi_ok ||
+      napi_get_value_int32(env, file, &program) != napi_ok) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "an exec request has a number `file`");
+    return NULL;
+  }
+  char **argv = copy_strings(env, request, "argv");
+  char **environment = argv == NULL ? NULL : copy_strings(env, request, "env");
+  if (environment != NULL) {
+    clear_signals();
+    syscall(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
+    throw_errno(env, errno, "execveat", NULL);
+  }
+  free_strings(argv);
+  free_strings(environment);
+  return NULL;
+}
+
 static napi_value sys_reap(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   int pid = take_int(&call, 0);
@@ -263,6 +294,7 @@ static napi_value sys_trim_text(napi_env env, napi_callback_info info) {
 const struct sys_function sys_process_functions[] = {
     {"memfd", sys_memfd},
     {"spawn", sys_spawn},
+    {"exec", sys_exec},
     {"reap", sys_reap},
     {"pidfdOpen", sys_pidfd_open},
     {"pidfdSignal", sys_pidfd_signal},

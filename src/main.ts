@@ -1,6 +1,6 @@
 /**
  * The entry: a switch on the program's name and first word, one import() a command group, so that nothing is loaded in
- * vain. `gantry-oci` is the same file by another name; `internal` words are the confined children that Gantry starts itself.
+ * vain. The OCI runtime is a program of its own (native/oci), which this file carries; `internal` words are the confined children that Gantry starts itself.
  */
 /** Undoes the build's --compile-jit-policy for what runs longer than a moment. */
 const runsLong = (): void => Bun.unsafe.setJITPolicy(1);
@@ -9,10 +9,10 @@ const words = process.argv.slice(2);
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
 
 async function main(): Promise<number> {
-  if (name === "gantry-oci") return (await import("./runtime/oci/main.ts")).main(words);
+  if (name === "gantry-oci") return becomeOci(words);
   switch (words[0]) {
     case "oci":
-      return (await import("./runtime/oci/main.ts")).main(words.slice(1));
+      return becomeOci(words.slice(1));
     case "internal":
       runsLong();
       return (await import("./internal.ts")).main(words.slice(1));
@@ -23,6 +23,10 @@ async function main(): Promise<number> {
     default:
       return (await import("./cli/main.ts")).main(words);
   }
+}
+
+async function becomeOci(args: readonly string[]): Promise<never> {
+  return (await import("./kernel/index.ts")).becomeOciRuntime(args);
 }
 
 async function runEngine(flags: readonly string[]): Promise<number> {

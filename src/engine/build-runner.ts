@@ -8,6 +8,7 @@ import {
   type Exited,
   killCgroup,
   type MonitorConnection,
+  nodeCgroupIo,
   planContainer,
   removeCgroup,
 } from "../runtime/index.ts";
@@ -107,6 +108,7 @@ async function launch(
       config,
       overlay: { target: context.paths.mountPoint, lowers, upper, work, options: "" },
       cgroups: context.cgroups,
+      readText: nodeCgroupIo.read,
       reasons: {},
       ...(attachment === undefined ? {} : { network: attachment.steps }),
     });

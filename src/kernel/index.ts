@@ -5,6 +5,7 @@ export { detectCgroups } from "./detect-cgroups.ts";
 export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
 export { cloneFlags, mountAttr, mountFlags } from "./flags.ts";
 export { initProgram } from "./init-program.ts";
+export { becomeOciRuntime } from "./oci-program.ts";
 export { loadSys } from "./load-sys.ts";
 export { flushUdpFlows } from "./netlink/conntrack.ts";
 export type { NetlinkReply } from "./netlink/message.ts";

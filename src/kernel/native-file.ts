@@ -1,10 +1,10 @@
-/** Where the two native files are: embedded when compiled, else below `build/` of the source tree. */
+/** Where the native files are: embedded when compiled, else below `build/` of the source tree. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { GantryError, isCompiled, isErrno } from "../lib/index.ts";
 
-const sources = { init: "gantry-init.bin", sys: "sys.node" } as const;
+const sources = { init: "gantry-init.bin", oci: "gantry-oci.bin", sys: "sys.node" } as const;
 
 /** A path that can be read; the embedded ones only through this process, not by the kernel. */
 function nativePath(which: keyof typeof sources): string {
@@ -15,8 +15,8 @@ function nativePath(which: keyof typeof sources): string {
 }
 
 /**
- * The bytes of gantry-init or of the addon.
- * @throws {GantryError} "unavailable" when running from source before `make native`
+ * The bytes of gantry-init, of gantry-oci or of the addon.
+ * @throws {GantryError} "unavailable" when running from source before `make native`, or `make build` for gantry-oci
  */
 export function readNativeFile(which: keyof typeof sources): Uint8Array {
   const path = nativePath(which);
@@ -26,7 +26,7 @@ export function readNativeFile(which: keyof typeof sources): Uint8Array {
     if (!isErrno(error, "ENOENT")) throw error;
     throw new GantryError("unavailable", `${path} does not exist`, {
       cause: error,
-      hint: "run: make native",
+      hint: which === "oci" ? "run: make build" : "run: make native",
     });
   }
 }

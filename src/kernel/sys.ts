@@ -23,6 +23,8 @@ export interface Sys {
    * (128 + signal when killed), if asked. Without `wait` the caller reaps, see `reap`.
    */
   spawn(request: SpawnRequest): { readonly pid: number; readonly status?: number };
+  /** Replaces this process by the program behind `file` (execveat), without ignored or blocked signals. Throws or never returns. */
+  exec(request: Pick<SpawnRequest, "file" | "argv" | "env">): never;
   /** The exit code of our child `pid` (128 + signal when killed), which is gone then; undefined while it runs. ECHILD. */
   reap(pid: number): number | undefined;
   /** A unix stream pair, non-blocking at end 0, blocking at end 1. */

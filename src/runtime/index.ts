@@ -1,4 +1,5 @@
 /** runtime: an OCI config becomes a plan, a plan becomes a container. */
+export { nodeCgroupIo } from "./cgroup-io-node.ts";
 export { capabilityNames, defaultSeccompProfile } from "../kernel/index.ts";
 export type { AttachHandlers, AttachSession } from "./attach-session.ts";
 export {

@@ -25,6 +25,7 @@ import {
   type OciConfig,
   type OciProcess,
   type OciResources,
+  nodeCgroupIo,
   planContainer,
   Runtime,
 } from "../../src/runtime/index.ts";
@@ -177,7 +178,7 @@ export async function launch(
   input: ContainerPlanInput,
   options: object = {},
 ): Promise<Launched & { readonly session: AttachSession }> {
-  const { plan, oomPath } = planContainer(input);
+  const { plan, oomPath } = planContainer({ readText: nodeCgroupIo.read, ...input });
   const launched = await runtime.launch({
     plan,
     options: {

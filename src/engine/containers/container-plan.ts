@@ -1,6 +1,12 @@
 /** The plan of one container: what `launch` executes and `explain` prints. Reads files of the image, changes nothing. */
 import type { ImageRecord } from "../../image/index.ts";
-import { type ContainerPlan, type ExtraSteps, type OciConfig, planContainer } from "../../runtime/index.ts";
+import {
+  type ContainerPlan,
+  type ExtraSteps,
+  nodeCgroupIo,
+  type OciConfig,
+  planContainer,
+} from "../../runtime/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { flagReasons } from "../flag-reasons.ts";
@@ -36,6 +42,7 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
     config,
     overlay,
     cgroups: context.cgroups,
+    readText: nodeCgroupIo.read,
     reasons: flagReasons(record),
     useInit: record.host.Init,
     ...(network === undefined ? {} : { network }),

@@ -3,6 +3,7 @@ import { GantryError } from "../../lib/index.ts";
 import { explainPlan } from "../explain-plan.ts";
 import { planContainer } from "../plan-container.ts";
 import { cgroupReader, cgroupsPathOf, containerPids } from "./container-cgroups.ts";
+import { configReasons } from "./config-reasons.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
@@ -48,7 +49,13 @@ export function explain({ global, flags }: VerbInput): number {
     });
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
-  const { plan } = planContainer({ config: stored.config, cgroups: hostCgroups(), readText: tryReadText });
+  const { plan } = planContainer({
+    config: stored.config,
+    cgroups: hostCgroups(),
+    hooks: { id, bundle: stored.bundle, rootfs: stored.rootfs, env: host.env },
+    readText: tryReadText,
+    reasons: configReasons(stored.config),
+  });
   const present = presentOf(dir, stored);
   print(
     format === "json"

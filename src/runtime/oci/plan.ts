@@ -6,6 +6,7 @@ import { planExec } from "../plan-exec.ts";
 import type { Plan } from "../plan-step.ts";
 import { validateProcess } from "../validate-config.ts";
 import { readBundle, readJson } from "./bundle.ts";
+import { configReasons } from "./config-reasons.ts";
 import { ContainerDir } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
@@ -28,7 +29,13 @@ function bundlePlan({ flags }: VerbInput): Plan {
   const [id = "ID"] = expectWords("plan", flags, 0, 1);
   const { config, path, rootfs } = readBundle(flags.text("bundle"), id);
   const hooks = { id, bundle: path, rootfs, env: host.env };
-  return planContainer({ config, cgroups: hostCgroups(), hooks, readText: tryReadText }).plan;
+  return planContainer({
+    config,
+    cgroups: hostCgroups(),
+    hooks,
+    readText: tryReadText,
+    reasons: configReasons(config),
+  }).plan;
 }
 
 /** `plan --process FILE ID`: as `exec --process FILE ID` would do it. */
