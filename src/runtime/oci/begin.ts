@@ -10,7 +10,7 @@ import { expectWords, type ParsedFlags } from "./flags.ts";
 import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
 import { listenFds, withEnv } from "./listen-fds.ts";
-import { debug } from "./log.ts";
+import { debug, warn } from "./log.ts";
 import { NotifySocket } from "./notify-socket.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { resolvePath } from "./paths.ts";
@@ -55,7 +55,7 @@ export function begin<T>(
   const terminal = terminalOptions(bundle.config, flags, how.detach);
   const pidFile = flags.text("pid-file") ?? "";
   const cgroups = hostCgroups();
-  const { plan, oomPath } = planContainer({
+  const { plan, oomPath, warnings } = planContainer({
     config: bundle.config,
     cgroups,
     hooks: { id, bundle: bundle.path, rootfs: bundle.rootfs, env: host.env },
@@ -65,9 +65,11 @@ export function begin<T>(
     ...(how.waits ? { startFifo: dir.fifo } : {}),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });
+  for (const words of warnings) warn(words);
   const stored = firstState(id, bundle, {
     freezer: freezerFile(cgroups, bundle.config.linux?.cgroupsPath ?? ""),
     systemdCgroup: global.systemdCgroup,
+    newKeyring: !flags.is("no-new-keyring"),
   });
   const options: MonitorOptions = {
     ...terminal.options,
@@ -107,10 +109,17 @@ export function begin<T>(
   });
 }
 
+export /** How it was made, as far as later commands must know. */
+interface Kept {
+  readonly freezer: string | undefined;
+  readonly systemdCgroup: boolean;
+  readonly newKeyring?: boolean;
+}
+
 export function firstState(
   id: string,
   { path, rootfs, config }: Bundle,
-  { freezer, systemdCgroup }: { readonly freezer: string | undefined; readonly systemdCgroup: boolean },
+  { freezer, systemdCgroup, newKeyring }: Kept,
 ): StoredState {
   return {
     id,
@@ -122,6 +131,7 @@ export function firstState(
     bootId: bootId(),
     ...(freezer === undefined ? {} : { freezer }),
     ...(systemdCgroup ? { systemdCgroup } : {}),
+    ...(newKeyring === false ? { newKeyring } : {}),
     config,
   };
 }

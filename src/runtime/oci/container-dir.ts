@@ -34,6 +34,8 @@ export interface StoredState {
   /** A cgroup file that tells whether the container is frozen. */
   readonly freezer?: string;
   readonly systemdCgroup?: boolean;
+  /** False with --no-new-keyring. */
+  readonly newKeyring?: boolean;
   /** Missing until the process exists: a create that was killed before leaves such a state. */
   readonly process?: ProcessIdentity;
   /** As validated and completed. Read from its file when asked for the first time. */
@@ -62,6 +64,11 @@ export class ContainerDir {
   /** Where gantry-init says which process it made. */
   get processFile(): string {
     return `${this.path}/process`;
+  }
+
+  /** Is there when an update has given the container cgroups that its plan does not know. */
+  get moreCgroups(): string {
+    return `${this.path}/more-cgroups`;
   }
 
   get exists(): boolean {
@@ -224,9 +231,12 @@ export function containerIds(root: string): readonly string[] {
   }
 }
 
-/** Changes with every boot of the machine. */
+let knownBootId: string | undefined;
+
+/** Changes with every boot of the machine. Read once: `list` asks for every container. */
 export function bootId(): string {
-  return host.readFile("/proc/sys/kernel/random/boot_id", 256).trim();
+  knownBootId ??= host.readFile("/proc/sys/kernel/random/boot_id", 256).trim();
+  return knownBootId;
 }
 
 /** A start that was killed may leave the fifo: only who still is gantry-init waits at it. */

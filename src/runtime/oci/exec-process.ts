@@ -13,7 +13,8 @@ export function execProcess(
   env: readonly string[],
 ): OciProcess {
   const file = flags.text("process");
-  if (file === undefined && args.length === 0) throw new GantryError("invalid", "process args cannot be empty");
+  if (file === undefined && args.length === 0)
+    throw new GantryError("invalid", "process args cannot be empty");
   if (file === undefined) return fromFlags(config.process ?? { cwd: "/" }, args, flags, env);
   const read = validateProcess(readJson(file));
   return env.length === 0 ? read : { ...read, env: [...(read.env ?? []), ...env] };

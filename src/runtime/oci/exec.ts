@@ -12,7 +12,8 @@ import { followToEnd, SignalForwarder } from "./follow.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { launchRun } from "./launch.ts";
 import { listenFds } from "./listen-fds.ts";
-import { shownState } from "./oci-state.ts";
+import { warn } from "./log.ts";
+import { hookState, shownState } from "./oci-state.ts";
 import { resolvePath } from "./paths.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { relay } from "./relay.ts";
@@ -22,7 +23,8 @@ export function exec({ global, flags }: VerbInput): number {
   const [id = "", ...command] = expectWords("exec", flags, 1, Number.POSITIVE_INFINITY);
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
-  const { status } = shownState(dir, stored);
+  const shown = shownState(dir, stored);
+  const { status } = shown;
   if (status === "stopped" || status === "creating" || stored.process === undefined)
     throw new GantryError("conflict", "cannot exec in a stopped container");
   if (status === "paused" && !flags.is("ignore-paused"))
@@ -33,14 +35,17 @@ export function exec({ global, flags }: VerbInput): number {
   const terminal = terminalOptions({ ...stored.config, process }, flags, detach);
   const pidFile = flags.text("pid-file") ?? "";
   const cgroups = hostCgroups();
-  const { plan } = planExec({
+  const { plan, warnings } = planExec({
     process,
     target: stored.process,
     containerConfig: stored.config,
     cgroups,
     cgroupDirs: execCgroupDirs(hostCgroupIo, cgroups, cgroupsPathOf(stored), flags.list("cgroup")),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
+    newKeyring: stored.newKeyring !== false,
+    state: { ...hookState(shown), status: "running" },
   });
+  for (const words of warnings) warn(words);
   if (!detach && !flags.is("no-subreaper")) host.becomeSubreaper();
   const signals = detach ? undefined : new SignalForwarder();
   const running = launchRun({

@@ -32,17 +32,19 @@ export function shownState(dir: ContainerDir, stored: StoredState): ShownState {
   };
 }
 
-/** The state for hooks: what the specification has, nothing else. */
-export function hookState(shown: ShownState): object {
+/** The state as the specification has it, nothing else: for hooks, and for who listens to a seccomp filter. */
+export interface SpecState {
+  readonly ociVersion: string;
+  readonly id: string;
+  readonly status: Status;
+  readonly pid: number;
+  readonly bundle: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export function hookState(shown: ShownState): SpecState {
   const { ociVersion, id, pid, status, bundle, annotations } = shown;
-  return {
-    ociVersion,
-    id,
-    status,
-    ...(pid > 0 ? { pid } : {}),
-    bundle,
-    ...(annotations === undefined ? {} : { annotations }),
-  };
+  return { ociVersion, id, status, pid, bundle, ...(annotations === undefined ? {} : { annotations }) };
 }
 
 /** v1: freezer.state, v2: cgroup.events. */

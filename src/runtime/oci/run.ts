@@ -1,5 +1,6 @@
 /** `gantry-oci run`: create and start, and stay until the end unless --detach. */
 import { begin, type Beginning } from "./begin.ts";
+import { removeCgroups } from "./cleanup.ts";
 import type { VerbInput } from "./context.ts";
 import { endContainer } from "./delete.ts";
 import { followToEnd, SignalForwarder, VanishedError } from "./follow.ts";
@@ -42,8 +43,9 @@ function stay({ running, console, notify }: Beginning, signals: SignalForwarder)
     : relay(running, console, signals, watchers);
 }
 
-/** gantry-init has removed the cgroups already. */
+/** gantry-init has removed the cgroups of its plan already. */
 function tidy({ dir, bundle, stored }: Beginning): void {
+  if (host.access(dir.moreCgroups, 0)) removeCgroups(stored);
   const hooks = bundle.config.hooks?.poststop;
   if (hooks !== undefined) runHooksToTheEnd("poststop", hooks, hookState(shownState(dir, stored)));
   dir.remove();
