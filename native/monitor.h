@@ -36,5 +36,10 @@ void run_until_exit(struct run *run, int listener);
 /* socket.c */
 int listen_at(const char *path);
 int send_console(const char *socket_path, int master);
+/* Connects to a stream socket and sends the bytes with the fd. */
+int send_fd(const char *socket_path, int passed, const void *bytes, size_t length);
+
+/* steps-listener.c: the fd of a seccomp filter goes where the plan says. On failure *index is the step's. */
+int hand_over_listener(struct run *run, int notify, u32 *index);
 
 #endif

@@ -11,6 +11,8 @@ struct shared {
   volatile u32 failed;    /* 1: `error` and `context` are valid and belong to `step` */
   volatile u32 executing; /* 1: execve was called and has not failed */
   i32 error;
+  volatile i32 notify;       /* of step seccomp-listener: its fd + 1, or -1; who writes and reads stands there */
+  volatile i32 notify_taken; /* 1: written by the monitor, which has sent it on */
   char context[1536];
 };
 
@@ -27,6 +29,12 @@ struct run {
   int ends[3];      /* the monitor's ends; with a terminal ends[1] is the pty master */
   u64 start_time;
 
+  struct {
+    const char *inside, *path; /* in the plan */
+    int tree;                  /* detached; -1 once taken */
+  } sources[256];              /* made by the monitor before the clone, used by the child */
+  u32 source_count;
+
   /* The child's own: */
   int root;         /* O_PATH of the new root until pivot-root, then -1 */
   bool pivoted;
@@ -41,12 +49,15 @@ struct run {
     int mount;
   } kept[64];       /* mounts whose attributes change once all is made */
   u32 kept_count;
+  bool groups_denied; /* setgroups is off in the user namespace */
   u32 death_signal; /* of step parent-death-signal */
   u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */
 };
 
 /* What passes over the channel: one byte of kind, then i32 value; a console message carries the master's fd. */
-enum message { MESSAGE_GO = 'g', MESSAGE_MOVED = 'm', MESSAGE_CONSOLE = 'c', MESSAGE_READY = 'r', MESSAGE_HOOKS = 'h' };
+enum message { MESSAGE_GO = 'g', MESSAGE_MOVED = 'm', MESSAGE_CONSOLE = 'c', MESSAGE_READY = 'r', MESSAGE_HOOKS = 'h', MESSAGE_LISTENER = 'l',
+  /* Of user namespaces: the child has made its own; its maps are written; all its namespaces are there. */
+  MESSAGE_UNSHARED = 'u', MESSAGE_MAPPED = 'i', MESSAGE_SETTLED = 's' };
 int channel_send(int fd, enum message kind, i32 value, int passed_fd);
 /* Returns the kind, 0 at the end, -errno. *passed_fd is -1 when none came. timeout_ms -1: for ever. */
 int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -63,20 +64,40 @@ static int connect_to(const char *path) {
   return result ? result : fd;
 }
 
-int send_console(const char *path, int master) {
-  int passed = fd_of(path), fd = passed < 0 ? connect_to(path) : passed, result = fd < 0 ? fd : 0;
-  if (!result) {
-    /* As runc does it: the name is the payload, the fd the control message. */
-    struct iovec part = {"/dev/ptmx", 9};
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &master, sizeof(int));
-    if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) result = -errno;
+/* The fd goes with the first byte. */
+static int send_with(int fd, int passed, const char *bytes, size_t length) {
+  struct iovec part = {(void *)(uintptr_t)bytes, length};
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &passed, sizeof(int));
+  while (part.iov_len) {
+    ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -errno;
+    part.iov_base = (char *)part.iov_base + n;
+    part.iov_len -= (size_t)n;
+    message.msg_controllen = 0;
   }
+  return 0;
+}
+
+int send_console(const char *path, int master) {
+  int passed = fd_of(path), fd = passed < 0 ? connect_to(path) : passed;
+  /* As runc does it: the name is the payload, the fd the control message. */
+  int result = fd < 0 ? fd : send_with(fd, master, "/dev/ptmx", 9);
   close_fd(&fd);
   return result ? fail(-result, "send the console to", path) : 0;
+}
+
+int send_fd(const char *path, int passed, const void *bytes, size_t length) {
+  struct timeval limit = {.tv_sec = 10};
+  int fd = connect_to(path), result = fd < 0 ? fd : 0;
+  if (!result) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (!result) result = send_with(fd, passed, bytes, length);
+  close_fd(&fd);
+  return result;
 }

@@ -63,6 +63,11 @@ static int await_child(struct run *run, u32 *index) {
       if (result) return result;
       continue;
     }
+    if (kind == MESSAGE_LISTENER && passed >= 0) {
+      int result = hand_over_listener(run, passed, index);
+      if (result) return result;
+      continue;
+    }
     if (!kind) return run->shared->executing ? 0 : -ECHILD;
   }
 }

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -71,23 +72,59 @@ int step_parent_death_signal(struct run *run, const struct arg *a) {
   return monitor_gone(run) ? fail(EPIPE, "the monitor is gone", NULL) : 0;
 }
 
-int step_keyring(struct run *run, const struct arg *a) {
-  (void)run;
-  long result = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, a[0].length ? a[0].text : NULL);
-  return result < 0 && errno != ENOSYS ? fail(errno, "session keyring", a[0].text) : 0;
+/* Who else may find the keyring by its name: later processes of the container join it that way. */
+static int open_keyring(long id, u64 rights) {
+  char words[128] = {0};
+  if (syscall(SYS_keyctl, KEYCTL_DESCRIBE, id, words, sizeof words - 1) < 0) return -errno;
+  const char *at = words;
+  for (int field = 0; field < 3 && at; field++)
+    if ((at = strchr(at, ';'))) at++;
+  if (!at) return -EPROTO;
+  unsigned long present = strtoul(at, NULL, 16);
+  return syscall(SYS_keyctl, KEYCTL_SETPERM, id, present | rights) ? -errno : 0;
 }
 
-int step_oom_score(struct run *run, const struct arg *a) {
+int step_keyring(struct run *run, const struct arg *a) {
   (void)run;
-  char number[24];
+  if (a[2].length && selinux_enabled()) {
+    int result = write_attribute("/proc/thread-self/attr/keycreate", "", a[2].text);
+    if (result) return fail(-result, "label the session keyring", a[2].text);
+  }
+  long id = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, a[0].length ? a[0].text : NULL);
+  if (id < 0) return errno == ENOSYS ? 0 : fail(errno, "session keyring", a[0].text);
+  int result = a[1].number ? open_keyring(id, a[1].number) : 0;
+  return result ? fail(-result, "rights of the session keyring", a[0].text) : 0;
+}
+
+/* The file of a process that cannot be dumped belongs to root, whose rights it may not have. */
+static int write_score(const char *path, const char *number, size_t length) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 && errno == EACCES) {
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    int error = errno;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    errno = error;
+  }
+  if (fd < 0) return -errno;
+  int result = write_all(fd, number, length);
+  close(fd);
+  return result;
+}
+
+/* In the monitor: of the child. In the child, with the host's /proc in sight: its own, unless that was done. */
+int step_oom_score(struct run *run, const struct arg *a) {
+  char number[24], path[48], present[24];
   i64 value = (i64)a[0].number;
-  struct text text = {number, sizeof number, 0};
+  struct text text = {number, sizeof number, 0}, file = {path, sizeof path, 0};
   text_add(&text, value < 0 ? "-" : "");
   text_add_number(&text, (u64)(value < 0 ? -value : value));
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return fail(errno, "OOM score", NULL);
-  int result = write_all(fd, number, text.length);
-  close(fd);
+  text_add(&file, "/proc/");
+  if (run->child > 0) text_add_number(&file, (u64)run->child);
+  else text_add(&file, "self");
+  text_add(&file, "/oom_score_adj");
+  if (read_small(AT_FDCWD, path, present, sizeof present) > 0 && !strncmp(present, number, text.length) && present[text.length] == '\n') return 0;
+  int result = write_score(path, number, text.length);
   return result ? fail(-result, "OOM score", NULL) : 0;
 }
 

@@ -10,8 +10,16 @@ typedef int step_function(struct run *run, const struct arg *a);
 step_function step_make_dir, step_write_file, step_join_cgroup, step_enter_cgroup, step_remove_file, step_write_pid_file;
 /* steps-cgroup.c */
 step_function step_remove_cgroup, step_cgroup_devices;
+/* steps-limit.c */
+step_function step_limit, step_fill_cpuset, step_cgroup_owner;
 /* steps-clone.c */
-step_function step_clone, step_join_namespaces, step_join_namespace, step_unshare, step_wait_parent;
+step_function step_clone, step_unshare, step_wait_parent;
+/* steps-join.c */
+step_function step_join_namespaces, step_join_paths;
+/* steps-user.c */
+step_function step_id_maps, step_user_namespace, step_namespaces_ready, step_time_namespace, step_child_oom_score, step_child_rlimit;
+/* steps-source.c */
+step_function step_open_source;
 /* steps-net.c */
 step_function step_netlink;
 /* Closes the sockets of the network namespace that is being left: by clone (the child has copies) or by joining. */
@@ -29,6 +37,17 @@ step_function step_hostname, step_domainname, step_sysctl, step_rlimit, step_set
     step_keyring, step_oom_score, step_chdir;
 /* steps-rights.c */
 step_function step_capabilities, step_ids, step_no_new_privs, step_seccomp;
+/* steps-listener.c */
+step_function step_seccomp_listener;
+/* steps-priority.c */
+step_function step_scheduler, step_io_priority, step_memory_policy, step_personality, step_cpu_affinity;
+/* steps-label.c */
+step_function step_security_label;
+bool selinux_enabled(void);
+/* Writes a label to a file of procfs, and to no other. */
+int write_attribute(const char *path, const char *before, const char *label);
+/* steps-device.c */
+step_function step_move_device;
 /* steps-console.c */
 step_function step_console;
 /* steps-hook.c */

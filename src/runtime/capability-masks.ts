@@ -1,10 +1,9 @@
 /** Capability names (capabilities(7)) as the bit masks of capset(2). Pure. */
 import { capabilityNames } from "../kernel/index.ts";
-import { GantryError } from "../lib/index.ts";
 import type { OciCapabilities } from "./oci-types.ts";
 import type { CapabilityMasks } from "./plan-step.ts";
 
-/** @throws {GantryError} "invalid" for a name that is no capability */
+/** A name that is no capability counts for nothing; `unknownCapabilities` tells. */
 export function capabilityMasks(sets: OciCapabilities = {}): CapabilityMasks {
   const permitted = mask(sets.permitted);
   const inheritable = mask(sets.inheritable);
@@ -21,12 +20,23 @@ export function capabilityMasks(sets: OciCapabilities = {}): CapabilityMasks {
 function mask(names: readonly string[] = []): bigint {
   let bits = 0n;
   for (const name of names) {
-    const number = capabilityNames.findIndex((known) => known === name);
-    if (number < 0)
-      throw new GantryError("invalid", `there is no capability ${JSON.stringify(name)}`, {
-        hint: "names are those of capabilities(7), such as CAP_NET_ADMIN",
-      });
-    bits |= 1n << BigInt(number);
+    const number = capabilityNames.indexOf(name);
+    if (number >= 0) bits |= 1n << BigInt(number);
   }
   return bits;
+}
+
+/** The names that no capability has, each once: they are passed over with a warning (runtime-spec config.md). */
+export function unknownCapabilities(sets: OciCapabilities = {}): readonly string[] {
+  const all = [sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient];
+  const unknown = new Set<string>();
+  for (const names of all)
+    for (const name of names ?? []) if (!capabilityNames.includes(name)) unknown.add(name);
+  return [...unknown];
+}
+
+/** A warning in runc's words, or none. */
+export function capabilityWarnings(sets: OciCapabilities | undefined): readonly string[] {
+  const unknown = unknownCapabilities(sets);
+  return unknown.length === 0 ? [] : [`ignoring unknown or unavailable capabilities: ${unknown.join(", ")}`];
 }

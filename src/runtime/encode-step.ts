@@ -1,7 +1,7 @@
 /** One step's payload, native/PROTOCOL.md "Steps": a flat catalogue. */
 import { GantryError } from "../lib/index.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import type { ContainerStep, MonitorStep, NetlinkMessage } from "./plan-step.ts";
+import type { ContainerStep, MonitorStep, NetlinkMessage, SchedulerStep } from "./plan-step.ts";
 
 /** The wire number of each kind of step. */
 export const stepOps = {
@@ -14,8 +14,10 @@ export const stepOps = {
   "remove-file": 38,
   "write-pid-file": 39,
   "cgroup-devices": 40,
+  "fill-cpuset": 41,
+  limit: 42,
+  "cgroup-owner": 43,
   "join-namespaces": 64,
-  "join-namespace": 65,
   unshare: 66,
   "wait-parent": 67,
   "mount-propagation": 68,
@@ -47,6 +49,21 @@ export const stepOps = {
   keyring: 94,
   "oom-score": 95,
   "enter-cgroup": 98,
+  "seccomp-listener": 120,
+  scheduler: 121,
+  "io-priority": 122,
+  "memory-policy": 123,
+  personality: 124,
+  "cpu-affinity": 125,
+  "security-label": 126,
+  "move-device": 127,
+  "id-maps": 100,
+  "user-namespace": 101,
+  "namespaces-ready": 102,
+  "time-namespace": 103,
+  "join-paths": 104,
+  "open-source": 105,
+  "child-rlimit": 107,
   "private-parent": 110,
   "mount-attributes": 111,
   "root-propagation": 112,
@@ -63,6 +80,8 @@ export const stepOps = {
 
 const noPidOffset = 0xffffffff;
 const keepUmask = 0xffffffff;
+const nobody = 0xffffffff;
+const userKinds = { born: 0, unshared: 1, joined: 2 } as const;
 const makeTargets = { no: 0, dir: 1, file: 2, "as-source": 3 } as const;
 
 /** Writes the payload of `step` and returns its op. */
@@ -105,19 +124,52 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.string(step.path);
     case "cgroup-devices":
       return void out.string(step.dir).bytes(step.program);
+    case "fill-cpuset":
+      return void out.string(step.mount).string(step.path);
+    case "limit":
+      return void out.string(step.dir).strings(step.files).strings(step.values).flag(step.missingIsFine);
+    case "cgroup-owner":
+      return void out.string(step.dir).u32(step.uid);
     case "join-namespaces":
       return void out.i32(step.pid).u64(step.startTime).u64(step.flags);
-    case "join-namespace":
-      return void out.string(step.path).u64(step.flag);
+    case "join-paths":
+      out.strings(step.namespaces.map(({ path }) => path)).u32(step.namespaces.length);
+      for (const { flag } of step.namespaces) out.u32(Number(flag));
+      return;
+    case "user-namespace":
+      return void out.u32(step.uid).u32(step.gid).u8(userKinds[step.kind]);
+    case "id-maps":
+      return void out
+        .string(step.uids)
+        .string(step.gids)
+        .u8(bits(step.isUnshared, step.deniesGroups))
+        .string(step.newuidmap ?? "")
+        .string(step.newgidmap ?? "")
+        .u32(step.owner?.uid ?? nobody)
+        .u32(step.owner?.gid ?? nobody);
+    case "namespaces-ready":
+      return;
+    case "time-namespace":
+      return void out.string(step.offsets);
+    case "open-source":
+      return void out
+        .string(step.inside)
+        .string(step.path)
+        .u8(bits(step.recursive, step.sourceLink, step.mapsBelow))
+        .string(step.uids)
+        .string(step.gids);
+    case "child-rlimit":
+      return void out.u32(step.resource).u64(step.hard);
     case "unshare":
     case "remount-root":
       return void out.u64(step.flags);
     case "wait-parent":
     case "ask-hooks":
-    case "pivot-root":
     case "set-session":
     case "no-new-privs":
       return;
+    case "pivot-root":
+      return void out.flag(step.move === true);
     case "mount-propagation":
     case "root":
       return void out.string(step.path).u64(step.flags);
@@ -174,8 +226,9 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.string(step.inside).u32(step.mode).u32(step.uid).u32(step.gid);
     case "hostname":
     case "domainname":
-    case "keyring":
       return void out.string(step.name);
+    case "keyring":
+      return void out.string(step.name).u32(step.rights).string(step.label);
     case "sysctl":
       return void out.string(step.key).string(step.value);
     case "rlimit":
@@ -219,6 +272,21 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return writeNetlink(out, step.protocol, step.messages);
     case "oom-score":
       return void out.i32(step.value);
+    case "seccomp-listener":
+      return void out.bytes(step.program).u32(step.flags).string(step.path).strings(step.state);
+    case "scheduler":
+      return writeScheduler(out, step);
+    case "io-priority":
+    case "personality":
+      return void out.u32(step.value);
+    case "memory-policy":
+      return void out.u32(step.mode).bytes(step.nodes);
+    case "cpu-affinity":
+      return void out.bytes(step.cpus);
+    case "security-label":
+      return void out.u8(step.module === "apparmor" ? 0 : 1).string(step.label);
+    case "move-device":
+      return void out.string(step.name).string(step.inside).string(step.namespace);
     case "run-hook":
       return void out
         .string(step.label)
@@ -255,6 +323,11 @@ function writeNetlink(out: ByteWriter, protocol: number, messages: readonly Netl
       .bytes(message)
       .u32(pidOffset ?? noPidOffset)
       .string(description);
+}
+
+function writeScheduler(out: ByteWriter, step: SchedulerStep): void {
+  out.u32(step.policy).i32(step.nice).u32(step.priority);
+  out.u64(step.flags).u64(step.runtime).u64(step.deadline).u64(step.period);
 }
 
 function writeCapabilities(out: ByteWriter, step: ContainerStep & { readonly do: "capabilities" }): void {

@@ -2,8 +2,15 @@
 import { capabilityNames, mountFlags } from "../kernel/index.ts";
 import { planSections } from "./encode-plan.ts";
 import { namespaceFlags } from "./plan-namespaces.ts";
-import type { CapabilityMasks, ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
-import { limitWord, rlimitName } from "./step-phrase.ts";
+import type { CapabilityMasks, ContainerStep, IdMapsStep, MonitorStep, OpenSourceStep, Plan } from "./plan-step.ts";
+import {
+  cpuWords,
+  ioPriorityWord,
+  limitWord,
+  memoryModes,
+  rlimitName,
+  schedulerWord,
+} from "./step-phrase.ts";
 
 export interface ExplainedStep {
   /** Position in the plan, as error messages count (from 0). */
@@ -64,8 +71,20 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Write the process's pid to ${step.path}.`;
     case "join-namespaces":
       return `Enter the ${namespaceWords(step.flags)} of process ${step.pid}, if it is still the one started at tick ${step.startTime}.`;
-    case "join-namespace":
-      return `Enter the ${namespaceWords(step.flag)} at ${step.path}.`;
+    case "join-paths":
+      return `Enter ${step.namespaces.map(({ path, flag }) => `the ${namespaceWords(flag)} at ${path}`).join(", ")}.`;
+    case "user-namespace":
+      return `${step.kind === "unshared" ? "Begin a new user namespace and become" : "Become"} user ${step.uid}, group ${step.gid} of the user namespace.`;
+    case "id-maps":
+      return idMapsSentence(step);
+    case "namespaces-ready":
+      return "Tell the monitor that all namespaces are there.";
+    case "time-namespace":
+      return `Begin a new time namespace${step.offsets === "" ? "" : ` with other clocks (${step.offsets.trim().split("\n").join(", ")})`}.`;
+    case "open-source":
+      return openSourceSentence(step);
+    case "child-rlimit":
+      return `Raise the limit on ${rlimitName(step.resource)} to ${limitWord(step.hard)} for the container, which could not itself.`;
     case "unshare":
       return `Begin a new ${namespaceWords(step.flags)}.`;
     case "wait-parent":
@@ -140,6 +159,24 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Begin a session keyring ${step.name}.`;
     case "oom-score":
       return `Set the OOM score adjustment to ${step.value}.`;
+    case "seccomp-listener":
+      return `Load a filter of ${step.program.length / 8} instructions that decides which system calls are allowed, or asks who listens at ${step.path}.`;
+    case "scheduler":
+      return `Be scheduled by ${schedulerWord(step)}.`;
+    case "io-priority":
+      return `Set the I/O priority to ${ioPriorityWord(step.value)}.`;
+    case "memory-policy":
+      return `Take memory by ${memoryModes[step.mode & 0xfff] ?? step.mode}.`;
+    case "personality":
+      return `Set the execution domain to 0x${step.value.toString(16)}.`;
+    case "cpu-affinity":
+      return `Run on ${cpuWords(step.cpus)}.`;
+    case "security-label":
+      return step.module === "apparmor"
+        ? `Let AppArmor confine the program by the profile ${step.label}.`
+        : `Let SELinux label the program ${step.label}.`;
+    case "move-device":
+      return `Move the network device ${step.name} into the container, as ${step.inside}.`;
     case "ask-hooks":
       return "Wait until the monitor has run the hooks.";
     case "run-hook":
@@ -147,6 +184,25 @@ function sentence(step: MonitorStep | ContainerStep): string {
     default:
       return unreachable(step);
   }
+}
+
+function idMapsSentence(step: IdMapsStep): string {
+  if (step.uids === "") return "Wait until the process is in its namespaces.";
+  const ranges = (text: string): string =>
+    text
+      .trim()
+      .split("\n")
+      .map((line) => line.replace(/^(\d+) (\d+) (\d+)$/, "$3 from $1 as $2"))
+      .join(", ");
+  const tool = step.newuidmap ?? step.newgidmap;
+  const by = tool === undefined ? "" : `, through ${tool}`;
+  return `Map the ids of the user namespace to the host's: users ${ranges(step.uids)}; groups ${ranges(step.gids)}${by}.`;
+}
+
+function openSourceSentence(step: OpenSourceStep): string {
+  const place = step.inside === "" ? "the container's root" : step.inside;
+  const maps = step.uids === "" ? "" : `, with its ids mapped${step.mapsBelow === true ? " in all below, too" : ""}`;
+  return `Take ${step.path} of the host for ${place}${maps}.`;
 }
 
 function mountSentence(step: ContainerStep & { readonly do: "mount" }): string {
@@ -229,7 +285,12 @@ function unreachable(step: never): never {
   throw new TypeError(`a step of unknown kind: ${JSON.stringify(step)}`);
 }
 
-function limitSentence({ dir, files, values, missingIsFine }: MonitorStep & { readonly do: "limit" }): string {
+function limitSentence({
+  dir,
+  files,
+  values,
+  missingIsFine,
+}: MonitorStep & { readonly do: "limit" }): string {
   const ways = files.map((file, index) => `${JSON.stringify(values[index] ?? "")} to ${dir}/${file}`);
   return `Write ${ways.join(", or, without it, ")}${missingIsFine ? ", if the kernel has it" : ""}.`;
 }

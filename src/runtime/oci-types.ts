@@ -46,9 +46,29 @@ export interface OciProcess {
   readonly apparmorProfile?: string;
   readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
-  readonly scheduler?: Readonly<Record<string, unknown>>;
+  readonly scheduler?: OciScheduler;
   readonly ioPriority?: { readonly class: string; readonly priority: number };
   readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string };
+}
+
+/** Times in nanoseconds. */
+export interface OciScheduler {
+  /** `SCHED_OTHER` … */
+  readonly policy: string;
+  readonly nice?: number;
+  readonly priority?: number;
+  readonly flags?: readonly string[];
+  readonly runtime?: number;
+  readonly deadline?: number;
+  readonly period?: number;
+}
+
+export interface OciMemoryPolicy {
+  /** `MPOL_BIND` … */
+  readonly mode: string;
+  /** A list such as `0-1,3`. */
+  readonly nodes?: string;
+  readonly flags?: readonly string[];
 }
 
 export interface OciUser {
@@ -131,7 +151,7 @@ export interface OciLinux {
   readonly readonlyPaths?: readonly string[];
   readonly mountLabel?: string;
   readonly intelRdt?: Readonly<Record<string, unknown>>;
-  readonly memoryPolicy?: Readonly<Record<string, unknown>>;
+  readonly memoryPolicy?: OciMemoryPolicy;
   readonly personality?: { readonly domain: string; readonly flags?: readonly string[] };
   readonly netDevices?: Readonly<Record<string, { readonly name?: string }>>;
 }

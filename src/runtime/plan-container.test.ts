@@ -68,7 +68,7 @@ describe("the order of the child's steps", () => {
     const order = kinds(plan);
     const arrived = order.indexOf("wait-parent");
     expect(order.slice(0, arrived).length).toBeGreaterThan(0);
-    expect(new Set(order.slice(0, arrived))).toEqual(new Set(["enter-cgroup"]));
+    expect(new Set(order.slice(0, arrived))).toEqual(new Set(["enter-cgroup", "oom-score"]));
     expect(order.lastIndexOf("enter-cgroup")).toBeLessThan(arrived);
   });
 
@@ -232,7 +232,9 @@ describe("what is in the plan", () => {
       { type: "network", path: "/proc/7/ns/net" },
     ];
     const joined = planContainer(withLinux({ namespaces })).plan;
-    const arrival = joined.container.filter((step) => step.do !== "enter-cgroup");
+    const arrival = joined.container.filter(
+      ({ do: kind }) => kind !== "enter-cgroup" && kind !== "oom-score",
+    );
     expect(arrival.slice(0, 3).map((step) => (step.do === "join-namespace" ? step.path : step.do))).toEqual([
       "/proc/7/ns/net",
       "/proc/7/ns/pid",
@@ -256,10 +258,33 @@ describe("what is refused", () => {
       words: "mount namespace",
     },
     {
-      name: "an AppArmor profile",
-      input: withProcess({ apparmorProfile: "x" }),
-      code: "unsupported",
-      words: "process.apparmorProfile",
+      name: "a kernel setting of the whole machine",
+      input: withLinux({ namespaces: [{ type: "mount" }], sysctl: { "vm.swappiness": "1" } }),
+      code: "invalid",
+      words: 'linux.sysctl.vm.swappiness: sysctl "vm.swappiness" is not in a separate kernel namespace',
+    },
+    {
+      name: "a network setting without a network of its own",
+      input: withLinux({ namespaces: [{ type: "mount" }], sysctl: { "net/ipv4/ip_forward": "1" } }),
+      code: "invalid",
+      words: 'sysctl "net.ipv4.ip_forward" not allowed in host network namespace',
+    },
+    {
+      name: "a network device without a network of its own",
+      input: withLinux({ namespaces: [{ type: "mount" }], sysctl: {}, netDevices: { eth1: {} } }),
+      code: "invalid",
+      words: "without a private NET namespace",
+    },
+    {
+      name: "a listener that is not named",
+      input: withLinux({
+        seccomp: {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+        },
+      }),
+      code: "invalid",
+      words: "seccomp listenerPath is not set",
     },
     {
       name: "no cgroups path",
@@ -273,12 +298,6 @@ describe("what is refused", () => {
       code: "invalid",
       words: "linux.cgroupsPath",
     },
-    {
-      name: "an unknown capability",
-      input: withProcess({ capabilities: { bounding: ["CAP_X"] } }),
-      code: "invalid",
-      words: "CAP_X",
-    },
   ] as const)("$name", ({ input, code, words }) => {
     let thrown: unknown;
     try {
@@ -288,6 +307,116 @@ describe("what is refused", () => {
     }
     expect((thrown as GantryError).code).toBe(code);
     expect((thrown as GantryError).message).toContain(words);
+  });
+});
+
+describe("process settings", () => {
+  const of = (change: object, kind: string): object | undefined =>
+    planContainer(withProcess(change)).plan.container.find((step) => step.do === kind);
+
+  test("an unknown capability is passed over with a warning", () => {
+    const { plan: planned, warnings } = planContainer(
+      withProcess({ capabilities: { bounding: ["CAP_X", "CAP_KILL"], effective: ["CAP_X"] } }),
+    );
+    expect(warnings).toEqual(["ignoring unknown or unavailable capabilities: CAP_X"]);
+    expect(planned.container.find((step) => step.do === "capabilities")).toMatchObject({
+      sets: { bounding: 0x20n },
+    });
+  });
+
+  test.each([
+    ["SCHED_BATCH", { policy: "SCHED_BATCH", nice: 5 }, { policy: 3, nice: 5, priority: 0, flags: 0n }],
+    [
+      "SCHED_FIFO",
+      { policy: "SCHED_FIFO", priority: 7, flags: ["SCHED_FLAG_RESET_ON_FORK"] },
+      { policy: 1, priority: 7, flags: 1n },
+    ],
+    [
+      "SCHED_DEADLINE",
+      { policy: "SCHED_DEADLINE", runtime: 1e6, deadline: 5e6, period: 1e7 },
+      { policy: 6, runtime: 1_000_000n, deadline: 5_000_000n, period: 10_000_000n },
+    ],
+  ])("%s", (_, scheduler, want) => {
+    expect(of({ scheduler }, "scheduler")).toMatchObject(want);
+  });
+
+  test("I/O priority", () => {
+    const ioPriority = { class: "IOPRIO_CLASS_IDLE", priority: 3 };
+    expect(of({ ioPriority }, "io-priority")).toMatchObject({ value: (3 << 13) | 3 });
+  });
+
+  test("memory policy and execution domain", () => {
+    const memoryPolicy = { mode: "MPOL_BIND", nodes: "0-1,64", flags: ["MPOL_F_STATIC_NODES"] };
+    const steps = planContainer(withLinux({ memoryPolicy, personality: { domain: "LINUX32" } })).plan
+      .container;
+    const nodes = new Uint8Array(16);
+    nodes.set([3], 0);
+    nodes.set([1], 8);
+    expect(steps.find((step) => step.do === "memory-policy")).toMatchObject({ mode: 0x8002, nodes });
+    expect(steps.find((step) => step.do === "personality")).toMatchObject({ value: 8 });
+  });
+
+  test("labels are set while the host's /proc is in sight", () => {
+    const { container } = planContainer(withProcess({ apparmorProfile: "p", selinuxLabel: "a:b:c" })).plan;
+    const labels = container.filter((step) => step.do === "security-label");
+    expect(labels).toMatchObject([
+      { module: "apparmor", label: "p" },
+      { module: "selinux", label: "a:b:c" },
+    ]);
+    expect(container.findIndex((step) => step.do === "security-label")).toBeLessThan(
+      container.findIndex((step) => step.do === "root"),
+    );
+    expect(container.find((step) => step.do === "keyring")).toMatchObject({
+      label: "a:b:c",
+      rights: 0x80000,
+    });
+  });
+
+  test("a mount label is for file systems that have none of their own", () => {
+    const mounts = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["size=1m"] },
+    ];
+    const config = { ...sampleConfig, mounts, linux: { ...sampleConfig.linux, mountLabel: "a:b:c,d" } };
+    const steps = planContainer({ ...base, config }).plan.container.filter((step) => step.do === "mount");
+    expect(steps.map(({ data }) => data)).toEqual(["", 'size=1m,context="a:b:c,d"']);
+  });
+
+  test("a listener is told the state, with the pid where it belongs", () => {
+    const seccomp = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      listenerPath: "/run/agent",
+      listenerMetadata: "hi",
+      syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }],
+    };
+    const step = planContainer(withLinux({ seccomp })).plan.container.find(
+      ({ do: kind }) => kind === "seccomp-listener",
+    );
+    if (step?.do !== "seccomp-listener") throw new Error("no listener");
+    expect(step.path).toBe("/run/agent");
+    expect(JSON.parse(step.state.join("5"))).toMatchObject({
+      fds: ["seccompFd"],
+      metadata: "hi",
+      pid: 5,
+      state: { status: "creating", pid: 5 },
+    });
+  });
+
+  test("affinity: all CPUs at the start; for an exec as the config says, around the cgroup", () => {
+    expect(of({}, "cpu-affinity")).toMatchObject({ cpus: new Uint8Array(), optional: true });
+    const { plan: exec } = planExec({
+      process: { cwd: "/", args: ["sh"], execCPUAffinity: { initial: "0", final: "1-2" } },
+      target: { pid: 77, startTime: "1" },
+      containerConfig: sampleConfig,
+      cgroups: v2Layout,
+    });
+    expect(exec.monitor[0]).toMatchObject({
+      do: "cpu-affinity",
+      cpus: Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0),
+    });
+    expect(exec.container.find((step) => step.do === "cpu-affinity")).toMatchObject({
+      cpus: Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0),
+    });
   });
 });
 
@@ -302,17 +431,23 @@ describe("planExec", () => {
 
   test("enters the container's cgroups, then its namespaces, and has its filter", () => {
     const arrival = plan.container.filter((step) => step.do !== "enter-cgroup");
-    expect(kinds(plan).slice(0, kinds(plan).indexOf("join-namespaces"))).toEqual(
-      kinds(plan).filter((kind) => kind === "enter-cgroup"),
-    );
-    expect(arrival[0]).toMatchObject({
+    expect(arrival[0]).toMatchObject({ do: "oom-score" });
+    expect(arrival[1]).toMatchObject({
       do: "join-namespaces",
       pid: 77,
       startTime: 12345678901234567890n,
       flags: 0x6e02_0000n,
     });
-    expect(arrival[1]?.do).toBe("wait-parent");
-    expectOrder(plan, ["oom-score", "join-namespaces", "wait-parent", "set-session", "seccomp", "ids", "exec"]);
+    expect(arrival[2]?.do).toBe("wait-parent");
+    expectOrder(plan, [
+      "oom-score",
+      "join-namespaces",
+      "wait-parent",
+      "set-session",
+      "seccomp",
+      "ids",
+      "exec",
+    ]);
     expect(plan.teardown).toEqual([]);
   });
 

@@ -15,10 +15,16 @@ import {
   type ExtraSteps,
 } from "./plan-input.ts";
 import { type PlannedHooks, planHooks, withHooks } from "./plan-hooks.ts";
+import { labelSteps, withMountLabel } from "./plan-labels.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
+import { netDeviceSteps } from "./plan-net-devices.ts";
 import { planProcess } from "./plan-process.ts";
+import type { ListenerState } from "./plan-seccomp.ts";
 import type { ContainerStep, MonitorStep } from "./plan-step.ts";
+import { sysctlSteps } from "./plan-sysctl.ts";
+import { affinityStep } from "./process-settings.ts";
+import { capabilityWarnings } from "./capability-masks.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 const noHooks: PlannedHooks = { runtime: [], create: [], start: [] };
@@ -41,7 +47,9 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
     throw new GantryError("invalid", "process: a container that is started needs a process");
   refuseUnsupported(config, input.hooks !== undefined);
   const cpuset =
-    input.cpuset ?? (asksCpuset(config) && cgroups.kind !== "v2" ? readCpuset(cgroups) : undefined);
+    asksCpuset(config) && cgroups.kind !== "v2"
+      ? readCpuset(cgroups, input.readText ?? (() => undefined))
+      : undefined;
   const cgroup = planCgroup({
     cgroups,
     cgroupsPath: cgroupsPathOf(config),
@@ -53,6 +61,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
   const container = [
     ...cgroup.enter,
+    ...scoreSteps(config, because, "child"),
     ...namespaces.join,
     ...arrival(input, namespaces, because),
     ...network.container,
@@ -62,7 +71,8 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
       useInit: input.useInit === true,
       makeCwd: true,
       because,
-      ...(config.linux?.seccomp === undefined ? {} : { seccomp: config.linux.seccomp }),
+      state: listenerState(input),
+      ...(config.linux === undefined ? {} : { linux: config.linux }),
       ...(input.startFifo === undefined ? {} : { startFifo: input.startFifo }),
     }),
   ];
@@ -70,10 +80,14 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   const plan = {
     monitor: monitorSteps(input, cgroup, namespaces, network, because),
     ...(hooks.runtime.length === 0 ? {} : { hooks: hooks.runtime }),
-    container: withHooks(container, hooks),
+    container: withMountLabel(withHooks(container, hooks), config.linux?.mountLabel),
     teardown: [...cgroup.teardown, ...network.teardown],
   };
-  return { plan, ...(cgroup.oomPath === undefined ? {} : { oomPath: cgroup.oomPath }) };
+  return {
+    plan,
+    warnings: capabilityWarnings(process.capabilities),
+    ...(cgroup.oomPath === undefined ? {} : { oomPath: cgroup.oomPath }),
+  };
 }
 
 // oxlint-disable-next-line max-params -- the parts of one plan, each made once by the caller
@@ -93,7 +107,15 @@ function monitorSteps(
   };
   const pidFile: readonly MonitorStep[] =
     input.pidFile === undefined ? [] : [{ do: "write-pid-file", path: input.pidFile, because: "--pid-file" }];
-  return [...cgroup.before, clone, ...cgroup.join, ...network.monitor, ...pidFile];
+  return [
+    ...cgroup.before,
+    clone,
+    ...cgroup.join,
+    ...scoreSteps(input.config, because, "monitor"),
+    ...network.monitor,
+    ...netDeviceSteps(input.config, because),
+    ...pidFile,
+  ];
 }
 
 /** From the child's birth until its root is made. */
@@ -105,6 +127,7 @@ function arrival(
   const { config } = input;
   const steps: ContainerStep[] = [
     { do: "wait-parent", because: "the default: nothing runs before the limits and the network are there" },
+    affinityStep(undefined, ""),
   ];
   if (namespaces.newCgroup)
     steps.push({
@@ -116,21 +139,13 @@ function arrival(
     steps.push({
       do: "keyring",
       name: `_ses.${idOf(config)}`,
+      rights: hasUserNamespace(config) ? keyringRights.others : keyringRights.user,
+      label: config.process?.selinuxLabel ?? "",
       because: "the default: a session keyring of its own",
     });
-  if (config.process?.oomScoreAdj !== undefined)
-    steps.push({
-      do: "oom-score",
-      value: config.process.oomScoreAdj,
-      because: because("process.oomScoreAdj of the config", "process.oomScoreAdj"),
-    });
-  for (const [key, value] of Object.entries(config.linux?.sysctl ?? {}))
-    steps.push({
-      do: "sysctl",
-      key,
-      value,
-      because: because("the config's sysctls", `linux.sysctl.${key}`, "linux.sysctl"),
-    });
+  steps.push(...scoreSteps(config, because, "member"));
+  if (config.process !== undefined) steps.push(...labelSteps(config.process, because));
+  steps.push(...sysctlSteps(config, because));
   if ((config.hostname ?? "") !== "")
     steps.push({
       do: "hostname",
@@ -172,7 +187,11 @@ function rootSteps(
     because: because("the image", "root"),
   });
   steps.push(...mounts.mounts, ...planDevices(config, because));
-  steps.push({ do: "pivot-root", because: "the default: the host's files are out of sight" });
+  steps.push(
+    input.noPivot === true
+      ? { do: "pivot-root", move: true, because: "--no-pivot" }
+      : { do: "pivot-root", because: "the default: the host's files are out of sight" },
+  );
   const session: ContainerStep =
     config.process?.terminal === true ? { do: "console", bindDevConsole: true } : { do: "set-session" };
   steps.push({ ...session, because: because("the default: a session of its own", "process.terminal") });
@@ -211,6 +230,39 @@ function latePropagation(propagation: bigint, because: Because): readonly Contai
   return [{ do: "root-propagation", flags: propagation, because: words }];
 }
 
+/**
+ * A process of the host's user namespace sets its own score first of all. One of another has no right to lower it: the
+ * monitor does it, or where the monitor is no root either, the process, which may raise it.
+ */
+function scoreSteps(
+  config: OciConfig,
+  because: Because,
+  who: "child" | "monitor" | "member",
+): readonly (ContainerStep & MonitorStep)[] {
+  const value = config.process?.oomScoreAdj;
+  if (value === undefined || hasUserNamespace(config) === (who === "child")) return [];
+  const words = because("process.oomScoreAdj of the config", "process.oomScoreAdj");
+  const step = { do: "oom-score", value, because: words } as const;
+  return [who === "monitor" ? { ...step, optional: true } : step];
+}
+
+/** Search by the user, or by all: a process of a user namespace has no keys by its user. @see keyrings(7) */
+const keyringRights = { user: 0x80000, others: 0x8 } as const;
+
+function hasUserNamespace(config: OciConfig): boolean {
+  return config.linux?.namespaces?.some(({ type }) => type === "user") === true;
+}
+
+function listenerState({ config, hooks }: ContainerPlanInput): ListenerState {
+  return {
+    ociVersion: config.ociVersion,
+    id: hooks?.id ?? idOf(config),
+    status: "creating",
+    bundle: hooks?.bundle ?? "",
+    ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
+  };
+}
+
 function withReason(steps: ExtraSteps, words: string): ExtraSteps {
   return {
     monitor: steps.monitor.map((step) => ({ because: words, ...step })),
@@ -234,7 +286,8 @@ export function cgroupsPathOf(config: OciConfig): string {
   return `/${parts.join("/")}`;
 }
 
-function idOf(config: OciConfig): string {
+/** The last part of the path of its cgroup. */
+export function idOf(config: OciConfig): string {
   return cgroupsPathOf(config).split("/").at(-1) ?? "";
 }
 

@@ -1,23 +1,30 @@
 /** A further process in a running container becomes a plan. Pure. */
-import { GantryError } from "../lib/index.ts";
 import { cgroupMounts } from "./cgroup-dirs.ts";
-import { cgroupsPathOf } from "./plan-container.ts";
+import { cgroupsPathOf, idOf } from "./plan-container.ts";
+import type { OciConfig } from "./oci-types.ts";
 import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";
+import { capabilityWarnings } from "./capability-masks.ts";
+import { labelSteps } from "./plan-labels.ts";
 import { planProcess } from "./plan-process.ts";
+import { affinityStep } from "./process-settings.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
-import { processFields } from "./unsupported.ts";
 
 /**
  * The child enters the container's cgroups (v2: is born there), then the namespaces of the container's first process
  * (by pidfd and start time, so that a pid used again is not entered) and has the same seccomp filter and limits.
  * @throws {GantryError} "unsupported" or "invalid" naming the field of the process
  */
-export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
+export function planExec(input: ExecPlanInput): {
+  readonly plan: Plan;
+  /** What was passed over, in words for the log. */
+  readonly warnings: readonly string[];
+} {
   const { process, target, containerConfig, cgroups } = input;
-  const refused = processFields(process);
-  if (refused.length > 0)
-    throw new GantryError("unsupported", `gantry does not offer: ${refused.join(", ")}`);
+  const inherited = containerConfig.process;
+  const affinity = process.execCPUAffinity ?? inherited?.execCPUAffinity ?? {};
+  const profile = process.apparmorProfile ?? inherited?.apparmorProfile;
+  const label = process.selinuxLabel ?? inherited?.selinuxLabel;
   const because = becauseOf({
     "process.args": "the command of exec",
     "process.cwd": "the container's working directory, or --workdir",
@@ -28,7 +35,10 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
   const unsure = input.cgroupDirs === undefined ? { optional: true } : {};
   const ofContainer = "exec: the process is the container's";
   const born: MonitorStep = { do: "clone", flags: 0n, because: ofContainer };
+  const initial = affinity.initial ?? "";
   const monitor: MonitorStep[] = [
+    // Before the cgroup is entered: the child is born with it.
+    ...(initial === "" ? [] : [affinityStep(initial, "process.execCPUAffinity.initial")]),
     cgroups.kind === "v2" && dirs[0] !== undefined ? { ...born, intoCgroup: dirs[0] } : born,
   ];
   if (input.pidFile !== undefined)
@@ -43,6 +53,14 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
     ...(score === undefined
       ? []
       : [{ do: "oom-score", value: score, because: "process.oomScoreAdj" } as const]),
+    ...labelSteps(
+      {
+        ...process,
+        ...(profile === undefined ? {} : { apparmorProfile: profile }),
+        ...(label === undefined ? {} : { selinuxLabel: label }),
+      },
+      because,
+    ),
     {
       do: "join-namespaces",
       pid: target.pid,
@@ -51,6 +69,11 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
       because: ofContainer,
     },
     { do: "wait-parent", because: ofContainer },
+    // After it: the kernel forgets it when the cpuset changes.
+    ...(initial !== "" && (affinity.final ?? "") === ""
+      ? []
+      : [affinityStep(affinity.final, "process.execCPUAffinity.final")]),
+    ...(input.newKeyring === false ? [] : [keyringStep(containerConfig, label)]),
     process.terminal === true
       ? { do: "console", bindDevConsole: false, because: "--tty" }
       : { do: "set-session", because: "the default: a session of its own" },
@@ -59,8 +82,24 @@ export function planExec(input: ExecPlanInput): { readonly plan: Plan } {
       useInit: false,
       makeCwd: false,
       because,
-      ...(containerConfig.linux?.seccomp === undefined ? {} : { seccomp: containerConfig.linux.seccomp }),
+      ...(containerConfig.linux === undefined ? {} : { linux: containerConfig.linux }),
+      ...(input.state === undefined ? {} : { state: input.state }),
     }),
   ];
-  return { plan: { monitor, container, teardown: [] } };
+  return {
+    plan: { monitor, container, teardown: [] },
+    warnings: capabilityWarnings(process.capabilities),
+  };
+}
+
+/** The container's own, found by its name. */
+function keyringStep(config: OciConfig, label: string | undefined): ContainerStep {
+  const name = `_ses.${idOf(config)}`;
+  return {
+    do: "keyring",
+    name,
+    rights: 0,
+    label: label ?? "",
+    because: "exec: the container's session keyring",
+  };
 }

@@ -36,6 +36,15 @@ export interface HookContext {
   readonly env: readonly string[];
 }
 
+/** Who makes the container is an ordinary user. */
+export interface Rootless {
+  readonly uid: number;
+  readonly gid: number;
+  /** Paths of the programs that map ranges of ids, where they are installed. */
+  readonly newuidmap?: string;
+  readonly newgidmap?: string;
+}
+
 export interface ContainerPlanInput {
   /** Valid (`validateConfig`); users as numbers, mounts and cgroupsPath absolute. */
   readonly config: OciConfig;
@@ -45,6 +54,8 @@ export interface ContainerPlanInput {
   readonly network?: ExtraSteps;
   /** Config path to words that complete "because of …". */
   readonly reasons?: Readonly<Record<string, string>>;
+  /** Missing: root makes it. */
+  readonly rootless?: Rootless;
   /** A small init is process 1 and starts the program. */
   readonly useInit?: boolean;
   /** A session keyring of its own, so that the starter's is out of reach. Default true. */
@@ -78,6 +89,8 @@ export interface ExecPlanInput {
   readonly cgroups: CgroupLayout;
   /** The directories to enter, which exist; missing: the container's in every hierarchy, where there is one. */
   readonly cgroupDirs?: readonly string[];
+  /** Missing: root runs it. */
+  readonly rootless?: Rootless;
   readonly pidFile?: string;
   /** The container has a session keyring of its own, which the process joins. Default true. */
   readonly newKeyring?: boolean;

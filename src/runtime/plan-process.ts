@@ -1,15 +1,19 @@
 /** The last steps of a child, from resource limits to execve: for a container and for an exec alike. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { compileSeccomp } from "../kernel/index.ts";
 import { capabilityMasks } from "./capability-masks.ts";
-import type { OciProcess, OciRlimit, SeccompProfile } from "./oci-types.ts";
+import type { OciLinux, OciProcess, OciRlimit } from "./oci-types.ts";
 import type { Because } from "./plan-input.ts";
+import { type ListenerState, seccompSteps } from "./plan-seccomp.ts";
 import type { ContainerStep } from "./plan-step.ts";
+import { settingSteps } from "./process-settings.ts";
 import { rlimitNames, unlimited } from "./step-phrase.ts";
 
 export interface ProcessInput {
   readonly process: OciProcess;
-  readonly seccomp?: SeccompProfile;
+  /** The container's: filter, memory policy and execution domain are for all of its processes. */
+  readonly linux?: OciLinux;
+  /** For who listens to the filter's questions. */
+  readonly state?: ListenerState;
   readonly useInit: boolean;
   /** Make the working directory where it is missing. */
   readonly makeCwd: boolean;
@@ -29,8 +33,9 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
   const noNewPrivs = process.noNewPrivileges === true;
   const sets = capabilityMasks(process.capabilities);
   const capabilities = because("the default capabilities", "process.capabilities");
-  const seccomp = seccompSteps(input);
+  const seccomp = seccompSteps(input.linux?.seccomp, input.state, because);
   const steps: ContainerStep[] = (process.rlimits ?? []).map((limit) => rlimitStep(limit, because));
+  steps.push(...settingSteps(process, input.linux, because));
   steps.push({ do: "capabilities", sets, phase: "bound", because: capabilities });
   steps.push({
     do: "chdir",
@@ -64,14 +69,6 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
     because: because("the image's command", "process.args"),
   });
   return steps;
-}
-
-function seccompSteps({ seccomp, because }: ProcessInput): readonly ContainerStep[] {
-  if (seccomp === undefined) return [];
-  const { program, flags } = compileSeccomp(seccomp);
-  return [
-    { do: "seccomp", program, flags, because: because("the default seccomp profile", "linux.seccomp") },
-  ];
 }
 
 function rlimitStep(limit: OciRlimit, because: Because): ContainerStep {

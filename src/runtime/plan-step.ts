@@ -79,6 +79,93 @@ export interface BindStep extends StepReason {
   readonly fromProc?: boolean;
 }
 
+/** A filter whose questions go to the socket `path` on the host. */
+export interface SeccompListenerStep {
+  readonly do: "seccomp-listener";
+  readonly program: Uint8Array;
+  readonly flags: number;
+  readonly path: string;
+  /** The container process state as JSON; the process's pid goes between each two parts. */
+  readonly state: readonly string[];
+}
+
+export interface KeyringStep {
+  readonly do: "keyring";
+  readonly name: string;
+  /** Added to the rights of keyrings(7), so that later processes find it by its name; 0 leaves them. */
+  readonly rights: number;
+  /** SELinux label, or empty. */
+  readonly label: string;
+}
+
+/** @see sched_setattr(2). Times in nanoseconds. */
+export interface SchedulerStep {
+  readonly do: "scheduler";
+  readonly policy: number;
+  readonly nice: number;
+  readonly priority: number;
+  readonly flags: bigint;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+}
+
+/** Bit n of the bytes is processor n; none: all that the cpuset has. */
+export interface CpuAffinityStep {
+  readonly do: "cpu-affinity";
+  readonly cpus: Uint8Array;
+}
+
+export interface MoveDeviceStep {
+  readonly do: "move-device";
+  /** On the host. */
+  readonly name: string;
+  /** In the container. */
+  readonly inside: string;
+  /** Empty: the network namespace that the child was made with. */
+  readonly namespace: string;
+}
+
+/** Becomes the root of the user namespace that the child was born in, makes now, or has joined. */
+export interface UserNamespaceStep {
+  readonly do: "user-namespace";
+  readonly uid: number;
+  readonly gid: number;
+  readonly kind: "born" | "unshared" | "joined";
+}
+
+/** Writes the maps of the child's user namespace (none: it was joined) and waits for namespaces-ready. */
+export interface IdMapsStep {
+  readonly do: "id-maps";
+  /** Lines of uid_map, gid_map. */
+  readonly uids: string;
+  readonly gids: string;
+  /** The child makes it after it has joined others, and says so. */
+  readonly isUnshared: boolean;
+  /** An ordinary user may write its group's map only after giving up setgroups. */
+  readonly deniesGroups: boolean;
+  /** Programs that write the maps instead. */
+  readonly newuidmap?: string;
+  readonly newgidmap?: string;
+  /** Host ids of who the program runs as: the pipes on 0..2 become theirs. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+/** A mount of the host, for `root` (inside "") or the `bind` on `inside`; before the clone. */
+export interface OpenSourceStep {
+  readonly do: "open-source";
+  readonly inside: string;
+  readonly path: string;
+  readonly recursive: boolean;
+  /** A symlink at the source is meant itself. */
+  readonly sourceLink?: boolean;
+  /** Id maps of the mount; empty: as it is. */
+  readonly uids: string;
+  readonly gids: string;
+  /** The ids of all mounts below, too. */
+  readonly mapsBelow?: boolean;
+}
+
 /** Steps that run on the host side, in the monitor. */
 export type MonitorStep = StepReason &
   (
@@ -88,9 +175,30 @@ export type MonitorStep = StepReason &
     | { readonly do: "clone"; readonly flags: bigint; readonly intoCgroup?: string }
     | { readonly do: "netlink"; readonly protocol: number; readonly messages: readonly NetlinkMessage[] }
     | { readonly do: "cgroup-devices"; readonly dir: string; readonly program: Uint8Array }
+    | IdMapsStep
+    | OpenSourceStep
+    /** Raises the child's hard limit, which a user namespace may not any more. */
+    | { readonly do: "child-rlimit"; readonly resource: number; readonly hard: bigint }
+    /** v1: from the mount down along the path, an empty cpuset gets its parent's cpus and memory nodes. */
+    | { readonly do: "fill-cpuset"; readonly mount: string; readonly path: string }
+    /** Writes into the first of these files that the kernel has. */
+    | {
+        readonly do: "limit";
+        readonly dir: string;
+        readonly files: readonly string[];
+        /** One for each file. */
+        readonly values: readonly string[];
+        /** None of the files: nothing to limit. */
+        readonly missingIsFine: boolean;
+      }
+    /** v2: the directory and what the kernel lets be delegated of it belong to this user. */
+    | { readonly do: "cgroup-owner"; readonly dir: string; readonly uid: number }
     | { readonly do: "remove-cgroup"; readonly dir: string }
     | { readonly do: "remove-file"; readonly path: string }
     | { readonly do: "write-pid-file"; readonly path: string }
+    | MoveDeviceStep
+    | CpuAffinityStep
+    | { readonly do: "oom-score"; readonly value: number }
     /** Of a container that another OCI runtime makes (plan-foreign.ts). */
     | { readonly do: "become-parent" }
     /** Without the mounts at `hide`. */
@@ -131,7 +239,16 @@ export type ContainerStep = StepReason &
         readonly startTime: bigint;
         readonly flags: bigint;
       }
-    | { readonly do: "join-namespace"; readonly path: string; readonly flag: bigint }
+    /** All of them are opened, and their types checked, before the first is entered. */
+    | {
+        readonly do: "join-paths";
+        readonly namespaces: readonly { readonly path: string; readonly flag: bigint }[];
+      }
+    | UserNamespaceStep
+    /** All namespaces are made and joined: the monitor, which waits in id-maps, goes on. */
+    | { readonly do: "namespaces-ready" }
+    /** Makes one and enters it. Offsets as /proc/PID/timens_offsets takes them. */
+    | { readonly do: "time-namespace"; readonly offsets: string }
     /** v1 only: the child moves itself, which spares the kernel's wait for a grace period. */
     | { readonly do: "enter-cgroup"; readonly dir: string }
     | { readonly do: "unshare"; readonly flags: bigint }
@@ -204,7 +321,8 @@ export type ContainerStep = StepReason &
         readonly uid: number;
         readonly gid: number;
       }
-    | { readonly do: "pivot-root" }
+    /** With `move` the root is moved over "/" and entered by chroot, where pivot_root(2) is refused. */
+    | { readonly do: "pivot-root"; readonly move?: boolean }
     | { readonly do: "mask"; readonly path: string }
     | { readonly do: "read-only"; readonly path: string }
     | { readonly do: "remount-root"; readonly flags: bigint }
@@ -233,7 +351,16 @@ export type ContainerStep = StepReason &
         readonly env: readonly string[];
         readonly useInit: boolean;
       }
-    | { readonly do: "keyring"; readonly name: string }
+    | KeyringStep
+    | SeccompListenerStep
+    | SchedulerStep
+    | CpuAffinityStep
+    /** Class and level as ioprio_set(2) takes them. */
+    | { readonly do: "io-priority"; readonly value: number }
+    /** `mode` with its flags; bit n of the bytes is node n. */
+    | { readonly do: "memory-policy"; readonly mode: number; readonly nodes: Uint8Array }
+    | { readonly do: "personality"; readonly value: number }
+    | { readonly do: "security-label"; readonly module: "apparmor" | "selinux"; readonly label: string }
     | { readonly do: "oom-score"; readonly value: number }
   );
 

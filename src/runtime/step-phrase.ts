@@ -1,5 +1,5 @@
 /** What a step does as a short phrase, for error messages: "mount proc on /proc". A flat catalogue. */
-import type { ContainerStep, MonitorStep } from "./plan-step.ts";
+import type { ContainerStep, MonitorStep, SchedulerStep } from "./plan-step.ts";
 
 /** The phrase of a step; it fits before ": operation not permitted". */
 export function stepPhrase(step: MonitorStep | ContainerStep): string {
@@ -30,6 +30,12 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return step.messages.map((message) => message.description).join(", ");
     case "cgroup-devices":
       return `attach the device rules to cgroup ${step.dir}`;
+    case "fill-cpuset":
+      return `fill the cpuset ${step.mount}${step.path}`;
+    case "limit":
+      return `write ${shorten(step.values[0] ?? "")} to ${step.dir}/${step.files[0] ?? ""}`;
+    case "cgroup-owner":
+      return `hand over the cgroup ${step.dir} to user ${step.uid}`;
     case "remove-cgroup":
       return `remove cgroup ${step.dir}`;
     case "remove-file":
@@ -38,8 +44,22 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `write the pid file ${step.path}`;
     case "join-namespaces":
       return `join the namespaces of process ${step.pid}`;
-    case "join-namespace":
-      return `join the namespace ${step.path}`;
+    case "join-paths":
+      return `join the namespace${step.namespaces.length > 1 ? "s" : ""} ${step.namespaces.map(({ path }) => path).join(", ")}`;
+    case "user-namespace":
+      return step.kind === "unshared" ? "create a user namespace" : "become root of the user namespace";
+    case "id-maps":
+      return "map the ids of the user namespace";
+    case "namespaces-ready":
+      return "tell that the namespaces are there";
+    case "time-namespace":
+      return "create a time namespace";
+    case "open-source":
+      return step.uids === ""
+        ? `open ${step.path} for ${step.inside === "" ? "the root" : step.inside}`
+        : `id-map the mount on ${step.inside}`;
+    case "child-rlimit":
+      return `raise ${rlimitName(step.resource)} to ${limitWord(step.hard)}`;
     case "unshare":
       return "create further namespaces";
     case "wait-parent":
@@ -108,6 +128,24 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return "join a session keyring";
     case "oom-score":
       return `set the OOM score adjustment to ${step.value}`;
+    case "seccomp-listener":
+      return `load the seccomp filter that asks ${step.path}`;
+    case "scheduler":
+      return `set the scheduler to ${schedulerWord(step)}`;
+    case "io-priority":
+      return `set the I/O priority to ${ioPriorityWord(step.value)}`;
+    case "memory-policy":
+      return `set the memory policy to ${memoryModes[step.mode & 0xfff] ?? step.mode}`;
+    case "personality":
+      return `set the execution domain to 0x${step.value.toString(16)}`;
+    case "cpu-affinity":
+      return `let it run on ${cpuWords(step.cpus)}`;
+    case "security-label":
+      return step.module === "apparmor"
+        ? `set the AppArmor profile ${step.label}`
+        : `set the SELinux label ${step.label}`;
+    case "move-device":
+      return `move the network device ${step.name} into the container`;
     case "ask-hooks":
       return "wait for the hooks";
     case "run-hook":
@@ -136,6 +174,58 @@ export const rlimitNames: readonly string[] = [
   "RLIMIT_RTPRIO",
   "RLIMIT_RTTIME",
 ];
+
+/** SCHED_* by number; 4 is not in use. @see sched(7) */
+export const schedulerPolicies: readonly string[] = [
+  "SCHED_OTHER",
+  "SCHED_FIFO",
+  "SCHED_RR",
+  "SCHED_BATCH",
+  "SCHED_ISO",
+  "SCHED_IDLE",
+  "SCHED_DEADLINE",
+];
+
+/** @see ioprio_set(2) */
+export const ioClasses: readonly string[] = [
+  "IOPRIO_CLASS_NONE",
+  "IOPRIO_CLASS_RT",
+  "IOPRIO_CLASS_BE",
+  "IOPRIO_CLASS_IDLE",
+];
+
+/** MPOL_* by number. @see set_mempolicy(2) */
+export const memoryModes: readonly string[] = [
+  "MPOL_DEFAULT",
+  "MPOL_PREFERRED",
+  "MPOL_BIND",
+  "MPOL_INTERLEAVE",
+  "MPOL_LOCAL",
+  "MPOL_PREFERRED_MANY",
+  "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/** "SCHED_FIFO, priority 5" */
+export function schedulerWord(step: SchedulerStep): string {
+  const policy = schedulerPolicies[step.policy] ?? String(step.policy);
+  const nice = step.nice === 0 ? "" : `, nice ${step.nice}`;
+  const priority = step.priority === 0 ? "" : `, priority ${step.priority}`;
+  return `${policy}${nice}${priority}`;
+}
+
+/** "IOPRIO_CLASS_BE, level 4" */
+export function ioPriorityWord(value: number): string {
+  return `${ioClasses[value >> 13] ?? value >> 13}, level ${value & 0x1fff}`;
+}
+
+/** "CPUs 0,2" */
+export function cpuWords(cpus: Uint8Array): string {
+  if (cpus.length === 0) return "all CPUs of its cpuset";
+  const numbers: number[] = [];
+  for (let cpu = 0; cpu < cpus.length * 8; cpu++)
+    if (((cpus[cpu >> 3] ?? 0) & (1 << (cpu & 7))) !== 0) numbers.push(cpu);
+  return `CPUs ${numbers.join(",")}`;
+}
 
 /** RLIM_INFINITY */
 export const unlimited = 0xffff_ffff_ffff_ffffn;
