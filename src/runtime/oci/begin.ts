@@ -5,7 +5,7 @@ import type { MonitorOptions, Plan } from "../plan-step.ts";
 import { type Bundle, readBundle } from "./bundle.ts";
 import { freezerFile, removeCgroups } from "./cleanup.ts";
 import { bootId, ContainerDir, type StoredState } from "./container-dir.ts";
-import type { VerbInput } from "./context.ts";
+import { specVersion, type VerbInput } from "./context.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
 import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
@@ -123,7 +123,8 @@ export function firstState(
 ): StoredState {
   return {
     id,
-    ociVersion: config.ociVersion,
+    // Of the state, not of the config (runtime.md, "State").
+    ociVersion: specVersion,
     bundle: path,
     rootfs,
     created: new Date(host.now()).toISOString(),
