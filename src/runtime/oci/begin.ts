@@ -109,8 +109,8 @@ export function begin<T>(
   });
 }
 
-export /** How it was made, as far as later commands must know. */
-interface Kept {
+/** How it was made, as far as later commands must know. */
+export interface Kept {
   readonly freezer: string | undefined;
   readonly systemdCgroup: boolean;
   readonly newKeyring?: boolean;
