@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PREFIX ?= /usr/local
 BUN := scripts/bun
 
-.PHONY: help setup native sanitize build demo test check test-unit test-system bench install clean fmt
+.PHONY: help setup native sanitize build demo test check test-unit test-system fuzz bench install clean fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-unit: native ## unit tests: no root, no network
 
 test-system: build sanitize ## tests on the real kernel, with real clients, and with faults (root)
 	@scripts/test-system
+
+fuzz: sanitize ## MINUTES=10 of hostile configs and plans, half of the time each
+	@$(BUN) test/fuzz/config-fuzz.ts $(or $(MINUTES),10) $(SEED)
 
 test: build sanitize ## everything, then the clean-up check
 	@scripts/test

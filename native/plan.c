@@ -156,8 +156,14 @@ static int check_options(struct plan *plan, const struct step *step) {
 /* What the order of the steps must be for the two processes never to wait for each other for ever. */
 struct order {
   u32 clones, container_steps;
-  bool asked, has_hooks, waited, executed, container;
+  bool asked, has_hooks, ready, waited, executed, container;
 };
+
+static bool list_has(const struct arg *list, u32 value) {
+  for (u32 i = 0; i < list->count; i++)
+    if (load32(list->bytes + (size_t)i * 4) == value) return true;
+  return false;
+}
 
 static int check_step(struct plan *plan, const struct step *step, struct order *order) {
   struct arg a[MAX_ARGUMENTS];
@@ -172,12 +178,14 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
   if (step->section != SECTION_CONTAINER) {
     order->clones += step->op == OP_CLONE || step->op == OP_ADOPT;
     plan->adopts |= step->op == OP_ADOPT;
-    return step->op == OP_CLONE && step->section == SECTION_TEARDOWN ? fail(EINVAL, "clone in teardown", NULL) : 0;
+    plan->maps |= step->op == OP_ID_MAPS;
+    bool is_of_start = step->op == OP_CLONE || step->op == OP_ID_MAPS;
+    return is_of_start && step->section == SECTION_TEARDOWN ? fail(EINVAL, "of the start and in teardown:", operation->name) : 0;
   }
   order->container = true;
   if (order->executed) return fail(EINVAL, "step behind exec", operation->name);
   bool pid_namespace = (step->op == OP_JOIN_NAMESPACES && (a[2].number & CLONE_NEWPID)) ||
-                       (step->op == OP_JOIN_NAMESPACE && (a[1].number & CLONE_NEWPID)) ||
+                       (step->op == OP_JOIN_PATHS && list_has(&a[1], CLONE_NEWPID)) ||
                        (step->op == OP_UNSHARE && (a[0].number & CLONE_NEWPID));
   if (pid_namespace && (order->waited || plan->moves)) return fail(EINVAL, "second or late pid namespace", operation->name);
   plan->moves |= pid_namespace;
@@ -185,6 +193,10 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
     /* Earlier the answer would be taken for the end of section 1; a second time they would run again. */
     if (!order->waited || order->asked) return fail(EINVAL, "early or second", operation->name);
     order->asked = true;
+  }
+  if (step->op == OP_NAMESPACES_READY) {
+    if (order->waited || order->ready) return fail(EINVAL, "late or second", operation->name);
+    order->ready = true;
   }
   order->waited |= step->op == OP_WAIT_PARENT;
   if (step->op == OP_WAIT_START) plan->fifo = a[0].text;
@@ -196,7 +208,7 @@ static int check_step(struct plan *plan, const struct step *step, struct order *
   return 0;
 }
 
-static int check(struct plan *plan) {
+int plan_check(struct plan *plan) {
   struct cursor cursor = {0};
   struct step step;
   struct order order = {0};
@@ -207,6 +219,7 @@ static int check(struct plan *plan) {
   }
   if (cursor.offset != plan->length) return fail(EINVAL, "record beyond the plan", NULL);
   if (order.has_hooks && !order.asked) return fail(EINVAL, "hooks that no step asks for", NULL);
+  if (order.ready != plan->maps) return fail(EINVAL, "id-maps and namespaces-ready belong together", NULL);
   if (order.clones != 1) return fail(EINVAL, "a plan has one clone", NULL);
   if (plan->adopts) return order.container ? fail(EINVAL, "a plan that adopts has no steps for a child", NULL) : 0;
   if (!order.executed) return fail(EINVAL, "a plan ends with exec", NULL);
@@ -248,5 +261,5 @@ int plan_read(int fd, struct plan *plan) {
   result = read_exactly(fd, plan->bytes, plan->length, deadline);
   if (result) return result;
   last_failure = (struct failure){"malformed option", NULL};
-  return check(plan);
+  return plan_check(plan);
 }

@@ -62,6 +62,7 @@ struct plan {
   struct options options;
   bool adopts;      /* another runtime makes the container: there is no child of clone */
   bool moves;       /* the child forks into a joined or unshared pid namespace before wait-parent */
+  bool maps;        /* the monitor writes id maps and waits for `namespaces-ready` */
   bool uses_init;   /* exec runs `gantry-init init` */
   u64 hook_seconds; /* what the time-outs of all hooks add up to */
   const char *fifo; /* of wait-start, or NULL */
@@ -71,6 +72,8 @@ struct plan {
 
 /* Reads the plan from a stream socket. -EPIPE: the peer went before all was read. -EINVAL: malformed. */
 int plan_read(int fd, struct plan *plan);
+/* What plan_read does once the bytes are there: every record decodes, the order is possible; fills in the rest of *plan. */
+int plan_check(struct plan *plan);
 /* The next step of `section` (any: -1) at or behind *offset, 0 at the end. Start with offset 0, index 0. */
 struct cursor {
   u32 offset, index;

@@ -92,16 +92,29 @@ static void take_output(int fd, struct tail *tail) {
   tail->bytes[tail->length] = 0;
 }
 
+/* In the monitor a hook ends with the container's process, and in mode run with who started this. */
+static int reason_to_stop(const struct pollfd *child, const struct pollfd *control) {
+  if (child->revents) return -ECHILD;
+  return control->revents ? -ECANCELED : 0;
+}
+
 /* Until the hook's own process is gone: what it left behind with its output open is not waited for. */
-static int await_hook(int pidfd, pid_t pid, int output, u32 seconds, siginfo_t *info, struct tail *tail) {
+static int await_hook(const struct run *run, int pidfd, pid_t pid, int output, u32 seconds, siginfo_t *info, struct tail *tail) {
   i64 deadline = now_ms() + (i64)seconds * 1000;
   int result = 0;
   for (;;) {
     i64 left = deadline - now_ms();
-    struct pollfd wait[] = {{.fd = pidfd, .events = POLLIN}, {.fd = output, .events = POLLIN}};
+    bool monitor = run->child > 0;
+    struct pollfd wait[] = {
+        {.fd = pidfd, .events = POLLIN},
+        {.fd = output, .events = POLLIN},
+        {.fd = monitor ? run->pidfd : -1, .events = POLLIN},
+        {.fd = monitor && !run->relay ? run->control : -1},
+    };
     int ready = left <= 0 ? 0 : poll(wait, COUNT(wait), left > INT32_MAX ? INT32_MAX : (int)left);
     if (ready < 0 && errno != EINTR) result = -errno;
     if (!ready && left <= INT32_MAX) result = -ETIMEDOUT;
+    if (ready > 0 && !result && !wait[0].revents) result = reason_to_stop(&wait[2], &wait[3]);
     if (result || wait[0].revents) break;
     if (!(wait[1].revents & POLLIN) && wait[1].revents) output = -1; /* closed by the hook */
     else if (output >= 0) take_output(output, tail);
@@ -173,12 +186,12 @@ int step_run_hook(struct run *run, const struct arg *a) {
   int pidfd = start_hook(&hook, &pid);
   close(hook.input);
   close(output[1]);
-  int result = pidfd < 0 ? pidfd : await_hook(pidfd, pid, output[0], (u32)a[4].number, &info, &tail);
+  int result = pidfd < 0 ? pidfd : await_hook(run, pidfd, pid, output[0], (u32)a[4].number, &info, &tail);
   close(output[0]);
   close_fd(&pidfd);
   if (pid < 0) return fail(-result, "start", a[0].text);
   if (result == -ETIMEDOUT) return hook_failure(ETIMEDOUT, a, "hook ran past specified timeout of ", a[4].number, "s", tail.bytes);
-  if (result) return fail(-result, "wait for", a[0].text);
+  if (result) return fail(-result, result == -ECANCELED ? "who started this is gone during" : "wait for", a[0].text);
   if (hook.error) return hook_failure(hook.error, a, "cannot be executed", 0, "", "");
   if (info.si_code == CLD_EXITED && !info.si_status) return 0;
   return hook_failure(EIO, a, info.si_code == CLD_EXITED ? "exit status " : "signal ", (u64)info.si_status, "", tail.bytes);
