@@ -82,7 +82,7 @@ function isSince(release: string, [major, minor]: readonly [major: number, minor
 /** True when the planner does not refuse it. */
 function offers(part: Partial<OciConfig>): boolean {
   try {
-    refuseUnsupported({ ociVersion: specVersion, ...part });
+    refuseUnsupported({ ociVersion: specVersion, ...part }, true);
     return true;
   } catch {
     // Its error is the answer.

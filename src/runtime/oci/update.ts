@@ -9,8 +9,10 @@ import type { VerbInput } from "./context.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { type CacheSchemas, findRdtGroup, writeSchemas } from "./intel-rdt.ts";
+import { joinMissingCgroups, leave } from "./join-cgroups.ts";
 import { warn } from "./log.ts";
 import { mergeResources } from "./merge-resources.ts";
+import { O_CREAT } from "./open-flags.ts";
 import { undoIfFailed } from "./undoable-io.ts";
 import { parseResources, resourcesOfFlags } from "./update-request.ts";
 
@@ -40,7 +42,7 @@ function apply(dir: ContainerDir, stored: StoredState, asked: OciResources, sche
   const rdt = findRdtGroup(config, stored.id, schemas);
   const rdtBefore = rdt === undefined ? undefined : writeSchemas(rdt, schemas);
   try {
-    undoIfFailed(hostCgroupIo, (io) => updateResources(io, hostCgroups(), cgroupsPathOf(stored), change));
+    changeLimits(dir, cgroupsPathOf(stored), change);
   } catch (error) {
     if (rdt !== undefined && rdtBefore !== undefined) writeSchemas(rdt, rdtBefore);
     throw error;
@@ -60,6 +62,19 @@ function apply(dir: ContainerDir, stored: StoredState, asked: OciResources, sche
       linux: { ...config.linux, resources: kept, ...(intelRdt === undefined ? {} : { intelRdt }) },
     },
   });
+}
+
+function changeLimits(dir: ContainerDir, cgroupsPath: string, change: OciResources): void {
+  const cgroups = hostCgroups();
+  const made = joinMissingCgroups(hostCgroupIo, cgroups, cgroupsPath, change);
+  try {
+    undoIfFailed(hostCgroupIo, (io) => updateResources(io, cgroups, cgroupsPath, change));
+  } catch (error) {
+    leave(hostCgroupIo, cgroupsPath, made);
+    throw error;
+  }
+  // gantry-init removes what its plan made; who ends the container sees that there is more.
+  if (made.length > 0) host.writeFile(dir.moreCgroups, "", O_CREAT, 0o600);
 }
 
 /** A file counts alone: as in runc, the other flags are then ignored. */
