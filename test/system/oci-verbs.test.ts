@@ -398,6 +398,11 @@ test("explain: what was asked of the kernel, and what is there now", () => {
   expect(Object.keys(plan)).toEqual(expect.arrayContaining(["monitor", "container", "teardown"]));
 });
 
+test("list of a --root that is not there is an error, as with later versions of runc", () => {
+  const ran = runBounded([ociRuntime, "--root", `${bundles.dir}/nowhere`, "list"]);
+  expect(ran).toMatchObject({ code: 1, err: expect.stringContaining("no such file or directory") });
+});
+
 const needsContainer = ["ps", "pause", "resume", "update", "events", "checkpoint", "explain"];
 
 test.each(needsContainer)("%s of nobody: runc's words and exit code", (verb) => {

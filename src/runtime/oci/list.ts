@@ -5,6 +5,7 @@ import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { type Json, jsonText } from "./json-text.ts";
 import { type ShownState, shownState } from "./oci-state.ts";
+import { stateRoot } from "./state-root.ts";
 import { UserNames } from "./user-names.ts";
 
 export function listContainers({ global, flags }: VerbInput): number {
@@ -13,6 +14,11 @@ export function listContainers({ global, flags }: VerbInput): number {
   if (!flags.is("quiet") && format !== "json" && format !== "table")
     throw new GantryError("invalid", "invalid format option", {
       hint: "use --format table or --format json",
+    });
+  // As runc: only the default directory may be missing, before the first container is made.
+  if (!host.access(global.root, 0) && global.root !== stateRoot(undefined))
+    throw new GantryError("not-found", `open ${global.root}: no such file or directory`, {
+      hint: "--root names a directory that is not there",
     });
   const rows = readRows(global.root);
   if (flags.is("quiet")) print(rows.map(({ id }) => `${id}\n`).join(""));
