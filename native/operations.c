@@ -56,7 +56,6 @@ static const struct operation operations[] = {
     {103, C, "time-namespace", "s", step_time_namespace},
     {OP_JOIN_PATHS, C, "join-paths", "SU", step_join_paths},
     {105, M, "open-source", "ss1ss", step_open_source},
-    {106, M, "child-oom-score", "i", step_child_oom_score},
     {107, M, "child-rlimit", "48", step_child_rlimit},
     {110, C, "private-parent", "s", step_private_parent},
     {111, C, "mount-attributes", "s88", step_mount_attributes},

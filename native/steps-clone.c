@@ -1,4 +1,5 @@
-/* The second process: clone, the channel between the two, joining and leaving namespaces, and the child's life. */
+/* The second process: clone, the channel between the two, leaving namespaces, and the child's life. */
+#include "namespaces.h"
 #include "operations.h"
 #include "steps.h"
 
@@ -62,7 +63,7 @@ int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms) {
 
 /* ---- clone ---- */
 
-static long clone_child(u64 flags, int *pidfd, int cgroup) {
+long clone_child(u64 flags, int *pidfd, int cgroup) {
   struct clone_args args = {.flags = flags, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD};
   if (pidfd) {
     args.flags |= CLONE_PIDFD;
@@ -77,13 +78,7 @@ static long clone_child(u64 flags, int *pidfd, int cgroup) {
   return pid < 0 ? -errno : pid;
 }
 
-/* The child's forked successor (see move_into_pid_namespace) takes its place: what follows is about that process. */
-static int follow_move(struct run *run) {
-  i32 pid = 0;
-  int passed;
-  int kind = channel_receive(run->channel[0], &pid, &passed, MOVE_MS);
-  if (kind < 0) return fail(-kind, "wait for the namespace to be joined", NULL);
-  if (kind != MESSAGE_MOVED) return fail(ECHILD, "join namespaces", NULL);
+int follow_child(struct run *run, pid_t pid) {
   siginfo_t info;
   int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
   if (pidfd < 0) return fail(errno, "open pid", NULL);
@@ -95,6 +90,15 @@ static int follow_move(struct run *run) {
   return 0;
 }
 
+/* The child's forked successor (see move_into_pid_namespace) takes its place: what follows is about that process. */
+static int follow_move(struct run *run) {
+  i32 pid = 0;
+  int passed;
+  int kind = channel_receive(run->channel[0], &pid, &passed, MOVE_MS);
+  if (kind < 0) return fail(-kind, "wait for the namespace to be joined", NULL);
+  return kind == MESSAGE_MOVED ? follow_child(run, (pid_t)pid) : -ECHILD; /* it has failed, and says why */
+}
+
 int step_clone(struct run *run, const struct arg *a) {
   int cgroup = -1;
   if (a[1].length && (cgroup = open(a[1].text, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return fail(errno, "open", a[1].text);
@@ -102,6 +106,8 @@ int step_clone(struct run *run, const struct arg *a) {
     close_fd(&cgroup);
     return fail(errno, "socketpair", NULL);
   }
+  /* Who is not root may write the id maps of a dumpable process only; `id-maps` ends that. */
+  if (run->plan.maps && geteuid()) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   long pid = clone_child(a[0].number, &run->pidfd, cgroup);
   if (!pid) child_main(run);
   close_fd(&cgroup);
@@ -111,10 +117,11 @@ int step_clone(struct run *run, const struct arg *a) {
     return fail((int)-pid, "clone", a[1].length ? a[1].text : NULL);
   }
   run->child = (pid_t)pid;
-  return run->plan.moves ? follow_move(run) : 0;
+  /* With id maps the two have more to say to each other before: `id-maps` follows. */
+  return run->plan.moves && !run->plan.maps ? follow_move(run) : 0;
 }
 
-/* ---- joining ---- */
+/* ---- leaving namespaces ---- */
 
 bool monitor_gone(const struct run *run) {
   char byte;
@@ -124,39 +131,13 @@ bool monitor_gone(const struct run *run) {
 /* A pid namespace holds only for children made later: fork once more, with CLONE_PARENT, so that the successor is the
  * monitor's child and the monitor sees its end. Returns in the successor; this process tells the pid (as seen in its
  * own, the host's, pid namespace) and ends. */
-static int move_into_pid_namespace(struct run *run) {
+int move_into_pid_namespace(struct run *run) {
   long pid = clone_child(CLONE_PARENT, NULL, -1);
   if (pid < 0) return fail((int)-pid, "fork into the pid namespace", NULL);
   if (pid > 0) _exit(channel_send(run->channel[1], MESSAGE_MOVED, (i32)pid, -1) ? 1 : 0);
   /* The setting does not survive a fork. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   return monitor_gone(run) ? fail(EPIPE, "the monitor is gone", NULL) : 0;
-}
-
-int step_join_namespaces(struct run *run, const struct arg *a) {
-  pid_t pid = (pid_t)(i64)a[0].number;
-  if (!pid) return 0;
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (pidfd < 0) return fail(errno, "container's process", NULL);
-  /* The pidfd is open: if the start time is still the expected one now, the pidfd names that very process. */
-  int result = start_time_of(pid) == a[1].number ? 0 : fail(ESRCH, "container's process has ended", NULL);
-  if (!result && setns(pidfd, (int)a[2].number)) result = fail(errno, "setns", NULL);
-  close(pidfd);
-  netlink_forget();
-  /* setns(CLONE_NEWNS) made the container's root ours: inside paths are absolute ones from here on. */
-  if (!result && a[2].number & CLONE_NEWNS) run->pivoted = true;
-  if (result || !(a[2].number & CLONE_NEWPID)) return result;
-  return move_into_pid_namespace(run);
-}
-
-int step_join_namespace(struct run *run, const struct arg *a) {
-  int fd = open(a[0].text, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(errno, "open", a[0].text);
-  int result = setns(fd, (int)a[1].number) ? fail(errno, "setns", a[0].text) : 0;
-  close(fd);
-  netlink_forget();
-  if (result || !(a[1].number & CLONE_NEWPID)) return result;
-  return move_into_pid_namespace(run);
 }
 
 int step_unshare(struct run *run, const struct arg *a) {

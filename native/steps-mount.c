@@ -1,5 +1,6 @@
 /* Mounts: made detached with the new mount API, then moved onto an opened fd, so that no path is looked up twice. */
 #include "mounts.h"
+#include "namespaces.h"
 #include "steps.h"
 
 #include <fcntl.h>
@@ -73,7 +74,17 @@ int finish_context(int context, u64 attributes, const char *what, const char *de
 
 /* ---- root ---- */
 
-static int open_or_bind_root(const struct arg *a) {
+/* One that the monitor has opened: it lies behind directories that may be closed to this process, so it goes over "/", which
+ * stays what absolute paths begin at until pivot-root. */
+static int place_root(int tree) {
+  if (!move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH)) return tree;
+  close(tree);
+  return fail(errno, "mount the root over", "/");
+}
+
+static int open_or_bind_root(struct run *run, const struct arg *a) {
+  int source = take_source(run, "", a[0].text);
+  if (source >= 0) return place_root(source);
   int fd = open(a[0].text, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(errno, "root directory", a[0].text);
   int mounted = is_mount_root(fd);
@@ -86,7 +97,7 @@ static int open_or_bind_root(const struct arg *a) {
 }
 
 int step_root(struct run *run, const struct arg *a) {
-  int fd = open_or_bind_root(a);
+  int fd = open_or_bind_root(run, a);
   if (fd < 0) return fd;
   int result = set_propagation(fd, a[1].number & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
   if (!result) result = set_attributes(fd, a[1].number, false);
@@ -300,7 +311,8 @@ int step_bind(struct run *run, const struct arg *a) {
   }
   bool recursive = a[5].number || a[2].number & MS_REC;
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (a[9].number & BIND_SOURCE_LINK ? AT_SYMLINK_NOFOLLOW : 0);
-  int tree = open_tree(AT_FDCWD, a[0].text, flags);
+  int tree = take_source(run, a[1].text, a[0].text);
+  if (tree < 0) tree = open_tree(AT_FDCWD, a[0].text, flags);
   if (tree < 0) return fail(errno, "bind source", a[0].text);
   int result = dress_tree(tree, a);
   int place = result ? result : place_of_bind(run, a, tree);

@@ -17,7 +17,7 @@ step_function step_clone, step_unshare, step_wait_parent;
 /* steps-join.c */
 step_function step_join_namespaces, step_join_paths;
 /* steps-user.c */
-step_function step_id_maps, step_user_namespace, step_namespaces_ready, step_time_namespace, step_child_oom_score, step_child_rlimit;
+step_function step_id_maps, step_user_namespace, step_namespaces_ready, step_time_namespace, step_child_rlimit;
 /* steps-source.c */
 step_function step_open_source;
 /* steps-net.c */

@@ -2,7 +2,14 @@
 import { capabilityNames, mountFlags } from "../kernel/index.ts";
 import { planSections } from "./encode-plan.ts";
 import { namespaceFlags } from "./plan-namespaces.ts";
-import type { CapabilityMasks, ContainerStep, IdMapsStep, MonitorStep, OpenSourceStep, Plan } from "./plan-step.ts";
+import type {
+  CapabilityMasks,
+  ContainerStep,
+  IdMapsStep,
+  MonitorStep,
+  OpenSourceStep,
+  Plan,
+} from "./plan-step.ts";
 import {
   cpuWords,
   ioPriorityWord,
@@ -201,7 +208,8 @@ function idMapsSentence(step: IdMapsStep): string {
 
 function openSourceSentence(step: OpenSourceStep): string {
   const place = step.inside === "" ? "the container's root" : step.inside;
-  const maps = step.uids === "" ? "" : `, with its ids mapped${step.mapsBelow === true ? " in all below, too" : ""}`;
+  const maps =
+    step.uids === "" ? "" : `, with its ids mapped${step.mapsBelow === true ? " in all below, too" : ""}`;
   return `Take ${step.path} of the host for ${place}${maps}.`;
 }
 

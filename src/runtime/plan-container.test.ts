@@ -235,21 +235,21 @@ describe("what is in the plan", () => {
     const arrival = joined.container.filter(
       ({ do: kind }) => kind !== "enter-cgroup" && kind !== "oom-score",
     );
-    expect(arrival.slice(0, 3).map((step) => (step.do === "join-namespace" ? step.path : step.do))).toEqual([
-      "/proc/7/ns/net",
-      "/proc/7/ns/pid",
-      "wait-parent",
-    ]);
+    expect(
+      arrival
+        .slice(0, 2)
+        .map((step) => (step.do === "join-paths" ? step.namespaces.map(({ path }) => path).join() : step.do)),
+    ).toEqual(["/proc/7/ns/net,/proc/7/ns/pid", "wait-parent"]);
   });
 });
 
 describe("what is refused", () => {
   test.each([
     {
-      name: "a new user namespace",
+      name: "a new user namespace without maps",
       input: withLinux({ namespaces: [{ type: "mount" }, { type: "user" }] }),
-      code: "unsupported",
-      words: "user namespace",
+      code: "invalid",
+      words: "linux.uidMappings",
     },
     {
       name: "no mount namespace",

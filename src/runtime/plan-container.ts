@@ -2,6 +2,7 @@
 import { GantryError } from "../lib/index.ts";
 import { cloneFlags, mountFlags } from "../kernel/index.ts";
 import { readCpuset } from "./cgroup-cpuset.ts";
+import { refuseUndelegated } from "./cgroup-rights.ts";
 import { insidePath } from "./inside-path.ts";
 import { parsePropagation } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
@@ -19,7 +20,8 @@ import { labelSteps, withMountLabel } from "./plan-labels.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
 import { netDeviceSteps } from "./plan-net-devices.ts";
-import { planProcess } from "./plan-process.ts";
+import { planProcess, raisedLimits } from "./plan-process.ts";
+import { planSources } from "./plan-sources.ts";
 import type { ListenerState } from "./plan-seccomp.ts";
 import type { ContainerStep, MonitorStep } from "./plan-step.ts";
 import { sysctlSteps } from "./plan-sysctl.ts";
@@ -50,14 +52,16 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
     asksCpuset(config) && cgroups.kind !== "v2"
       ? readCpuset(cgroups, input.readText ?? (() => undefined))
       : undefined;
+  if (input.cgroupRights !== undefined)
+    refuseUndelegated(cgroups, input.cgroupRights, config.linux?.resources ?? {});
   const cgroup = planCgroup({
-    cgroups,
+    cgroups: input.cgroupRights?.usable ?? cgroups,
     cgroupsPath: cgroupsPathOf(config),
     resources: config.linux?.resources ?? {},
     because,
     ...(cpuset === undefined ? {} : { cpuset }),
   });
-  const namespaces = planNamespaces(config, because);
+  const namespaces = planNamespaces(config, because, input.rootless);
   const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
   const container = [
     ...cgroup.enter,
@@ -109,7 +113,15 @@ function monitorSteps(
     input.pidFile === undefined ? [] : [{ do: "write-pid-file", path: input.pidFile, because: "--pid-file" }];
   return [
     ...cgroup.before,
+    ...planSources({
+      config: input.config,
+      hasPlainRoot: input.overlay === undefined,
+      because,
+      ...(input.rootless === undefined ? {} : { rootless: input.rootless }),
+    }),
     clone,
+    ...namespaces.monitor,
+    ...raisedLimits(input.config, input.config.process, because),
     ...cgroup.join,
     ...scoreSteps(input.config, because, "monitor"),
     ...network.monitor,

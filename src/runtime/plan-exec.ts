@@ -6,7 +6,8 @@ import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";
 import { capabilityWarnings } from "./capability-masks.ts";
 import { labelSteps } from "./plan-labels.ts";
-import { planProcess } from "./plan-process.ts";
+import { planProcess, raisedLimits } from "./plan-process.ts";
+import { enterJoinedUser } from "./plan-user-namespace.ts";
 import { affinityStep } from "./process-settings.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 
@@ -33,6 +34,8 @@ export function planExec(input: ExecPlanInput): {
   const dirs =
     input.cgroupDirs ?? cgroupMounts(cgroups).map((mount) => `${mount}${cgroupsPathOf(containerConfig)}`);
   const unsure = input.cgroupDirs === undefined ? { optional: true } : {};
+  // Only root may lower it.
+  const unprivileged = input.rootless === undefined ? {} : { optional: true };
   const ofContainer = "exec: the process is the container's";
   const born: MonitorStep = { do: "clone", flags: 0n, because: ofContainer };
   const initial = affinity.initial ?? "";
@@ -41,6 +44,7 @@ export function planExec(input: ExecPlanInput): {
     ...(initial === "" ? [] : [affinityStep(initial, "process.execCPUAffinity.initial")]),
     cgroups.kind === "v2" && dirs[0] !== undefined ? { ...born, intoCgroup: dirs[0] } : born,
   ];
+  monitor.push(...raisedLimits(containerConfig, process, because));
   if (input.pidFile !== undefined)
     monitor.push({ do: "write-pid-file", path: input.pidFile, because: "--pid-file" });
   const score = process.oomScoreAdj ?? containerConfig.process?.oomScoreAdj;
@@ -52,7 +56,7 @@ export function planExec(input: ExecPlanInput): {
     // Through the host's /proc: what the container has put over its own would be written to (CVE-2025-52881).
     ...(score === undefined
       ? []
-      : [{ do: "oom-score", value: score, because: "process.oomScoreAdj" } as const]),
+      : [{ do: "oom-score", value: score, because: "process.oomScoreAdj", ...unprivileged } as const]),
     ...labelSteps(
       {
         ...process,
@@ -68,6 +72,7 @@ export function planExec(input: ExecPlanInput): {
       flags: memberFlags(containerConfig),
       because: ofContainer,
     },
+    ...(hasUserNamespace(containerConfig) ? [enterJoinedUser(containerConfig, ofContainer)] : []),
     { do: "wait-parent", because: ofContainer },
     // After it: the kernel forgets it when the cpuset changes.
     ...(initial !== "" && (affinity.final ?? "") === ""
@@ -90,6 +95,10 @@ export function planExec(input: ExecPlanInput): {
     plan: { monitor, container, teardown: [] },
     warnings: capabilityWarnings(process.capabilities),
   };
+}
+
+function hasUserNamespace(config: OciConfig): boolean {
+  return config.linux?.namespaces?.some(({ type }) => type === "user") === true;
 }
 
 /** The container's own, found by its name. */

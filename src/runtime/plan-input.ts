@@ -1,5 +1,6 @@
 /** What a plan is made from. */
 import type { CgroupLayout } from "../kernel/index.ts";
+import type { CgroupRights } from "./cgroup-rights.ts";
 import type { OciConfig, OciProcess } from "./oci-types.ts";
 import type { ListenerState } from "./plan-seccomp.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
@@ -56,6 +57,8 @@ export interface ContainerPlanInput {
   readonly reasons?: Readonly<Record<string, string>>;
   /** Missing: root makes it. */
   readonly rootless?: Rootless;
+  /** Missing: cgroups can be made in every hierarchy. */
+  readonly cgroupRights?: CgroupRights;
   /** A small init is process 1 and starts the program. */
   readonly useInit?: boolean;
   /** A session keyring of its own, so that the starter's is out of reach. Default true. */

@@ -1,9 +1,10 @@
-/** Namespaces (runtime-spec config-linux.md, "Namespaces") as clone flags and join steps. Pure. */
+/** Namespaces (runtime-spec config-linux.md, "Namespaces") as clone flags and the child's first steps. Pure. */
 import { GantryError } from "../lib/index.ts";
 import { cloneFlags } from "../kernel/index.ts";
 import type { OciConfig, OciNamespaceType } from "./oci-types.ts";
-import type { Because } from "./plan-input.ts";
-import type { ContainerStep } from "./plan-step.ts";
+import type { Because, Rootless } from "./plan-input.ts";
+import type { ContainerStep, MonitorStep } from "./plan-step.ts";
+import { planUserNamespace, type UserNamespaceSteps } from "./plan-user-namespace.ts";
 
 export const namespaceFlags: Readonly<Record<OciNamespaceType, bigint>> = {
   mount: cloneFlags.CLONE_NEWNS,
@@ -16,7 +17,7 @@ export const namespaceFlags: Readonly<Record<OciNamespaceType, bigint>> = {
   time: cloneFlags.CLONE_NEWTIME,
 };
 
-/** The user namespace gives the rights for the others; after the mount namespace the other paths are out of sight. */
+/** gantry-init enters them in the order that rights and sight ask for; this one is for the reader. */
 const joinOrder: readonly OciNamespaceType[] = [
   "user",
   "ipc",
@@ -28,34 +29,82 @@ const joinOrder: readonly OciNamespaceType[] = [
   "mount",
 ];
 
+/**
+ * The files that belong to these (queues, /proc/net, /sys/class/net) get their owner when the namespace is made: it must
+ * be made by the root of the user namespace.
+ */
+const ownedByMaker: readonly OciNamespaceType[] = ["network", "ipc"];
+
 export interface NamespaceSteps {
-  /** For clone3: all new ones but the cgroup namespace, which is made once the child is in its cgroup. */
+  /** For clone3. */
   readonly cloneFlags: bigint;
+  /** Right after the clone. */
+  readonly monitor: readonly MonitorStep[];
   /** First steps of the child. */
   readonly join: readonly ContainerStep[];
+  /** Made once the child is in its cgroup, which becomes its root. */
   readonly newCgroup: boolean;
 }
 
-/** @throws {GantryError} "unsupported" for a new user or time namespace, or for none for mounts */
-export function planNamespaces(config: OciConfig, because: Because): NamespaceSteps {
+/** @throws {GantryError} "unsupported" without a mount namespace; "invalid" for maps and ids that do not fit together */
+export function planNamespaces(config: OciConfig, because: Because, rootless?: Rootless): NamespaceSteps {
   const wanted = config.linux?.namespaces ?? [];
-  const pathOf = (type: OciNamespaceType): string | undefined => wanted.find((ns) => ns.type === type)?.path;
   const fresh = wanted.filter(({ path }) => path === undefined || path === "").map(({ type }) => type);
-  for (const type of ["user", "time"] as const) if (fresh.includes(type)) throw refused(type);
-  if (!fresh.includes("mount"))
-    throw new GantryError("unsupported", "linux.namespaces: a container needs a new mount namespace", {
+  const hasPath = wanted.length > fresh.length;
+  if (!wanted.some(({ type }) => type === "mount"))
+    throw new GantryError("unsupported", "linux.namespaces: a container needs a mount namespace", {
       hint: 'add {"type": "mount"} to linux.namespaces',
     });
-  let flags = 0n;
-  for (const type of fresh) if (type !== "cgroup") flags |= namespaceFlags[type];
-  const join: ContainerStep[] = [];
-  for (const type of joinOrder) {
-    const path = pathOf(type);
-    if (path === undefined || path === "") continue;
-    const words = because(`the config's ${type} namespace`, `linux.namespaces.${type}`, "linux.namespaces");
-    join.push({ do: "join-namespace", path, flag: namespaceFlags[type], because: words });
-  }
-  return { cloneFlags: flags, join, newCgroup: fresh.includes("cgroup") };
+  const user = planUserNamespace(config, because, hasPath, rootless);
+  const join = joinPaths(config, because);
+  const time = fresh.includes("time") ? [timeStep(config, because)] : [];
+  const newCgroup = fresh.includes("cgroup");
+  const flagsOf = (types: readonly OciNamespaceType[]): bigint =>
+    types.reduce((flags, type) => flags | namespaceFlags[type], 0n);
+  const made = fresh.filter((type) => type !== "cgroup" && type !== "time");
+  if (user === undefined)
+    return { cloneFlags: flagsOf(made), monitor: [], join: [...join, ...time], newCgroup };
+  const early = user.kind === "born" ? made.filter((type) => !ownedByMaker.includes(type)) : [];
+  const late = flagsOf(made.filter((type) => type !== "user" && !early.includes(type)));
+  return {
+    cloneFlags: flagsOf(early),
+    monitor: user.monitor,
+    join: [...join, ...enterUser(user, late), ...time, { do: "namespaces-ready", because: user.because }],
+    newCgroup,
+  };
+}
+
+function enterUser(user: UserNamespaceSteps, late: bigint): readonly ContainerStep[] {
+  if (late === 0n) return [user.enter];
+  return [user.enter, { do: "unshare", flags: late, because: user.because }];
+}
+
+function joinPaths(config: OciConfig, because: Because): readonly ContainerStep[] {
+  const wanted = config.linux?.namespaces ?? [];
+  const joined = joinOrder.flatMap((type) => {
+    const path = wanted.find((ns) => ns.type === type)?.path ?? "";
+    return path === "" ? [] : [{ path, flag: namespaceFlags[type], type }];
+  });
+  if (joined.length === 0) return [];
+  const types = joined.map(({ type }) => type);
+  const paths = types.map((type) => `linux.namespaces.${type}`);
+  const words = because(
+    `the config's ${types.join(", ")} namespace${types.length > 1 ? "s" : ""}`,
+    ...paths,
+    "linux.namespaces",
+  );
+  return [{ do: "join-paths", namespaces: joined.map(({ path, flag }) => ({ path, flag })), because: words }];
+}
+
+function timeStep(config: OciConfig, because: Because): ContainerStep {
+  const offsets = Object.entries(config.linux?.timeOffsets ?? {}).map(
+    ([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`,
+  );
+  return {
+    do: "time-namespace",
+    offsets: offsets.join(""),
+    because: because("the config's time namespace", "linux.timeOffsets", "linux.namespaces"),
+  };
 }
 
 /** The namespaces that a process of the container's is in: those made or joined for it. */
@@ -63,10 +112,4 @@ export function memberFlags(config: OciConfig): bigint {
   let flags = 0n;
   for (const { type } of config.linux?.namespaces ?? []) flags |= namespaceFlags[type];
   return flags;
-}
-
-function refused(type: "user" | "time"): GantryError {
-  return new GantryError("unsupported", `linux.namespaces: gantry does not make a new ${type} namespace`, {
-    hint: `leave ${type} out of linux.namespaces, or join an existing one by its path`,
-  });
 }

@@ -1,10 +1,10 @@
 /** The last steps of a child, from resource limits to execve: for a container and for an exec alike. Pure. */
 import { GantryError } from "../lib/index.ts";
 import { capabilityMasks } from "./capability-masks.ts";
-import type { OciLinux, OciProcess, OciRlimit } from "./oci-types.ts";
+import type { OciConfig, OciLinux, OciProcess, OciRlimit } from "./oci-types.ts";
 import type { Because } from "./plan-input.ts";
 import { type ListenerState, seccompSteps } from "./plan-seccomp.ts";
-import type { ContainerStep } from "./plan-step.ts";
+import type { ContainerStep, MonitorStep } from "./plan-step.ts";
 import { settingSteps } from "./process-settings.ts";
 import { rlimitNames, unlimited } from "./step-phrase.ts";
 
@@ -71,7 +71,24 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
   return steps;
 }
 
-function rlimitStep(limit: OciRlimit, because: Because): ContainerStep {
+/**
+ * In a user namespace no hard limit can be raised: the monitor does it, and the child sets the exact values as ever.
+ */
+export function raisedLimits(
+  config: OciConfig,
+  process: OciProcess | undefined,
+  because: Because,
+): readonly MonitorStep[] {
+  if (config.linux?.namespaces?.some(({ type }) => type === "user") !== true) return [];
+  return (process?.rlimits ?? []).map((limit) => {
+    const { resource, hard, because: words } = rlimitStep(limit, because);
+    return { do: "child-rlimit", resource, hard, because: words ?? "" };
+  });
+}
+
+type RlimitStep = ContainerStep & { readonly do: "rlimit" };
+
+function rlimitStep(limit: OciRlimit, because: Because): RlimitStep {
   const resource = rlimitNames.indexOf(limit.type);
   if (resource < 0)
     throw new GantryError("invalid", `process.rlimits: there is no resource ${JSON.stringify(limit.type)}`, {

@@ -10,10 +10,6 @@ export function refuseUnsupported(config: OciConfig, offersHooks = false): void 
       .filter((kind) => !offersHooks && (hooks?.[kind]?.length ?? 0) > 0)
       .map((kind) => `hooks.${kind}`),
     ...(isSet(linux?.intelRdt) ? ["linux.intelRdt"] : []),
-    ...(isSet(linux?.timeOffsets) ? ["linux.timeOffsets"] : []),
-    ...((linux?.uidMappings?.length ?? 0) + (linux?.gidMappings?.length ?? 0) > 0
-      ? ["linux.uidMappings"]
-      : []),
   ];
   if (found.length > 0)
     throw new GantryError("unsupported", `gantry does not offer: ${found.join(", ")}`, {

@@ -469,8 +469,13 @@ describe.each(programs)("steps (%s)", (program) => {
     const { pid } = await control.started();
     expect(readFileSync(`${dir}/cgroup.procs`, "utf8").trim()).toBe(String(pid));
     const early: ContainerStep[] = [
-      { do: "join-namespace", path: `/proc/${pid}/ns/net`, flag: cloneFlags.CLONE_NEWNET },
-      { do: "join-namespace", path: `/proc/${pid}/ns/pid`, flag: cloneFlags.CLONE_NEWPID },
+      {
+        do: "join-paths",
+        namespaces: [
+          { path: `/proc/${pid}/ns/net`, flag: cloneFlags.CLONE_NEWNET },
+          { path: `/proc/${pid}/ns/pid`, flag: cloneFlags.CLONE_NEWPID },
+        ],
+      },
     ];
     const second = await launch(container(box, ["sleep", "60"], { early, flags: cloneFlags.CLONE_NEWNS }), {
       program,

@@ -12,6 +12,7 @@ import { launchRun, LostError, type Running } from "./launch.ts";
 import { listenFds, withEnv } from "./listen-fds.ts";
 import { debug, warn } from "./log.ts";
 import { NotifySocket } from "./notify-socket.ts";
+import { rightsInput, rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { resolvePath } from "./paths.ts";
 import { type ConsoleSocket, terminalOptions } from "./terminal-options.ts";
@@ -62,6 +63,8 @@ export function begin<T>(
     newKeyring: !flags.is("no-new-keyring"),
     noPivot: flags.is("no-pivot"),
     readText: tryReadText,
+    ...rootlessInput(),
+    ...rightsInput(cgroups, bundle.config.linux?.cgroupsPath ?? ""),
     ...(how.waits ? { startFifo: dir.fifo } : {}),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });

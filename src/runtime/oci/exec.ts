@@ -15,6 +15,7 @@ import { listenFds } from "./listen-fds.ts";
 import { warn } from "./log.ts";
 import { hookState, shownState } from "./oci-state.ts";
 import { resolvePath } from "./paths.ts";
+import { rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { relay } from "./relay.ts";
 import { terminalOptions } from "./terminal-options.ts";
@@ -42,6 +43,7 @@ export function exec({ global, flags }: VerbInput): number {
     cgroups,
     cgroupDirs: execCgroupDirs(hostCgroupIo, cgroups, cgroupsPathOf(stored), flags.list("cgroup")),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
+    ...rootlessInput(),
     newKeyring: stored.newKeyring !== false,
     state: { ...hookState(shown), status: "running" },
   });

@@ -12,6 +12,7 @@ import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { type Json, jsonText } from "./json-text.ts";
+import { rightsInput, rootlessInput } from "./rootless.ts";
 
 export function printPlan(input: VerbInput): number {
   const { flags } = input;
@@ -28,12 +29,15 @@ export function printPlan(input: VerbInput): number {
 function bundlePlan({ flags }: VerbInput): Plan {
   const [id = "ID"] = expectWords("plan", flags, 0, 1);
   const { config, path, rootfs } = readBundle(flags.text("bundle"), id);
+  const cgroups = hostCgroups();
   const hooks = { id, bundle: path, rootfs, env: host.env };
   return planContainer({
     config,
-    cgroups: hostCgroups(),
+    cgroups,
     hooks,
     readText: tryReadText,
+    ...rootlessInput(),
+    ...rightsInput(cgroups, config.linux?.cgroupsPath ?? ""),
     reasons: configReasons(config),
   }).plan;
 }
@@ -47,6 +51,7 @@ function processPlan({ global, flags }: VerbInput): Plan {
     process: validateProcess(readJson(file)),
     target: stored.process ?? { pid: 0, startTime: "0" },
     containerConfig: stored.config,
+    ...rootlessInput(),
     cgroups: hostCgroups(),
   }).plan;
 }
