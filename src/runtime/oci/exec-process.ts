@@ -70,7 +70,7 @@ function wholeNumber(flag: string, word: string): number {
   return Number(word);
 }
 
-/** As runc: a --cap is added to every set but the ambient one. */
+/** As runc: a --cap is added to these sets, and never to those that programs inherit (CVE-2022-29162). */
 function withCapabilities(base: OciCapabilities, names: readonly string[]): OciCapabilities {
   const add = (set: readonly string[] = []): readonly string[] => [...new Set([...set, ...names])];
   return {
@@ -78,6 +78,5 @@ function withCapabilities(base: OciCapabilities, names: readonly string[]): OciC
     bounding: add(base.bounding),
     effective: add(base.effective),
     permitted: add(base.permitted),
-    inheritable: add(base.inheritable),
   };
 }
