@@ -10,7 +10,7 @@ export function cgroupsPathOf({ config }: Pick<StoredState, "config">): string {
 }
 
 /** Every pid of the container, on the host; none when it has no cgroup any more. */
-export function containerPids(stored: StoredState): readonly number[] {
+export function containerPids(stored: Pick<StoredState, "config">): readonly number[] {
   return cgroupPids(hostCgroupIo, hostCgroups(), cgroupsPathOf(stored));
 }
 

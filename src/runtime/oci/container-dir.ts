@@ -8,9 +8,10 @@
  */
 import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
+import { containerPids } from "./container-cgroups.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC } from "./open-flags.ts";
 import { makeDirs, parentOf } from "./paths.ts";
-import { isAlive, type ProcessIdentity } from "./process-identity.ts";
+import { isAlive, type ProcessIdentity, readStat } from "./process-identity.ts";
 
 export const defaultRoot = "/run/gantry-oci";
 
@@ -45,6 +46,8 @@ export interface StoredState {
 export class ContainerDir {
   readonly id: string;
   readonly path: string;
+  /** While `locked` works. */
+  #ours = false;
 
   /** @throws {GantryError} "invalid" for an id that runc would refuse, too */
   constructor(root: string, id: string) {
@@ -104,9 +107,10 @@ export class ContainerDir {
         hint: `its create was killed, or works still; remove the container with: gantry-oci delete --force ${this.id}`,
       });
     }
-    const process = this.#readProcess();
-    let config: OciConfig | undefined;
     const readConfig = (): OciConfig => this.#readConfig();
+    const text = this.#processText();
+    const process = text === undefined ? this.#findProcess(kept.bootId, readConfig) : parseProcess(text);
+    let config: OciConfig | undefined;
     return {
       ...kept,
       ...(process === undefined ? {} : { process }),
@@ -155,8 +159,10 @@ export class ContainerDir {
           `another command has worked on container ${this.id} for over ${lockDeadlineMs / 1000} s`,
         );
       if (!this.#isSame(fd)) throw new GantryError("not-found", "container does not exist");
+      this.#ours = true;
       return work();
     } finally {
+      this.#ours = false;
       host.close(fd);
     }
   }
@@ -171,8 +177,9 @@ export class ContainerDir {
     }
   }
 
-  /** True while a command works on it. */
+  /** True while another command works on it. */
   #isHeld(): boolean {
+    if (this.#ours) return false;
     const fd = this.#open();
     try {
       return !host.lock(fd, 0);
@@ -191,15 +198,24 @@ export class ContainerDir {
     }
   }
 
-  #readProcess(): ProcessIdentity | undefined {
-    let text: string;
+  #processText(): string | undefined {
     try {
-      text = host.readFile(this.processFile, 256);
+      return host.readFile(this.processFile, 256);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw toGantryError(error, `read ${this.processFile}`);
     }
-    return parseProcess(text);
+  }
+
+  /**
+   * gantry-init has not said which process it made. Either a command is about to make it, or both were killed: then the
+   * first process of the container's cgroup, if there is one, is what was made.
+   */
+  #findProcess(madeInBoot: string, readConfig: () => OciConfig): ProcessIdentity | undefined {
+    if (madeInBoot !== bootId() || this.#isHeld()) return undefined;
+    const pid = Math.min(...containerPids({ config: readConfig() }));
+    const stat = Number.isFinite(pid) ? readStat(pid) : undefined;
+    return stat === undefined ? undefined : { pid, startTime: stat.startTime };
   }
 
   #readConfig(): OciConfig {

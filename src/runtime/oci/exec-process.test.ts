@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { OciProcess } from "../oci-types.ts";
 import { commands } from "./commands.ts";
 import { execProcess, parseUser } from "./exec-process.ts";
 import { parseFlags } from "./flags.ts";
@@ -17,7 +18,7 @@ const config = {
   },
 };
 
-const made = (...args: string[]): object => {
+const made = (...args: string[]): OciProcess => {
   const flags = parseFlags(commands["exec"]?.flags ?? {}, args);
   return execProcess(config, flags.words, flags, []);
 };

@@ -6,8 +6,11 @@ import type { ConsoleSocket } from "./terminal-options.ts";
 
 const masterDeadlineMs = 10_000;
 const pieceBytes = 16 << 10;
-/** After the end of the process what it wrote is still in the terminal; other holders of it may write on, and are not waited for. */
-const drainMs = 200;
+/**
+ * After the end of the process what it wrote is still in the terminal, which holds less than this. Others who have it open
+ * may write on, and are not waited for.
+ */
+const restBytes = 256 << 10;
 
 /** Copies both ways; returns the exit code. Nothing more is read on a side whose other side takes nothing. */
 export function relay(
@@ -57,6 +60,8 @@ class Relay {
   #toOutput = nothing;
   #input = true;
   #output = true;
+  /** Bytes read from the terminal. */
+  #taken = 0;
   #exitCode: number | undefined;
 
   constructor({ running, signals, master, terminal, others }: RelayParts) {
@@ -69,10 +74,12 @@ class Relay {
 
   untilEnd(): number {
     while (this.#exitCode === undefined) this.#round(-1);
-    const until = host.monotonic() + drainMs;
-    while (this.#output && host.monotonic() < until) {
-      const empty = this.#round(0);
-      if (empty && this.#toOutput.length === 0) break;
+    this.#taken = 0;
+    while (this.#output || this.#toOutput.length > 0) {
+      const waits = this.#toOutput.length > 0;
+      const nothingReady = this.#round(waits ? -1 : 0);
+      if (nothingReady && !waits) break;
+      if (this.#taken >= restBytes) this.#output = false;
     }
     host.close(this.#master);
     return this.#exitCode;
@@ -89,6 +96,8 @@ class Relay {
       for (const watcher of this.#others) inputs.push([watcher.fd, () => this.#ask(watcher)]);
       if (this.#input && this.#toMaster.length === 0) inputs.push([0, () => this.#readInput()]);
       if (this.#toMaster.length > 0) outputs.push([this.#master, () => this.#writeMaster()]);
+    } else {
+      inputs.push([this.#signals.fd, () => this.#stop()]);
     }
     if (this.#output && this.#toOutput.length === 0) inputs.push([this.#master, () => this.#readMaster()]);
     if (this.#toOutput.length > 0) outputs.push([1, () => this.#writeOutput()]);
@@ -109,6 +118,12 @@ class Relay {
 
   #ask(watcher: Watcher): void {
     if (!watcher.take()) this.#others = this.#others.filter((other) => other !== watcher);
+  }
+
+  /** A signal while the last output is written: nobody is left to pass it on to. */
+  #stop(): void {
+    this.#toOutput = nothing;
+    this.#output = false;
   }
 
   #resized(): void {
@@ -142,6 +157,7 @@ class Relay {
       const bytes = host.read(this.#master, pieceBytes, 0);
       if (bytes === undefined) return;
       if (bytes.length === 0) this.#output = false;
+      this.#taken += bytes.length;
       this.#toOutput = bytes;
     } catch (error) {
       // EIO: the last holder of the terminal has closed it. EAGAIN: another reader was faster.
