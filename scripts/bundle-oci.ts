@@ -1,11 +1,13 @@
 /**
- * Bundles gantry-oci's verbs for QuickJS: build/oci/bundle.js. Fails, naming the importer, when something of node, of Bun
- * or a native file would be in it: there is neither where it runs. Writes nothing when nothing has changed.
+ * Bundles gantry-oci's verbs for QuickJS: modules in build/oci/js, what several share in chunks. Fails, naming the importer, when something of node, of Bun
+ * or a native file would be in it: there is neither where it runs. Touches nothing when nothing has changed.
  */
-import { relative, resolve } from "node:path";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { basename, relative, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
-const out = `${root}/build/oci/bundle.js`;
+const out = `${root}/build/oci/js`;
+const room = `${root}/src/runtime/oci`;
 const mark = "gantry-oci must not import ";
 
 /** Each import of what is not ours becomes a module that is only a mark; marks that survive tree shaking are errors. */
@@ -34,22 +36,32 @@ const foreignMark = "NOT_IN_GANTRY_OCI_";
 const marked = Object.fromEntries(foreign.map((name) => [name, foreignMark + name]));
 
 const result = await Bun.build({
-  entrypoints: [`${root}/src/runtime/oci/entry.ts`],
+  entrypoints: [`${room}/entry.ts`, ...new Bun.Glob(`${room}/verbs-*.ts`).scanSync()],
   target: "browser",
   format: "esm",
+  splitting: true,
+  naming: { entry: "[name].js", chunk: "chunk-[hash].js" },
   minify: true,
   define: { ...marked, "process.arch": JSON.stringify(process.arch) },
   throw: false,
   plugins: [purity],
 });
 if (!result.success) fail(result.logs.join("\n"));
-const code = (await result.outputs[0]?.text()) ?? "";
-const impure = [...code.matchAll(new RegExp(`${mark}([^"]+)`, "g"))].map((match) => mark + match[1]);
-if (impure.length > 0) fail(`\n  ${impure.join("\n  ")}`);
-const globals = [...new Set([...code.matchAll(new RegExp(`${foreignMark}(\\w+)`, "g"))].map((match) => match[1]))];
+
+const modules = new Map<string, string>();
+for (const output of result.outputs) modules.set(basename(output.path), await output.text());
+const code = [...modules.values()].join("\n");
+const found = (pattern: string): string[] => [
+  ...new Set([...code.matchAll(new RegExp(pattern, "g"))].map((match) => match[1] ?? "")),
+];
+const imports = found(`${mark}([^"]+)`);
+if (imports.length > 0) fail(imports.map((path) => `\n  ${mark}${path}`).join(""));
+const globals = found(`${foreignMark}(\\w+)`);
 if (globals.length > 0) fail(`the bundle uses ${globals.join(", ")}, which gantry-oci does not have`);
 
-const before = await Bun.file(out)
-  .text()
-  .catch(() => "");
-if (code !== before) await Bun.write(out, code);
+mkdirSync(out, { recursive: true });
+for (const old of readdirSync(out)) if (!modules.has(old)) rmSync(`${out}/${old}`);
+for (const [name, text] of modules) {
+  const file = Bun.file(`${out}/${name}`);
+  if (!(await file.exists()) || (await file.text()) !== text) await Bun.write(file, text);
+}

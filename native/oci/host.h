@@ -69,6 +69,11 @@ int wait_fd(int fd, short events, int64_t deadline);
 /* Everything, also to a non-blocking fd. -1 with errno. */
 int write_fully(int fd, const void *data, size_t length);
 
+/* Imports come from the bundle that is embedded. */
+void enable_modules(JSRuntime *runtime);
+/* Reads and runs a module of it; false with an exception pending. */
+bool run_module(JSContext *ctx, const char *name);
+
 /* An fd of the embedded gantry-init as a sealed memory file, made at the first call; -1 with errno. */
 int init_program(void);
 
@@ -82,7 +87,7 @@ struct host_table {
 };
 extern const struct host_table host_file_table, host_whole_file_table, host_tree_table, host_stat_table, host_time_table,
     host_process_table, host_spawn_table, host_run_table, host_socket_table, host_poll_table, host_terminal_table,
-    host_bpf_table, host_oom_table;
+    host_bpf_table, host_oom_table, host_bundle_table;
 #define HOST_TABLE(name, list) const struct host_table name = {list, (int)(sizeof(list) / sizeof((list)[0]))}
 
 /* TextEncoder, TextDecoder, and a JSON.parse whose depth is bounded. False when memory is short. */

@@ -20,14 +20,6 @@ enum {
 };
 
 extern char **environ;
-extern const uint8_t bundle_start[], bundle_end[];
-__asm__(".section .rodata.bundle,\"a\"\n"
-        ".balign 16\n"
-        ".global bundle_start, bundle_end\n"
-        "bundle_start: .incbin \"" BUNDLE "\"\n"
-        "bundle_end: .byte 0\n"
-        ".previous\n");
-
 /* What the verbs do not use (Proxy, Promise, normalisation, eval) is left out. */
 static JSContext *make_context(JSRuntime *runtime) {
   JSContext *ctx = JS_NewContextRaw(runtime);
@@ -53,7 +45,7 @@ static void add_host(JSContext *ctx, JSValueConst global, char **args) {
   static const struct host_table *const tables[] = {
       &host_file_table,  &host_whole_file_table, &host_tree_table, &host_stat_table,   &host_time_table,
       &host_process_table, &host_spawn_table,    &host_run_table,  &host_socket_table, &host_poll_table,
-      &host_terminal_table, &host_bpf_table,     &host_oom_table};
+      &host_terminal_table, &host_bpf_table,     &host_oom_table,  &host_bundle_table};
   JSValue host = JS_NewObject(ctx);
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
     JS_SetPropertyFunctionList(ctx, host, tables[i]->entries, tables[i]->count);
@@ -72,12 +64,9 @@ static int report(JSContext *ctx) {
   return 1;
 }
 
-/* The bundle publishes `gantryMain`; its answer is the exit code. */
+/* The entry publishes `gantryMain`; its answer is the exit code. */
 static int run_bundle(JSContext *ctx, JSValueConst global) {
-  size_t length = (size_t)(bundle_end - bundle_start);
-  JSValue code = JS_ReadObject(ctx, bundle_start, length, JS_READ_OBJ_BYTECODE | JS_READ_OBJ_ROM_DATA);
-  if (JS_IsException(code) || JS_ResolveModule(ctx, code) != 0) return report(ctx);
-  if (JS_IsException(JS_EvalFunction(ctx, code))) return report(ctx);
+  if (!run_module(ctx, "entry.js")) return report(ctx);
   JSValue entry = JS_GetPropertyStr(ctx, global, "gantryMain");
   JSValue answer = JS_Call(ctx, entry, JS_UNDEFINED, 0, NULL);
   int status;
@@ -98,6 +87,7 @@ static int run(char **args) {
   JS_SetMemoryLimit(runtime, MEMORY_MOST);
   JS_SetGCThreshold(runtime, COLLECT_FROM);
   JS_SetMaxStackSize(runtime, stack_size());
+  enable_modules(runtime);
   JSContext *ctx = make_context(runtime);
   if (ctx == NULL) return 1;
   JSValue global = JS_GetGlobalObject(ctx);

@@ -1,4 +1,4 @@
-/** The program gantry-oci: what native/oci calls. Has no exports: its one effect is to publish `gantryMain`. */
+/** The program gantry-oci: what native/oci calls. Its one effect is to publish `gantryMain`; the verbs are in modules of their own. */
 import { addPolyfills } from "./polyfills.ts";
 import { main } from "./main.ts";
 

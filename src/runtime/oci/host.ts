@@ -63,6 +63,9 @@ export interface OciHost {
   /** "KEY=VALUE". */
   readonly env: readonly string[];
 
+  /** Reads and runs a module of the bundle that is embedded, with what it imports. Nothing when it is there already. */
+  load(module: string): void;
+
   /** open(2) with O_CLOEXEC added. */
   open(path: string, flags: number, mode: number): number;
   close(fd: number): void;

@@ -1,53 +1,12 @@
 /** `gantry-oci`: runc's command line on gantry's plan. */
 import { GantryError } from "../../lib/index.ts";
 import { type Command, commands, globalFlags } from "./commands.ts";
-import { type GlobalOptions, print, type Verb } from "./context.ts";
-import { checkpoint } from "./checkpoint.ts";
-import { create } from "./create.ts";
-import { deleteContainer } from "./delete.ts";
-import { events } from "./events.ts";
-import { exec } from "./exec.ts";
-import { explain } from "./explain.ts";
-import { features } from "./features.ts";
+import { type GlobalOptions, print } from "./context.ts";
 import { type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
 import { commandHelp, helpText, versionText } from "./help.ts";
-import { kill } from "./kill.ts";
-import { listContainers } from "./list.ts";
 import { reportError, setLog } from "./log.ts";
-import { pause, resume } from "./pause.ts";
-import { printPlan } from "./plan.ts";
-import { ps } from "./ps.ts";
-import { restore } from "./restore.ts";
 import { stateRoot } from "./state-root.ts";
-import { run } from "./run.ts";
-import { spec } from "./spec.ts";
-import { start } from "./start.ts";
-import { state } from "./state.ts";
-import { update } from "./update.ts";
-import { validate } from "./validate.ts";
-
-const verbs: Readonly<Record<string, Verb>> = {
-  checkpoint,
-  create,
-  delete: deleteContainer,
-  events,
-  exec,
-  explain,
-  features,
-  kill,
-  list: listContainers,
-  pause,
-  plan: printPlan,
-  ps,
-  restore,
-  resume,
-  run,
-  spec,
-  start,
-  state,
-  update,
-  validate,
-};
+import { verbOf } from "./verb-table.ts";
 
 /** As runc wraps what these verbs throw; dockerd and containerd pass the text on. */
 const prefixes: Readonly<Record<string, string>> = {
@@ -77,8 +36,7 @@ export function main(args: readonly string[]): number {
 
 function runVerb(name: string, global: ParsedFlags, args: readonly string[]): number {
   const command = commandOf(name);
-  const verb = verbs[name];
-  if (command === undefined || verb === undefined) return unknownCommand(name);
+  if (command === undefined) return unknownCommand(name);
   let flags: ParsedFlags;
   try {
     flags = parseFlags({ ...command.flags, help: helpFlag }, args, command.stopAtWord === true);
@@ -87,7 +45,7 @@ function runVerb(name: string, global: ParsedFlags, args: readonly string[]): nu
     return fail(error, "", () => commandHelp(name, command));
   }
   try {
-    return verb({ global: globalOptions(global), flags });
+    return verbOf(name)({ global: globalOptions(global), flags });
   } catch (error) {
     const usage = error instanceof UsageError;
     fail(error, usage ? "" : (prefixes[name] ?? ""), () => commandHelp(name, command));
