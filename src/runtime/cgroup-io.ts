@@ -13,4 +13,6 @@ export interface CgroupIo {
   rmdir(path: string): void;
   kill(pid: number, signal: number): void;
   sleep(ms: number): void;
+  /** v2: replaces the device program of a cgroup. Missing: this caller never does. */
+  setDeviceProgram?(dir: string, instructions: Uint8Array): void;
 }

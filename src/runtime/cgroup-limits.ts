@@ -1,20 +1,11 @@
 /** OCI resources as writes to cgroup files, for each kernel interface (cgroup-v1, cgroup-v2 of the kernel's docs). Pure. */
 import type { CgroupLayout } from "../kernel/index.ts";
-import type { OciBlockIo, OciCpu, OciMemory, OciResources } from "./oci-types.ts";
-
-export interface LimitWrite {
-  readonly controller: string;
-  readonly file: string;
-  readonly value: string;
-  /** Which part of the config asks for it, such as `linux.resources.memory`. */
-  readonly path: string;
-}
-
-/** An asked limit that this interface of the kernel does not have. */
-export interface MissingLimit {
-  readonly path: string;
-  readonly why: string;
-}
+import { GantryError } from "../lib/index.ts";
+import { cpuV1, cpuV2 } from "./cgroup-limits-cpu.ts";
+import { blockIoV1, blockIoV2 } from "./cgroup-limits-io.ts";
+import { memoryV1, memoryV2 } from "./cgroup-limits-memory.ts";
+import type { LimitPart, LimitWrite, MissingLimit } from "./limit-write.ts";
+import type { OciResources } from "./oci-types.ts";
 
 export interface LimitWrites {
   /** In the order in which a fresh cgroup takes them. */
@@ -31,157 +22,78 @@ export function interfaceOf(cgroups: CgroupLayout, controller: string): CgroupIn
   return mount !== undefined && mount === cgroups.unified ? "v2" : "v1";
 }
 
+/** @throws {GantryError} "invalid" for a value that no machine could take, with its path */
 export function limitWrites(cgroups: CgroupLayout, resources: OciResources = {}): LimitWrites {
   const onV1 = (controller: string): boolean => interfaceOf(cgroups, controller) === "v1";
   const writes: LimitWrite[] = [];
   const missing: MissingLimit[] = [];
-  const part = (name: string) => ({
-    write: (controller: string, file: string, value: string | number | undefined): void => {
-      if (value !== undefined)
-        writes.push({ controller, file, value: String(value), path: `linux.resources.${name}` });
-    },
-    lacks: (field: string, why: string): void => {
-      missing.push({ path: `linux.resources.${name}.${field}`, why });
-    },
-  });
-  const blkio = cgroups.kind !== "v2" && cgroups.controllers["io"] === undefined;
-  const { memory, cpu, pids, blockIO, hugepageLimits = [], network, rdma, unified } = resources;
+  const part = (name: string): LimitPart => partOf(`linux.resources.${name}`, writes, missing);
+  const { memory, cpu, pids, blockIO, hugepageLimits = [], rdma } = resources;
   if (memory !== undefined) (onV1("memory") ? memoryV1 : memoryV2)(memory, part("memory"));
   if (cpu !== undefined) (onV1("cpu") ? cpuV1 : cpuV2)(cpu, part("cpu"));
-  if (pids !== undefined && pids.limit !== 0)
-    part("pids").write("pids", "pids.max", pids.limit < 0 ? "max" : pids.limit);
+  if (pids !== undefined) part("pids").write("pids", "pids.max", pidsMax(pids.limit));
+  const blkio = cgroups.kind !== "v2" && cgroups.controllers["io"] === undefined;
   if (blockIO !== undefined) (blkio ? blockIoV1 : blockIoV2)(blockIO, part("blockIO"));
-  for (const { pageSize, limit } of hugepageLimits)
-    part("hugepageLimits").write(
-      "hugetlb",
-      `hugetlb.${pageSize}.${onV1("hugetlb") ? "limit_in_bytes" : "max"}`,
-      limit,
-    );
+  const suffix = onV1("hugetlb") ? "limit_in_bytes" : "max";
+  for (const { pageSize, limit } of hugepageLimits) {
+    const target = part("hugepageLimits");
+    target.write("hugetlb", `hugetlb.${pageSize}.${suffix}`, limit);
+    // What is reserved but not yet touched counts too, where the kernel counts it (5.7).
+    target.write("hugetlb", `hugetlb.${pageSize}.rsvd.${suffix}`, limit, { missingIsFine: true });
+  }
   for (const [device, limits] of Object.entries(rdma ?? {}))
     part("rdma").write("rdma", "rdma.max", rdmaLine(device, limits));
-  if (network !== undefined) {
-    const target = part("network");
-    if (cgroups.kind === "v2") target.lacks("classID", "cgroup v2 has no net_cls and net_prio");
-    else {
-      target.write("net_cls", "net_cls.classid", network.classID);
-      for (const { name, priority } of network.priorities ?? [])
-        target.write("net_prio", "net_prio.ifpriomap", `${name} ${priority}`);
-    }
-  }
-  for (const [file, value] of Object.entries(unified ?? {})) {
-    const controller = file.split(".")[0] ?? "";
-    if (controller !== "cgroup" && onV1(controller))
-      part("unified").lacks(file, "it needs cgroup v2, and this machine has the controller on v1");
-    else part("unified").write(controller, file, value);
-  }
+  network(cgroups, resources, part("network"));
+  unified(cgroups, resources, part("unified"));
   return { writes, missing };
 }
 
-interface Part {
-  write(controller: string, file: string, value: string | number | undefined): void;
-  lacks(field: string, why: string): void;
+/** 0 is the strictest limit that systemd, too, can set: the container's first process and no other (runc 1.4). */
+function pidsMax(limit: number): string | number {
+  if (limit < 0) return "max";
+  return Math.max(1, limit);
 }
 
-function memoryV1(memory: OciMemory, part: Part): void {
-  // A fresh group has no limits: the memory limit comes first, because memory plus swap may never be below it.
-  if (memory.limit !== 0) part.write("memory", "memory.limit_in_bytes", memory.limit);
-  // Unlimited swap is what a fresh group has; without swap accounting its file does not even exist.
-  if (memory.swap !== undefined && memory.swap > 0)
-    part.write("memory", "memory.memsw.limit_in_bytes", memory.swap);
-  if (memory.reservation !== 0) part.write("memory", "memory.soft_limit_in_bytes", memory.reservation);
-  if (memory.kernelTCP !== 0) part.write("memory", "memory.kmem.tcp.limit_in_bytes", memory.kernelTCP);
-  part.write("memory", "memory.swappiness", memory.swappiness);
-  if (memory.disableOOMKiller === true) part.write("memory", "memory.oom_control", 1);
+function network(cgroups: CgroupLayout, { network: asked }: OciResources, part: LimitPart): void {
+  const { classID, priorities = [] } = asked ?? {};
+  if (cgroups.kind === "v2") {
+    if (classID !== undefined) part.lacks("classID", "cgroup v2 has no net_cls");
+    if (priorities.length > 0) part.lacks("priorities", "cgroup v2 has no net_prio");
+    return;
+  }
+  part.write("net_cls", "net_cls.classid", classID);
+  for (const { name, priority } of priorities)
+    part.write("net_prio", "net_prio.ifpriomap", `${name} ${priority}`);
 }
 
-function memoryV2(memory: OciMemory, part: Part): void {
-  const { limit = 0, swap, reservation = 0 } = memory;
-  if (limit !== 0) part.write("memory", "memory.max", maxOr(limit));
-  // v2 limits swap alone; OCI has the sum.
-  if (swap !== undefined && swap !== 0)
-    part.write("memory", "memory.swap.max", swap < 0 || limit < 0 ? "max" : Math.max(0, swap - limit));
-  if (reservation !== 0) part.write("memory", "memory.low", maxOr(reservation));
-  if (memory.disableOOMKiller === true)
-    part.lacks("disableOOMKiller", "cgroup v2 cannot turn the OOM killer off");
-  if (memory.kernelTCP !== undefined && memory.kernelTCP !== 0)
-    part.lacks("kernelTCP", "cgroup v2 counts TCP buffers in the one memory limit");
+/** Files of cgroup v2 by their names, each line of a value written on its own, as such files take them. */
+function unified(cgroups: CgroupLayout, { unified: files }: OciResources, part: LimitPart): void {
+  for (const [file, value] of Object.entries(files ?? {})) {
+    if (file.includes("/")) part.wrong(file, "it must be the name of a file, without a slash");
+    const dot = file.indexOf(".");
+    if (dot <= 0) part.wrong(file, "it must be CONTROLLER.PARAMETER, such as memory.high");
+    const controller = file.slice(0, dot);
+    if (controller !== "cgroup" && interfaceOf(cgroups, controller) === "v1")
+      part.lacks(file, "it needs cgroup v2, and this machine has the controller on v1 or not at all");
+    else for (const line of linesOf(value)) part.write(controller, file, line);
+  }
 }
 
-function cpuV1(cpu: OciCpu, part: Part): void {
-  if (cpu.shares !== 0) part.write("cpu", "cpu.shares", cpu.shares);
-  // The kernel checks quota, period and burst against each other at each write: the period first, the burst last.
-  if (cpu.period !== 0) part.write("cpu", "cpu.cfs_period_us", cpu.period);
-  if (cpu.quota !== 0)
-    part.write("cpu", "cpu.cfs_quota_us", cpu.quota === undefined ? undefined : Math.max(-1, cpu.quota));
-  part.write("cpu", "cpu.cfs_burst_us", cpu.burst);
-  if (cpu.realtimePeriod !== 0) part.write("cpu", "cpu.rt_period_us", cpu.realtimePeriod);
-  if (cpu.realtimeRuntime !== 0) part.write("cpu", "cpu.rt_runtime_us", cpu.realtimeRuntime);
-  part.write("cpu", "cpu.idle", cpu.idle);
-  cpuset(cpu, part);
+function linesOf(value: string): readonly string[] {
+  const lines = value.split("\n").filter((line) => line.trim() !== "");
+  return lines.length === 0 ? [value] : lines;
 }
 
-const defaultPeriodUs = 100_000;
-
-function cpuV2(cpu: OciCpu, part: Part): void {
-  const { quota = 0, period = 0, shares = 0 } = cpu;
-  if (shares !== 0) part.write("cpu", "cpu.weight", weightOfShares(shares));
-  if (quota !== 0 || period !== 0)
-    part.write("cpu", "cpu.max", `${quota > 0 ? quota : "max"} ${period > 0 ? period : defaultPeriodUs}`);
-  part.write("cpu", "cpu.max.burst", cpu.burst);
-  part.write("cpu", "cpu.idle", cpu.idle);
-  if ((cpu.realtimePeriod ?? 0) !== 0 || (cpu.realtimeRuntime ?? 0) !== 0)
-    part.lacks("realtimeRuntime", "cgroup v2 has no real-time limits");
-  cpuset(cpu, part);
-}
-
-function cpuset(cpu: OciCpu, part: Part): void {
-  if (cpu.cpus !== "") part.write("cpuset", "cpuset.cpus", cpu.cpus);
-  if (cpu.mems !== "") part.write("cpuset", "cpuset.mems", cpu.mems);
-}
-
-/**
- * cpu.shares (2 … 262144, default 1024) as cpu.weight (1 … 10000, default 100): the curve of runc 1.3.2 and crun 1.23,
- * on which both defaults meet.
- */
-export function weightOfShares(shares: number): number {
-  if (shares <= 2) return 1;
-  if (shares >= 262_144) return 10_000;
-  const log = Math.log2(shares);
-  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34));
-}
-
-function blockIoV1(io: OciBlockIo, part: Part): void {
-  if (io.weight !== 0) part.write("blkio", "blkio.weight", io.weight);
-  for (const { major, minor, weight } of io.weightDevice ?? [])
-    if (weight !== undefined) part.write("blkio", "blkio.weight_device", `${major}:${minor} ${weight}`);
-  for (const [file, devices] of [
-    ["read_bps_device", io.throttleReadBpsDevice],
-    ["write_bps_device", io.throttleWriteBpsDevice],
-    ["read_iops_device", io.throttleReadIOPSDevice],
-    ["write_iops_device", io.throttleWriteIOPSDevice],
-  ] as const)
-    for (const { major, minor, rate } of devices ?? [])
-      part.write("blkio", `blkio.throttle.${file}`, `${major}:${minor} ${rate}`);
-}
-
-function blockIoV2(io: OciBlockIo, part: Part): void {
-  if (io.weight !== undefined && io.weight !== 0)
-    part.write("io", "io.weight", `default ${ioWeight(io.weight)}`);
-  for (const { major, minor, weight } of io.weightDevice ?? [])
-    if (weight !== undefined) part.write("io", "io.weight", `${major}:${minor} ${ioWeight(weight)}`);
-  for (const [key, devices] of [
-    ["rbps", io.throttleReadBpsDevice],
-    ["wbps", io.throttleWriteBpsDevice],
-    ["riops", io.throttleReadIOPSDevice],
-    ["wiops", io.throttleWriteIOPSDevice],
-  ] as const)
-    for (const { major, minor, rate } of devices ?? [])
-      part.write("io", "io.max", `${major}:${minor} ${key}=${rate === 0 ? "max" : rate}`);
-}
-
-/** blkio.weight 10 … 1000 as io.weight 1 … 10000. */
-function ioWeight(weight: number): number {
-  return Math.floor(1 + ((weight - 10) * 9999) / 990);
+function partOf(path: string, writes: LimitWrite[], missing: MissingLimit[]): LimitPart {
+  return {
+    write(controller, file, value, more = {}) {
+      if (value !== undefined) writes.push({ controller, file, value: String(value), path, ...more });
+    },
+    lacks: (field, why) => void missing.push({ path: `${path}.${field}`, why }),
+    wrong(field, why) {
+      throw new GantryError("invalid", `${path}.${field}: ${why}`, { fields: { path: `${path}.${field}` } });
+    },
+  };
 }
 
 function rdmaLine(
@@ -192,8 +104,4 @@ function rdmaLine(
   if (limits.hcaHandles !== undefined) words.push(`hca_handle=${limits.hcaHandles}`);
   if (limits.hcaObjects !== undefined) words.push(`hca_object=${limits.hcaObjects}`);
   return words.join(" ");
-}
-
-function maxOr(value: number): string | number {
-  return value < 0 ? "max" : value;
 }

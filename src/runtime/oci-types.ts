@@ -150,7 +150,7 @@ export interface OciLinux {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly mountLabel?: string;
-  readonly intelRdt?: Readonly<Record<string, unknown>>;
+  readonly intelRdt?: OciIntelRdt;
   readonly memoryPolicy?: OciMemoryPolicy;
   readonly personality?: { readonly domain: string; readonly flags?: readonly string[] };
   readonly netDevices?: Readonly<Record<string, { readonly name?: string }>>;
@@ -217,6 +217,17 @@ export interface OciBlockIo {
   readonly throttleWriteBpsDevice?: readonly OciThrottleDevice[];
   readonly throttleReadIOPSDevice?: readonly OciThrottleDevice[];
   readonly throttleWriteIOPSDevice?: readonly OciThrottleDevice[];
+}
+
+/** Lines of resctrl's file `schemata`. */
+export interface OciIntelRdt {
+  readonly closID?: string;
+  readonly schemata?: readonly string[];
+  readonly l3CacheSchema?: string;
+  readonly memBwSchema?: string;
+  readonly enableCMT?: boolean;
+  readonly enableMBM?: boolean;
+  readonly enableMonitoring?: boolean;
 }
 
 export interface OciNetworkResources {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { CgroupLayout } from "../kernel/index.ts";
-import { weightOfShares } from "./cgroup-limits.ts";
+import { weightOfShares } from "./cgroup-limits-cpu.ts";
 import type { OciResources } from "./oci-types.ts";
-import { deviceLine, planCgroup } from "./plan-cgroup.ts";
+import { deviceLine } from "./device-rules.ts";
+import { planCgroup } from "./plan-cgroup.ts";
 import { becauseOf } from "./plan-input.ts";
 import type { MonitorStep } from "./plan-step.ts";
 import { hybridLayout, v1Layout, v2Layout } from "./sample.test-data.ts";
@@ -14,7 +15,6 @@ const planned = (cgroups: CgroupLayout, resources: OciResources = {}) =>
     cgroupsPath: "/gantry/x",
     resources,
     because: becauseOf(),
-    cpuset: { cpus: "0-3", mems: "0" },
   });
 const written = (steps: readonly MonitorStep[], filter = /./): string[] =>
   steps.flatMap((step) =>
@@ -73,13 +73,14 @@ describe("v1", () => {
   });
 
   test("a cpuset is filled from the top before it is narrowed", () => {
-    expect(written(planned(v1Layout, { cpu: { cpus: "1" } }).before, /cpuset/)).toEqual([
-      "cpuset/gantry/cpuset.cpus=0-3",
-      "cpuset/gantry/cpuset.mems=0",
-      "cpuset/gantry/x/cpuset.cpus=0-3",
-      "cpuset/gantry/x/cpuset.mems=0",
-      "cpuset/gantry/x/cpuset.cpus=1",
+    const { before } = planned(v1Layout, { cpu: { cpus: "1" } });
+    const fills = before.filter((step) => step.do === "fill-cpuset");
+    expect(fills).toEqual([
+      { do: "fill-cpuset", mount: "/sys/fs/cgroup/cpuset", path: "/gantry/x", because: expect.any(String) },
     ]);
+    expect(written(before, /cpuset/)).toEqual(["cpuset/gantry/x/cpuset.cpus=1"]);
+    const order = before.map((step) => step.do);
+    expect(order.indexOf("fill-cpuset")).toBeGreaterThan(order.lastIndexOf("make-dir"));
   });
 
   test("unlimited swap needs no swap accounting", () => {

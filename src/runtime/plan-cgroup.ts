@@ -1,8 +1,9 @@
 /** The container's cgroups as steps: made, limited, joined, removed. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { type CgroupLayout, compileDeviceProgram, type DeviceRule } from "../kernel/index.ts";
-import { interfaceOf, limitWrites, type LimitWrite } from "./cgroup-limits.ts";
-import { alwaysAllowedDevices, defaultDeviceRules } from "./defaults.ts";
+import { type CgroupLayout, compileDeviceProgram } from "../kernel/index.ts";
+import { interfaceOf, limitWrites } from "./cgroup-limits.ts";
+import { deviceLine, deviceRules } from "./device-rules.ts";
+import type { LimitWrite } from "./limit-write.ts";
 import type { OciResources } from "./oci-types.ts";
 import { hierarchies } from "./plan-cgroup-mount.ts";
 import type { Because } from "./plan-input.ts";
@@ -14,8 +15,12 @@ export interface CgroupInput {
   readonly cgroupsPath: string;
   readonly resources: OciResources;
   readonly because: Because;
-  /** All cpus and memory nodes; needed on v1 when the resources ask for a cpuset. */
-  readonly cpuset?: { readonly cpus: string; readonly mems: string };
+  /** v2: the cgroup belongs to this user, the container's own root, who manages what lies below. */
+  readonly owner?: number;
+  /** systemd made the cgroup and those above, and decides which controllers they have. */
+  readonly bySystemd?: boolean;
+  /** An ordinary user's, who may decide on no device: no rules are set. */
+  readonly unprivileged?: boolean;
 }
 
 export interface CgroupSteps {
@@ -35,6 +40,8 @@ export interface CgroupSteps {
 
 /** Used where they exist, limit or not: to account, to freeze, to deny devices. */
 const always = ["memory", "cpu", "cpuacct", "pids", "devices", "freezer"] as const;
+/** Where systemd keeps its units on v1 and hybrid. */
+const systemdHierarchy = "name=systemd";
 const dirMode = 0o755;
 
 /** @throws {GantryError} "unsupported" naming each asked limit that this machine cannot set */
@@ -49,7 +56,12 @@ export function planCgroup(input: CgroupInput): CgroupSteps {
         why: `${file} needs the cgroup controller ${controller}, which this machine does not offer`,
       });
   if (missing.length > 0) throw lacking(missing);
-  const needed = new Set([...always, ...limits.writes.map(({ controller }) => controller)]);
+  const needed = new Set([
+    ...always,
+    ...(lacksV1Devices(cgroups) ? ["cgroup"] : []),
+    ...(input.bySystemd === true ? [systemdHierarchy] : []),
+    ...limits.writes.map(({ controller }) => controller),
+  ]);
   const controllers = [...needed].filter((name) => isThere(cgroups, name));
   if (cgroups.kind === "v2") return planUnified(input, controllers, limits.writes);
   const v2 = controllers.filter((name) => name === "cgroup" || interfaceOf(cgroups, name) === "v2");
@@ -76,6 +88,11 @@ export function planCgroup(input: CgroupInput): CgroupSteps {
   };
 }
 
+/** Hybrid without the v1 hierarchy: the rules are a program of the cgroup2 mount. */
+function lacksV1Devices(cgroups: CgroupLayout): boolean {
+  return cgroups.kind === "hybrid" && cgroups.controllers["devices"] === undefined;
+}
+
 function isThere(cgroups: CgroupLayout, controller: string): boolean {
   if (controller === "cgroup") return cgroups.unified !== undefined;
   return cgroups.controllers[controller] !== undefined;
@@ -99,10 +116,21 @@ function planV1(
   const { cgroups, cgroupsPath, because } = input;
   const dirs = [...hierarchies(cgroups, controllers).keys()].map((mount) => `${mount}${cgroupsPath}`);
   const before: MonitorStep[] = dirs.map((path) => makeDir(path, because(ownCgroup)));
-  if (controllers.includes("cpuset")) before.push(...openCpuset(input));
+  const cpuset = controllers.includes("cpuset") ? cgroups.controllers["cpuset"] : undefined;
+  // A v1 cpuset starts empty, and so do its parents: no process can join before they are filled.
+  if (cpuset !== undefined)
+    before.push({
+      do: "fill-cpuset",
+      mount: cpuset,
+      path: cgroupsPath,
+      because: because("the limit on cpus or memory nodes", "linux.resources.cpu"),
+    });
   for (const write of writes)
     before.push(limitStep(`${cgroups.controllers[write.controller] ?? ""}${cgroupsPath}`, write, because));
-  const devices = controllers.includes("devices") ? cgroups.controllers["devices"] : undefined;
+  const devices =
+    controllers.includes("devices") && input.unprivileged !== true
+      ? cgroups.controllers["devices"]
+      : undefined;
   if (devices !== undefined) before.push(...deviceWrites(`${devices}${cgroupsPath}`, input));
   const memory = controllers.includes("memory") ? cgroups.controllers["memory"] : undefined;
   return {
@@ -115,25 +143,6 @@ function planV1(
   };
 }
 
-/** A v1 cpuset starts empty, and so do its parents: all must be filled from the top before a process can join. */
-function openCpuset(input: CgroupInput): MonitorStep[] {
-  const mount = input.cgroups.controllers["cpuset"] ?? "";
-  const { cpus = "", mems = "" } = input.cpuset ?? {};
-  const steps: MonitorStep[] = [];
-  for (const dir of [...ancestors(input.cgroupsPath), input.cgroupsPath])
-    for (const [file, data] of [
-      ["cpuset.cpus", cpus],
-      ["cpuset.mems", mems],
-    ] as const)
-      steps.push({
-        do: "write-file",
-        path: `${mount}${dir}/${file}`,
-        data,
-        because: input.because("the limit on cpus or memory nodes", "linux.resources.cpu"),
-      });
-  return steps;
-}
-
 function deviceWrites(dir: string, input: CgroupInput): MonitorStep[] {
   return deviceRules(input.resources).map((rule) => ({
     do: "write-file",
@@ -141,21 +150,6 @@ function deviceWrites(dir: string, input: CgroupInput): MonitorStep[] {
     data: deviceLine(rule),
     because: input.because("the default list of devices", "linux.resources.devices"),
   }));
-}
-
-/** The config's rules (none: deny all), then what every container may use. */
-function deviceRules(resources: OciResources): readonly DeviceRule[] {
-  const rules = resources.devices ?? [];
-  return [...(rules.length > 0 ? rules : defaultDeviceRules), ...alwaysAllowedDevices];
-}
-
-/** As devices.allow takes it: `c 1:3 rwm`, `a` for everything. */
-export function deviceLine(rule: DeviceRule): string {
-  const type = rule.type ?? "a";
-  if (type === "a") return "a";
-  const number = (value: number | undefined): string =>
-    value === undefined || value < 0 ? "*" : String(value);
-  return `${type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
 }
 
 function planUnified(
@@ -180,16 +174,26 @@ function planUnified(
         path: `${unified}${parent}/cgroup.subtree_control`,
         data,
         because: because(ownCgroup),
+        // systemd has handed down what its units need; the others may be closed to us.
+        ...(input.bySystemd === true ? { optional: true } : {}),
       });
   }
   before.push(makeDir(dir, because(ownCgroup)));
   for (const write of writes) before.push(limitStep(dir, write, because));
-  if (cgroups.controllers["devices"] === undefined)
+  // A program of ours takes rights that an ordinary user does not have.
+  if (cgroups.controllers["devices"] === undefined && input.unprivileged !== true)
     before.push({
       do: "cgroup-devices",
       dir,
       program: compileDeviceProgram(deviceRules(input.resources)),
       because: because("the default list of devices", "linux.resources.devices"),
+    });
+  if (input.owner !== undefined)
+    before.push({
+      do: "cgroup-owner",
+      dir,
+      uid: input.owner,
+      because: because("the container's own cgroup namespace with a writable mount", "linux.namespaces"),
     });
   return {
     before,
@@ -206,12 +210,19 @@ function makeDir(path: string, because: string): MonitorStep {
   return { do: "make-dir", path, mode: dirMode, parents: true, because };
 }
 
-function limitStep(dir: string, { file, value, path }: LimitWrite, because: Because): MonitorStep {
+function limitStep(dir: string, write: LimitWrite, because: Because): MonitorStep {
+  const { file, value, path, otherwise = [], missingIsFine = false } = write;
+  const why = because("the limits of the config", path, "linux.resources");
+  if (otherwise.length === 0 && !missingIsFine)
+    return { do: "write-file", path: `${dir}/${file}`, data: value, because: why };
+  const ways = [{ file, value }, ...otherwise];
   return {
-    do: "write-file",
-    path: `${dir}/${file}`,
-    data: value,
-    because: because("the limits of the config", path, "linux.resources"),
+    do: "limit",
+    dir,
+    files: ways.map((way) => way.file),
+    values: ways.map((way) => way.value),
+    missingIsFine,
+    because: why,
   };
 }
 

@@ -1,12 +1,11 @@
 /** An OCI config becomes the plan of a container. */
 import { GantryError } from "../lib/index.ts";
 import { cloneFlags, mountFlags } from "../kernel/index.ts";
-import { readCpuset } from "./cgroup-cpuset.ts";
-import { refuseUndelegated } from "./cgroup-rights.ts";
 import { insidePath } from "./inside-path.ts";
 import { parsePropagation } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
-import { type CgroupSteps, planCgroup } from "./plan-cgroup.ts";
+import type { CgroupSteps } from "./plan-cgroup.ts";
+import { cgroupsPathOf, planOwnCgroup } from "./plan-own-cgroup.ts";
 import { planDevices } from "./plan-devices.ts";
 import {
   type Because,
@@ -33,8 +32,7 @@ const noHooks: PlannedHooks = { runtime: [], create: [], start: [] };
 const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
 
 /**
- * Decides everything that is asked of the kernel for a container. Pure, but for one read of the cpuset hierarchy when v1
- * limits on cpus need it (ContainerPlanInput.cpuset).
+ * Decides everything that is asked of the kernel for a container. Pure, but for what it reads by input.readText.
  *
  * The child's order: its cgroups; namespaces; wait until its network is there; a cgroup namespace, whose root
  * is then the container's own; settings that are written through the host's trusted /proc; root, mounts, devices;
@@ -42,25 +40,13 @@ const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
  * @throws {GantryError} "unsupported" or "invalid" naming the field of the config
  */
 export function planContainer(input: ContainerPlanInput): ContainerPlan {
-  const { config, cgroups } = input;
+  const { config } = input;
   const because = becauseOf(input.reasons);
   const process = config.process;
   if (process === undefined)
     throw new GantryError("invalid", "process: a container that is started needs a process");
   refuseUnsupported(config, input.hooks !== undefined);
-  const cpuset =
-    asksCpuset(config) && cgroups.kind !== "v2"
-      ? readCpuset(cgroups, input.readText ?? (() => undefined))
-      : undefined;
-  if (input.cgroupRights !== undefined)
-    refuseUndelegated(cgroups, input.cgroupRights, config.linux?.resources ?? {});
-  const cgroup = planCgroup({
-    cgroups: input.cgroupRights?.usable ?? cgroups,
-    cgroupsPath: cgroupsPathOf(config),
-    resources: config.linux?.resources ?? {},
-    because,
-    ...(cpuset === undefined ? {} : { cpuset }),
-  });
+  const cgroup = planOwnCgroup(input, because);
   const namespaces = planNamespaces(config, because, input.rootless);
   const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
   const container = [
@@ -283,27 +269,7 @@ function withReason(steps: ExtraSteps, words: string): ExtraSteps {
   };
 }
 
-/** @throws {GantryError} "invalid" when the config has none, or one that leads out of the hierarchy */
-export function cgroupsPathOf(config: OciConfig): string {
-  const path = config.linux?.cgroupsPath ?? "";
-  const parts = path.split("/").filter((part) => part !== "");
-  if (!path.startsWith("/") || parts.length === 0 || parts.some((part) => part === "." || part === ".."))
-    throw new GantryError(
-      "invalid",
-      `linux.cgroupsPath: ${JSON.stringify(path)} is not an absolute path below the hierarchies`,
-      {
-        hint: 'use a path such as "/gantry/ID"',
-      },
-    );
-  return `/${parts.join("/")}`;
-}
-
 /** The last part of the path of its cgroup. */
 export function idOf(config: OciConfig): string {
   return cgroupsPathOf(config).split("/").at(-1) ?? "";
-}
-
-function asksCpuset(config: OciConfig): boolean {
-  const { cpus = "", mems = "" } = config.linux?.resources?.cpu ?? {};
-  return cpus !== "" || mems !== "";
 }

@@ -1,6 +1,7 @@
 /** A further process in a running container becomes a plan. Pure. */
 import { cgroupMounts } from "./cgroup-dirs.ts";
-import { cgroupsPathOf, idOf } from "./plan-container.ts";
+import { idOf } from "./plan-container.ts";
+import { cgroupsPathOf } from "./plan-own-cgroup.ts";
 import type { OciConfig } from "./oci-types.ts";
 import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";

@@ -67,6 +67,8 @@ export interface ContainerPlanInput {
   readonly hooks?: HookContext;
   /** The root is entered by moving its mount and chroot: on the initial ramdisk, where pivot_root(2) is refused. */
   readonly noPivot?: boolean;
+  /** systemd made the container's scope (systemd-cgroup.ts), whose path the config's cgroupsPath is. */
+  readonly systemdCgroup?: boolean;
   /** The program waits until somebody reads this fifo (`gantry-oci create`). */
   readonly startFifo?: string;
   /** The monitor writes the process's pid here. */

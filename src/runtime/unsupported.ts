@@ -4,20 +4,15 @@ import type { OciConfig } from "./oci-types.ts";
 
 /** @throws {GantryError} "unsupported" naming every such field at once */
 export function refuseUnsupported(config: OciConfig, offersHooks = false): void {
-  const { linux, hooks } = config;
+  const { hooks } = config;
   const found = [
     ...(["prestart", "createRuntime", "createContainer", "startContainer"] as const)
       .filter((kind) => !offersHooks && (hooks?.[kind]?.length ?? 0) > 0)
       .map((kind) => `hooks.${kind}`),
-    ...(isSet(linux?.intelRdt) ? ["linux.intelRdt"] : []),
   ];
   if (found.length > 0)
     throw new GantryError("unsupported", `gantry does not offer: ${found.join(", ")}`, {
       hint: "remove these fields from the config",
       fields: { path: found[0] ?? "" },
     });
-}
-
-function isSet(value: object | undefined): boolean {
-  return value !== undefined && Object.keys(value).length > 0;
 }

@@ -40,4 +40,5 @@ export const hostCgroupIo: CgroupIo = {
   rmdir: (path) => host.rmdir(path),
   kill: (pid, signal) => host.kill(pid, signal),
   sleep: (ms) => host.sleep(ms),
+  setDeviceProgram: (dir, instructions) => host.setDeviceProgram(dir, instructions),
 };

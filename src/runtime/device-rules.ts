@@ -1,0 +1,19 @@
+/** linux.resources.devices, with what every container may use. Pure. */
+import type { DeviceRule } from "../kernel/index.ts";
+import { alwaysAllowedDevices, defaultDeviceRules } from "./defaults.ts";
+import type { OciResources } from "./oci-types.ts";
+
+/** The config's rules (none: deny all), then what every container may use. */
+export function deviceRules(resources: OciResources): readonly DeviceRule[] {
+  const rules = resources.devices ?? [];
+  return [...(rules.length > 0 ? rules : defaultDeviceRules), ...alwaysAllowedDevices];
+}
+
+/** As devices.allow takes it: `c 1:3 rwm`, `a` for everything. */
+export function deviceLine(rule: DeviceRule): string {
+  const type = rule.type ?? "a";
+  if (type === "a") return "a";
+  const number = (value: number | undefined): string =>
+    value === undefined || value < 0 ? "*" : String(value);
+  return `${type} ${number(rule.major)}:${number(rule.minor)} ${rule.access ?? "rwm"}`;
+}
