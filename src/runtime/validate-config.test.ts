@@ -241,7 +241,7 @@ test.each([
     'linux.resources.unified."memory.high"',
     "must be a text",
   ],
-  ["linux/seccomp", { defaultAction: "SCMP_ACT_NOTIFY" }, "linux.seccomp.defaultAction", "must not be"],
+  ["linux/seccomp", { defaultAction: "SCMP_ACT_NOTIFY" }, "linux.seccomp.defaultAction", "cannot be used as default action"],
   ["linux/seccomp", { defaultAction: "SCMP_ACT_ALLOW", flags: ["X"] }, "linux.seccomp.flags[0]", "one of"],
   [
     "linux/seccomp",
@@ -265,7 +265,7 @@ test.each([
     "linux/seccomp",
     { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["x"], action: "SCMP_ACT_NOTIFY" }] },
     "linux.seccomp.listenerPath",
-    "is required",
+    "listenerPath is not set",
   ],
   [
     "linux/seccomp",

@@ -70,11 +70,11 @@ function checkNotify(at: Checked): void {
   const notifies = at
     .field("syscalls")
     .items.some((rule) => rule.field("action").value === "SCMP_ACT_NOTIFY");
-  if (notifies && path.text === "") path.found("is required for the action SCMP_ACT_NOTIFY");
+  if (notifies && path.text === "") path.found("seccomp listenerPath is not set; SCMP_ACT_NOTIFY needs it");
   if (at.field("listenerMetadata").text !== "" && path.text === "")
     at.field("listenerMetadata").found("needs a listenerPath");
   if (at.field("defaultAction").value === "SCMP_ACT_NOTIFY")
-    at.field("defaultAction").found("must not be SCMP_ACT_NOTIFY");
+    at.field("defaultAction").found("SCMP_ACT_NOTIFY cannot be used as default action");
 }
 
 export const seccomp: Rule = object(
