@@ -6,6 +6,7 @@ import { type Bundle, readBundle } from "./bundle.ts";
 import { freezerFile, removeCgroups } from "./cleanup.ts";
 import { bootId, ContainerDir, type StoredState } from "./container-dir.ts";
 import { specVersion, type VerbInput } from "./context.ts";
+import { endContainer } from "./delete.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
 import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
@@ -64,7 +65,7 @@ export function begin<T>(
     noPivot: flags.is("no-pivot"),
     readText: tryReadText,
     ...rootlessInput(),
-    ...rightsInput(cgroups, bundle.config.linux?.cgroupsPath ?? ""),
+    ...rightsInput(cgroups, bundle.config.linux?.cgroupsPath ?? "", global.rootless),
     ...(how.waits ? { startFifo: dir.fifo } : {}),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });
@@ -83,6 +84,7 @@ export function begin<T>(
   debug(() => `plan of container ${id}: ${plan.monitor.length + plan.container.length} steps`);
   dir.make();
   return dir.locked(() => {
+    let process: StoredState["process"];
     try {
       dir.write(stored);
       notify?.prepare();
@@ -90,9 +92,9 @@ export function begin<T>(
       else notify?.bind();
       const running = launchRun({ plan, options, preserveFds, ...terminal.passed() });
       const { pid, startTime } = running.started;
+      process = { pid, startTime };
       debug(() => `container ${id}: process ${pid}`);
       sendPidfd(flags.text("pidfd-socket"), pid);
-      const process = { pid, startTime };
       return work({
         dir,
         bundle,
@@ -103,7 +105,8 @@ export function begin<T>(
         ...(notify === undefined ? {} : { notify }),
       });
     } catch (error) {
-      if (error instanceof LostError) removeCgroups(stored);
+      if (process !== undefined) endContainer({ ...stored, process });
+      else if (error instanceof LostError) removeCgroups(stored);
       dir.remove();
       throw error;
     } finally {

@@ -2,7 +2,7 @@
 import type { CgroupLayout } from "../../kernel/index.ts";
 import { cgroupRights, type CgroupRights } from "../cgroup-rights.ts";
 import type { Rootless } from "../plan-input.ts";
-import { envOf } from "./context.ts";
+import { envOf, type GlobalOptions } from "./context.ts";
 
 const writable = 2;
 const executable = 1;
@@ -23,12 +23,13 @@ export function rootlessInput(): { readonly rootless?: Rootless } {
   };
 }
 
-/** For the planner: nothing when all hierarchies are ours to write to. */
+/** For the planner: nothing when all hierarchies are ours to write to, or --rootless says so. */
 export function rightsInput(
   cgroups: CgroupLayout,
   cgroupsPath: string,
+  mode: GlobalOptions["rootless"],
 ): { readonly cgroupRights?: CgroupRights } {
-  if (host.uid() === 0 && ownsTheMachine()) return {};
+  if (mode === "false" || (mode === "auto" && host.uid() === 0 && ownsTheMachine())) return {};
   return { cgroupRights: cgroupRights(cgroups, cgroupsPath, mayWrite) };
 }
 
