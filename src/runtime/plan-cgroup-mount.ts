@@ -70,6 +70,8 @@ function planV1(input: CgroupMountInput): MountSteps {
             data: folder,
             makeTarget: true,
             because,
+            // Refused where the cgroup namespace is not the user namespace's own.
+            fallback: `${dir}${ownPath(input.config)}`,
           }
         : bindOwn(input, dir, target),
     );

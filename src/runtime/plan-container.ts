@@ -16,6 +16,7 @@ import {
 } from "./plan-input.ts";
 import { type PlannedHooks, planHooks, withHooks } from "./plan-hooks.ts";
 import { labelSteps, withMountLabel } from "./plan-labels.ts";
+import { planLoopback } from "./plan-loopback.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
 import { netDeviceSteps } from "./plan-net-devices.ts";
@@ -29,7 +30,6 @@ import { capabilityWarnings } from "./capability-masks.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 const noHooks: PlannedHooks = { runtime: [], create: [], start: [] };
-const nothing: ExtraSteps = { monitor: [], container: [], teardown: [] };
 
 /**
  * Decides everything that is asked of the kernel for a container. Pure, but for what it reads by input.readText.
@@ -48,7 +48,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   refuseUnsupported(config, input.hooks !== undefined);
   const cgroup = planOwnCgroup(input, because);
   const namespaces = planNamespaces(config, because, input.rootless);
-  const network = withReason(input.network ?? nothing, because("the network of the container", "network"));
+  const network = withReason(input.network ?? planLoopback(config), because("the network of the container", "network"));
   const container = [
     ...cgroup.enter,
     ...scoreSteps(config, because, "child"),
