@@ -96,6 +96,10 @@ const propagations: Readonly<Record<string, bigint>> = {
   runbindable: m.MS_UNBINDABLE | m.MS_REC,
 };
 
+// An option such as "constructor" or "__proto__" is none of them.
+for (const table of [flagOptions, atimeOptions, atimeNegations, propagations])
+  Object.setPrototypeOf(table, null);
+
 /** What is set on the file system and not on the mount, in the words of fsconfig(2). */
 const superFlags: readonly (readonly [flag: bigint, word: string])[] = [
   [m.MS_SYNCHRONOUS, "sync"],

@@ -112,6 +112,7 @@ const parts: readonly (readonly [path: string, value: Json])[] = [
     ],
   ],
   ["linux/resources/unified", { "memory.high": "1000000", "io.weight": "default 100", "cpu.idle": "1" }],
+  ["linux/resources/unified", { "constructor.x": "1", "__proto__.x": "1" }],
   ["linux/resources/rdma", { mlx5_1: { hcaHandles: 3, hcaObjects: 10_000 } }],
   ["linux/resources/hugepageLimits", [{ pageSize: "2MB", limit: 0 }]],
   ["linux/resources/network", { classID: 1_048_577, priorities: [{ name: "eth0", priority: 5 }] }],
@@ -214,6 +215,8 @@ const nonsense: readonly Json[] = [
   "../..",
   "%d",
   "__proto__",
+  "constructor",
+  "toString",
   [],
   {},
   [[]],
@@ -272,10 +275,16 @@ function apply(config: Json, { at, how, which }: Change): Json {
   if (how === "nonsense") holder[key] = structuredClone(nonsense[which % nonsense.length] ?? null);
   else if (how === "word") holder[key] = structuredClone(words[which % words.length] ?? null);
   else if (how === "mapKey" && !Array.isArray(holder))
-    holder[String(nonsense[which % nonsense.length])] = structuredClone(value);
+    setOwn(holder, String(nonsense[which % nonsense.length]), structuredClone(value));
   else if (how === "twice" && Array.isArray(value)) holder[key] = [...value, ...structuredClone(value)];
+  else if (how === "remove" && Array.isArray(holder)) holder.splice(Number(key), 1);
   else if (how === "remove") delete holder[key];
   return config;
+}
+
+/** Also for `__proto__`, as JSON.parse does it. */
+function setOwn(holder: Tree, key: string, value: Json): void {
+  Object.defineProperty(holder, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function withPart(config: Json, [path, value]: readonly [string, Json]): Json {

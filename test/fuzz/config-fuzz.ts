@@ -21,7 +21,7 @@ export interface FuzzCount {
 /** One batch of configs; the same for the same seed. @throws with the shrunk config when a rule is broken */
 export function fuzzConfigs(seed: number, runs: number, count: FuzzCount): void {
   const made: { readonly config: Json; readonly plan: Uint8Array }[] = [];
-  fc.assert(
+  const details = fc.check(
     fc.property(configs(seedConfigs), (config) => {
       const { plans, valid } = tryConfig(config);
       count.configs++;
@@ -30,6 +30,12 @@ export function fuzzConfigs(seed: number, runs: number, count: FuzzCount): void 
     }),
     { seed, numRuns: runs, endOnFailure: false },
   );
+  if (details.failed) {
+    const cause = details.errorInstance;
+    throw new Error(
+      `seed ${seed}: ${cause instanceof Error ? cause.stack : String(cause)}\nwith ${JSON.stringify(details.counterexample?.[0])}`,
+    );
+  }
   count.plans += made.length;
   if (
     refusedByDecoder(

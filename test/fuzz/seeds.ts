@@ -14,8 +14,19 @@ function withCgroup(config: OciConfig): OciConfig {
   return { ...config, root: { path: "/rootfs" }, linux: { ...config.linux, cgroupsPath: "/fuzz/a" } };
 }
 
+/** A filter of a few rules: docker's has 400 system calls, which say nothing new and take most of the time. */
+function shortFilter(config: OciConfig): OciConfig {
+  const { seccomp } = config.linux ?? {};
+  if (seccomp === undefined) return config;
+  const syscalls = [
+    { names: ["read", "clone"], action: "SCMP_ACT_ALLOW" } as const,
+    ...(seccomp.syscalls ?? []).slice(1),
+  ];
+  return { ...config, linux: { ...config.linux, seccomp: { ...seccomp, syscalls } } };
+}
+
 export const seedConfigs: readonly Json[] = [
-  asJson(sampleConfig),
+  asJson(shortFilter(sampleConfig)),
   asJson(withCgroup(exampleConfig(true))),
   asJson(withCgroup(rootlessConfig(exampleConfig(true), 1000, 1000))),
   asJson({

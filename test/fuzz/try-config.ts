@@ -36,7 +36,8 @@ function plansOf(config: OciConfig): readonly Uint8Array[] {
     () => planContainer({ config, cgroups, hooks, startFifo: "/b/fifo", readText }).plan,
     () =>
       planExec({
-        process: config.process ?? { cwd: "/" },
+        // Without a process there is nothing to run, which planContainer says.
+        process: config.process ?? { cwd: "/", args: ["true"] },
         target: { pid: 2, startTime: "7" },
         containerConfig: config,
         cgroups,
