@@ -26,7 +26,7 @@ export function printPlan(input: VerbInput): number {
   return 0;
 }
 
-function bundlePlan({ flags }: VerbInput): Plan {
+function bundlePlan({ global, flags }: VerbInput): Plan {
   const [id = "ID"] = expectWords("plan", flags, 0, 1);
   const { config, path, rootfs } = readBundle(flags.text("bundle"), id);
   const cgroups = hostCgroups();
@@ -37,7 +37,7 @@ function bundlePlan({ flags }: VerbInput): Plan {
     hooks,
     readText: tryReadText,
     ...rootlessInput(),
-    ...rightsInput(cgroups, config.linux?.cgroupsPath ?? ""),
+    ...rightsInput(cgroups, config.linux?.cgroupsPath ?? "", global.rootless),
     reasons: configReasons(config),
   }).plan;
 }
