@@ -190,7 +190,7 @@ describe.skipIf(missing.length > 0)("dockerd", () => {
     ).toContain("0000000000001000");
     expect(await sh(["--init"], "cat /proc/1/comm")).toBe("docker-init");
     expect(await sh(["-u", "33", "-h", "box"], "id -u; hostname")).toBe("33\nbox");
-    expect(await sh(["--privileged"], "mount -t tmpfs x /mnt && echo mounted")).toBe("mounted");
+    expect(await sh(["--privileged"], "mkdir /m && mount -t tmpfs x /m && echo mounted")).toBe("mounted");
     expect(await sh(["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status")).toContain(
       "1",
     );
