@@ -51,6 +51,7 @@ static int give_up(struct run *run, u32 index, int result, const char *context) 
   i32 error;
   const struct options *options = &run->plan.options;
   if (run->shared) run_teardown(run, &step, &error);
+  if (run->pid_file) unlink(run->pid_file);
   report_failed(run, index, -result, context);
   if (options->socket_path && run->shared) unlink(options->socket_path);
   for (u32 i = 0; run->relay && run->shared && i < options->attach_count; i++) shutdown((int)(4 + i), SHUT_RDWR);

@@ -28,6 +28,7 @@ struct run {
   int stdio[3];     /* the child's ends of stdin, stdout, stderr; -1 none */
   int ends[3];      /* the monitor's ends; with a terminal ends[1] is the pty master */
   u64 start_time;
+  const char *pid_file; /* of write-pid-file, once it is written: a start that fails removes it */
 
   struct {
     const char *inside, *path; /* in the plan */

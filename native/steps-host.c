@@ -80,5 +80,6 @@ int step_write_pid_file(struct run *run, const struct arg *a) {
   if (run->child <= 0) return fail(ESRCH, "pid file before clone", a[0].text);
   text_add_number(&pid, (u64)run->child);
   int result = replace_file(a[0].text, number, pid.length);
+  if (!result) run->pid_file = a[0].text;
   return result ? fail(-result, "write", a[0].text) : 0;
 }

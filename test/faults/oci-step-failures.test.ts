@@ -128,6 +128,7 @@ test("a step that fails is named wherever it stands, and nothing is left", async
         broken.push(`${where}: ${JSON.stringify({ ...failed, index: failed.index - index })}`);
       await control.closed();
       if (inCgroup()) broken.push(`${where}: its cgroup is left`);
+      if (existsSync(pidFile)) broken.push(`${where}: its pid file is left`);
     }
     for (const fd of stdio) closeSync(fd);
     for (let i = 0; i < 200 && isAlive(pid); i++) await Bun.sleep(5);
