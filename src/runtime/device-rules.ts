@@ -5,8 +5,13 @@ import type { OciResources } from "./oci-types.ts";
 
 /** The config's rules (none: deny all), then what every container may use. */
 export function deviceRules(resources: OciResources): readonly DeviceRule[] {
-  const rules = resources.devices ?? [];
+  const rules = (resources.devices ?? []).map(withKnownAccess);
   return [...(rules.length > 0 ? rules : defaultDeviceRules), ...alwaysAllowedDevices];
+}
+
+/** Of other letters only "a" gets here, which means nothing to the kernel: as with runc it is passed over. */
+function withKnownAccess(rule: DeviceRule): DeviceRule {
+  return rule.access?.includes("a") === true ? { ...rule, access: rule.access.replace(/a/g, "") } : rule;
 }
 
 /** As devices.allow takes it: `c 1:3 rwm`, `a` for everything. */

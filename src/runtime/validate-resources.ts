@@ -26,7 +26,8 @@ const deviceRule = object(
     allow: boolean,
     type: oneOf(["a", "b", "c", ""]),
     ...deviceNumber,
-    access: matching(/^[rwm]*$/, "made of r, w and m"),
+    // runc passes over an "a", which some configs have for "all".
+    access: matching(/^[rwma]*$/, "made of r, w and m"),
   },
   ["allow"],
 );
