@@ -20,7 +20,7 @@ enum {
 };
 
 /* The last payload byte of `bind`. */
-enum { BIND_SOURCE_LINK = 1, BIND_PLACE_LINK = 2, BIND_COPY_LINK = 4, BIND_ON_PROC = 8, BIND_FROM_PROC = 16 };
+enum { BIND_SOURCE_LINK = 1, BIND_PLACE_LINK = 2, BIND_COPY_LINK = 4, BIND_ON_PROC = 8, BIND_FROM_PROC = 16, BIND_LOCKED = 32 };
 
 enum { MAX_STRING = 255 }; /* fsconfig(2) takes no longer value */
 /* What mount(2) is given beside its data. Propagation would make another call of it. */
@@ -265,18 +265,34 @@ int step_remount(struct run *run, const struct arg *a) {
 
 /* ---- bind ---- */
 
-/* In a user namespace flags of the host's mounts are locked: those that nobody asked to clear (a[8]) stay. */
-static int dress_top(int tree, const struct arg *a) {
+/* Flags that a mount keeps for good when it comes into a user namespace. A tree that the monitor has taken on the host is
+ * not locked until it is attached there; what is asked of it is judged as if it were, as with runc's. */
+enum { LOCKED = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODIRATIME };
+
+static int judge_locked(int tree, u64 set, u64 clear) {
+  struct statfs status;
+  if (fstatfs(tree, &status)) return -errno;
+  u64 flags = (u64)status.f_flags, has = flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  if (flags & MS_NODIRATIME) has |= MOUNT_ATTR_NODIRATIME;
+  u64 time = flags & MS_NOATIME ? MOUNT_ATTR_NOATIME : flags & 0x1000 /* ST_RELATIME */ ? MOUNT_ATTR_RELATIME : MOUNT_ATTR_STRICTATIME;
+  bool changes_time = (clear & MOUNT_ATTR__ATIME) && (set & MOUNT_ATTR__ATIME) != time;
+  return has & clear & LOCKED || changes_time ? -EPERM : 0;
+}
+
+/* a[8] is what nobody named: cleared, but for what is locked. */
+static int dress_top(int tree, const struct arg *a, bool taken) {
   bool recursive = a[5].number;
   u64 atime = a[2].number & (MS_NOATIME | MS_STRICTATIME | MS_RELATIME) ? MOUNT_ATTR__ATIME : 0;
   u64 set = recursive ? mount_attributes(a[2].number) : a[3].number;
-  u64 clear = recursive ? atime : a[4].number;
-  int result = change_attributes(tree, set, clear | a[8].number, false);
-  return result == -EPERM && a[8].number ? change_attributes(tree, set, clear, false) : result;
+  u64 clear = recursive ? atime : a[4].number, unnamed = a[8].number;
+  bool locked = taken && a[9].number & BIND_LOCKED;
+  int result = locked ? judge_locked(tree, set, clear) : change_attributes(tree, set, clear | unnamed, false);
+  if (locked ? !result : result == -EPERM && unnamed) result = change_attributes(tree, set, clear | (unnamed & MOUNT_ATTR_NOSYMFOLLOW), false);
+  return result;
 }
 
-static int dress_tree(int tree, const struct arg *a) {
-  int result = dress_top(tree, a);
+static int dress_tree(int tree, const struct arg *a, bool taken) {
+  int result = dress_top(tree, a, taken);
   if (!result && a[5].number) result = change_attributes(tree, a[3].number, a[4].number, true);
   if (result) return fail(-result, "attributes of", a[1].text);
   result = set_propagation(tree, a[7].number);
@@ -312,9 +328,10 @@ int step_bind(struct run *run, const struct arg *a) {
   bool recursive = a[5].number || a[2].number & MS_REC;
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (a[9].number & BIND_SOURCE_LINK ? AT_SYMLINK_NOFOLLOW : 0);
   int tree = take_source(run, a[1].text, a[0].text);
-  if (tree < 0) tree = open_tree(AT_FDCWD, a[0].text, flags);
+  bool taken = tree >= 0;
+  if (!taken) tree = open_tree(AT_FDCWD, a[0].text, flags);
   if (tree < 0) return fail(errno, "bind source", a[0].text);
-  int result = dress_tree(tree, a);
+  int result = dress_tree(tree, a, taken);
   int place = result ? result : place_of_bind(run, a, tree);
   if (place >= 0) {
     result = attach(run, tree, place, a[1].text);

@@ -313,7 +313,7 @@ function mountBits(step: ContainerStep & { readonly do: "mount" }): number {
 }
 
 function bindBits(step: ContainerStep & { readonly do: "bind" }): number {
-  return bits(step.sourceLink, step.placeLink, step.copySymlink, step.onProc, step.fromProc);
+  return bits(step.sourceLink, step.placeLink, step.copySymlink, step.onProc, step.fromProc, step.locked);
 }
 
 function writeNetlink(out: ByteWriter, protocol: number, messages: readonly NetlinkMessage[]): void {

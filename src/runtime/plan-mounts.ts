@@ -50,11 +50,12 @@ function planMount(mount: OciMount, input: MountsInput): MountSteps {
   if (options.bind || mount.type === "bind") {
     const propagation = options.propagation === 0n ? defaultPropagation(input.config) : options.propagation;
     const bind = bindStep({ source: mount.source ?? "", inside, options, because, propagation });
-    const fromProc = inside === "/proc";
-    return {
-      mounts: [{ ...bind, ...(onProc ? { onProc } : {}), ...(fromProc ? { fromProc } : {}) }],
-      late: [],
+    const flags = {
+      ...(onProc ? { onProc } : {}),
+      ...(inside === "/proc" ? { fromProc: true } : {}),
+      ...(hasUserNamespace(input.config) ? { locked: true } : {}),
     };
+    return { mounts: [{ ...bind, ...flags }], late: [] };
   }
   return newFileSystem(mount, inside, options, because, onProc);
 }
@@ -139,6 +140,10 @@ export function bindStep(request: BindRequest): BindStep {
 function defaultPropagation(config: OciConfig): bigint {
   const root = config.linux?.rootfsPropagation ?? "";
   return /shared|slave/.test(root) ? 0n : mountFlags.MS_PRIVATE | mountFlags.MS_REC;
+}
+
+function hasUserNamespace(config: OciConfig): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
 }
 
 function remountStep(mount: OciMount, inside: string, options: MountOptions, because: string): ContainerStep {

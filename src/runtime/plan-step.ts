@@ -77,6 +77,8 @@ export interface BindStep extends StepReason {
   /** May lie in a procfs; must be one. */
   readonly onProc?: boolean;
   readonly fromProc?: boolean;
+  /** In a user namespace: flags of the host's mount stay. */
+  readonly locked?: boolean;
 }
 
 /** A filter whose questions go to the socket `path` on the host. */

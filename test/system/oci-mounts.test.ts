@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { defaultMounts } from "../../src/runtime/defaults.ts";
 import type { OciMount } from "../../src/runtime/oci-types.ts";
-import { OciBundles, parseMountInfo, runBounded } from "../lib/oci-bundle.ts";
+import { type BundleChange, OciBundles, parseMountInfo, runBounded } from "../lib/oci-bundle.ts";
 
 const world = new OciBundles("mounts");
 const volume = `${world.dir}/volume`;
@@ -605,4 +605,69 @@ test("a start that fails leaves no mount and no directory on the host", () => {
   expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(before);
   expect(lstatSync(dir).isDirectory()).toBe(true);
   expect(world.runtime("state", id).code).not.toBe(0);
+});
+
+describe("in a user namespace", () => {
+  const namespaces = (["mount", "pid", "network", "ipc", "uts", "cgroup", "user"] as const).map((type) => ({
+    type,
+  }));
+  const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const mapped = (change: BundleChange): BundleChange => {
+    const root = world.rootfs();
+    must("chown", "-R", "100000:100000", root);
+    return {
+      root: { path: root },
+      ...change,
+      linux: { namespaces, uidMappings: ids, gidMappings: ids, ...change.linux },
+    };
+  };
+
+  test.each([
+    ["ro,noexec,nodiratime", ["bind"], ["nodiratime", "noexec", "relatime", "ro"]],
+    ["ro,noexec,nosymfollow", ["bind", "dev"], ["noexec", "ro"]],
+    ["ro", ["bind", "nosuid", "nodev"], ["nodev", "nosuid", "ro"]],
+    ["nodev,nosuid,noexec,noatime", ["bind", "ro"], ["noatime", "nodev", "noexec", "nosuid", "ro"]],
+    ["nodev,nosymfollow", ["bind", "ro", "symfollow"], ["nodev", "ro"]],
+    ["ro", ["bind", "rw"], undefined],
+    ["nosuid,nodev", ["bind", "suid"], undefined],
+    ["noatime", ["bind", "strictatime"], undefined],
+  ])("flags of the host's mount are locked: %s and %j", (source, options, expected) => {
+    dressVolume(source);
+    const change = mapped({ mounts: [bind(...options)], args: ["cat", "/proc/self/mountinfo"] });
+    const ran = world.run(change);
+    dressVolume("");
+    const seen = parseMountInfo(ran.out).find(({ path }) => path === "/mnt");
+    if (expected === undefined) {
+      expect(ran.code).not.toBe(0);
+      expect(ran.err).toMatch(/operation not permitted/i);
+    } else expect(seen?.options.filter((word) => modes.includes(word)).toSorted()).toEqual(expected);
+  });
+
+  test("that does not own the network, /sys is the host's, read-only all the way down", () => {
+    const shared = namespaces.filter(({ type }) => type !== "network");
+    const baseMounts = defaultMounts
+      .filter(({ type }) => type !== "cgroup")
+      .map((mount) =>
+        mount.type === "sysfs" ? { ...mount, options: ["nosuid", "nodev", "noexec"] } : mount,
+      );
+    const mounts = world.mountsOf(mapped({ baseMounts, linux: { namespaces: shared } }));
+    const below = mounts.filter(({ path }) => path === "/sys" || path.startsWith("/sys/fs/cgroup"));
+    expect(below.length).toBeGreaterThan(1);
+    for (const { path, options } of below) expect([path, options.includes("ro")]).toEqual([path, true]);
+    expect(below.find(({ path }) => path === "/sys")?.fstype).toBe("sysfs");
+  });
+
+  test("devices are the host's, bound", () => {
+    const ran = world.run(
+      mapped({ args: ["sh", "-c", "stat -c %t:%T /dev/null /dev/zero; echo x > /dev/null && echo ok"] }),
+    );
+    expect(ran).toMatchObject({ code: 0, out: "1:3\n1:5\nok\n" });
+  });
+
+  test("tmpcopyup keeps what can be kept", () => {
+    const change = mapped({ args: ["stat", "-c", "%a %u", "/mnt/x"], mounts: [tmpfs("tmpcopyup")] });
+    writeFileSync(`${change.root?.path}/mnt/x`, "x", { mode: 0o640 });
+    must("chown", "100005:100005", `${change.root?.path}/mnt/x`);
+    expect(world.run(change)).toMatchObject({ code: 0, out: "640 5\n" });
+  });
 });
