@@ -6,7 +6,7 @@ import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { signalFirst } from "./kill.ts";
-import { hookState, shownState } from "./oci-state.ts";
+import { hookState, isPaused, shownState } from "./oci-state.ts";
 import { isAlive } from "./process-identity.ts";
 import { SIGKILL } from "./signals.ts";
 
@@ -56,8 +56,8 @@ function deleteStored(dir: ContainerDir, stored: StoredState, force: boolean): v
 
 /** Kills the container, waits for its end and removes its cgroups. */
 export function endContainer(stored: StoredState): void {
-  signalFirst(stored, SIGKILL);
-  killCgroups(stored);
+  // With the first process of a pid namespace all others end, unless they are frozen.
+  if (!signalFirst(stored, SIGKILL) || isPaused(stored)) killCgroups(stored);
   untilEnded(stored);
   removeCgroups(stored);
 }

@@ -48,7 +48,7 @@ export function hookState(shown: ShownState): SpecState {
 }
 
 /** v1: freezer.state, v2: cgroup.events. */
-function isPaused({ freezer }: StoredState): boolean {
+export function isPaused({ freezer }: StoredState): boolean {
   if (freezer === undefined) return false;
   try {
     return /^(FROZEN|frozen 1)$/m.test(host.readFile(freezer, 4096));
