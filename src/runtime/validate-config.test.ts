@@ -241,7 +241,12 @@ test.each([
     'linux.resources.unified."memory.high"',
     "must be a text",
   ],
-  ["linux/seccomp", { defaultAction: "SCMP_ACT_NOTIFY" }, "linux.seccomp.defaultAction", "cannot be used as default action"],
+  [
+    "linux/seccomp",
+    { defaultAction: "SCMP_ACT_NOTIFY" },
+    "linux.seccomp.defaultAction",
+    "cannot be used as default action",
+  ],
   ["linux/seccomp", { defaultAction: "SCMP_ACT_ALLOW", flags: ["X"] }, "linux.seccomp.flags[0]", "one of"],
   [
     "linux/seccomp",
@@ -327,10 +332,7 @@ test.each([
   ["process/unheardOf", { a: [1] }],
   ["process/scheduler", { policy: "SCHED_DEADLINE", runtime: 1e6, deadline: 2e6, period: 3e6 }],
   ["process/scheduler", { policy: "SCHED_BATCH", nice: -5, flags: [] }],
-  [
-    "process/rlimits",
-    [{ type: "RLIMIT_CORE", soft: 18_446_744_073_709_551_615, hard: 18_446_744_073_709_551_615 }],
-  ],
+  ["process/rlimits", [{ type: "RLIMIT_CORE", soft: 2 ** 64, hard: 2 ** 64 }]],
   ["mounts", [{ destination: "relative", type: "tmpfs", options: ["unheard-of", "size=1"] }]],
   ["mounts", [{ destination: "/", options: ["remount", "ro"] }]],
   [
@@ -338,7 +340,7 @@ test.each([
     [{ destination: "/a", source: "b", options: ["rbind", "idmap"], uidMappings: [map], gidMappings: [map] }],
   ],
   ["linux/cgroupsPath", "system.slice:docker:abc"],
-  ["linux/resources/memory", { limit: 9_223_372_036_854_775_807, swap: -1 }],
+  ["linux/resources/memory", { limit: 2 ** 63, swap: -1 }],
   ["linux/resources/cpu", { quota: -1, period: 0, shares: 0, cpus: "", mems: "0-1,3\n" }],
   ["linux/resources/pids", { limit: -5 }],
   ["linux/resources/unified", { "memory.high": "max", "hugetlb.2MB.max": "0" }],

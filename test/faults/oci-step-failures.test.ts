@@ -5,7 +5,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   closeSync,
-  constants,
   existsSync,
   mkdirSync,
   openSync,
