@@ -37,10 +37,10 @@ static int wrong_type(const char *path, u32 wanted, int found) {
   static char words[4200];
   struct text text = {words, sizeof words, 0};
   text_add(&text, path);
-  text_add(&text, found > 0 ? " is a namespace of type " : " is no namespace");
+  text_add(&text, found > 0 ? " is a namespace of type " : " is not a namespace");
   if (found > 0) text_add(&text, name_of_type((u32)found));
-  text_add(&text, ", not one of type ");
-  text_add(&text, name_of_type(wanted));
+  if (found > 0) text_add(&text, " and not ");
+  if (found > 0) text_add(&text, name_of_type(wanted));
   return fail(EINVAL, NULL, words);
 }
 

@@ -67,6 +67,8 @@ int step_ids(struct run *run, const struct arg *a) {
   for (u32 i = 0; i < a[2].count; i++) groups[i] = load32(a[2].bytes + (size_t)i * 4);
   if (a[3].number != 0xffffffffu) run->umask = (u32)a[3].number & 0777;
   give_stdio(run, uid);
+  /* wait-start opens it as that user. In a user namespace `id-maps` has seen to it. */
+  if (run->fifo >= 0 && uid) (void)!fchownat(run->fifo, "", uid, (gid_t)-1, AT_EMPTY_PATH);
   /* Where a user namespace denies setgroups there is nothing to drop: the caller's groups are nobody's inside. */
   if (syscall(SYS_setgroups, (size_t)a[2].count, groups) && (a[2].count || !run->groups_denied)) return fail(errno, "set groups", NULL);
   if (syscall(SYS_setresgid, gid, gid, gid)) return fail(errno, "set group", NULL);

@@ -36,9 +36,15 @@ static int settle(struct run *run, const struct arg *a) {
   }
 }
 
-/* The pipes made for the container belong to who it runs as: inside, the host's root is nobody. */
+/* The pipes made for the container, and the fifo of wait-start, belong to who it runs as: inside, the host's root is nobody.
+ * Where the maps are not known anybody may write to the fifo, as with runc. */
 static void give_pipes(const struct run *run, uid_t uid, gid_t gid) {
   struct stat status;
+  const char *fifo = run->plan.fifo;
+  if (fifo && !lstat(fifo, &status) && S_ISFIFO(status.st_mode)) {
+    if (uid == (uid_t)-1) (void)!chmod(fifo, 0622);
+    else (void)!lchown(fifo, uid, gid);
+  }
   if (uid == (uid_t)-1) return;
   for (int i = 0; i < 3; i++)
     if (run->stdio[i] >= 0 && !fstat(run->stdio[i], &status) && S_ISFIFO(status.st_mode)) (void)!fchown(run->stdio[i], uid, gid);
@@ -122,6 +128,14 @@ int step_time_namespace(struct run *run, const struct arg *a) {
   if (unshare(CLONE_NEWTIME)) return fail(errno, "unshare", "time namespace");
   if (a[0].length) {
     int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES) {
+      /* The files of a process that is not dumpable are those of the host's root, who the root of a user namespace is not. */
+      prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+      fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+      int error = errno;
+      prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+      errno = error;
+    }
     if (fd < 0) return fail(errno, "open", "/proc/self/timens_offsets");
     int result = write_all(fd, a[0].text, a[0].length);
     close(fd);

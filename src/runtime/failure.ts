@@ -1,4 +1,5 @@
 /** A FAILED frame as an error in words. Pure. */
+import { cloneFlags } from "../kernel/index.ts";
 import { type ErrorCode, GantryError } from "../lib/index.ts";
 import { allSteps } from "./encode-plan.ts";
 import { errnoName, errnoWords } from "./errno-words.ts";
@@ -129,12 +130,17 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
         return "is the data directory itself on an overlay? use --root on an ext4 or xfs file system";
       return errno === "ENOSPC" ? "free disk space, for example with: gantry system prune" : undefined;
     case "clone":
-      if (errno === "EPERM") return "run as root";
+      if (errno === "EPERM")
+        return (step.flags & cloneFlags.CLONE_NEWUSER) === 0n
+          ? "run as root"
+          : "this kernel is set to refuse user namespaces to ordinary users; see /proc/sys/kernel/unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns";
       if (errno === "ENOSPC" || errno === "EUSERS")
         return "raise the limits in /proc/sys/user/max_*_namespaces";
       return errno === "EINVAL" ? "a namespace type of the config is not built into this kernel" : undefined;
     case "mount":
-      return errno === "ENODEV" ? `this kernel has no file system ${step.fstype}` : undefined;
+      return errno === "ENODEV"
+        ? `this kernel has no file system ${step.fstype}`
+        : hintForMount(step.fstype, errno);
     case "rlimit":
       return errno === "EPERM"
         ? "the hard limit is above the engine's own; lower it, or raise the engine's"
@@ -154,15 +160,87 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
       return hintForWrite(`${step.dir}/${step.files[0] ?? ""}`, errno);
     case "fill-cpuset":
       return "a parent has no cpus or memory nodes that its child may use; see its cpuset.cpus and cpuset.mems";
+    case "open-source":
+      return hintForSource(step.uids !== "", errno);
+    case "id-maps":
+      return hintForMaps(errno);
+    case "join-paths":
+      if (errno === "ENOENT") return "its process has ended, or the file was unmounted: name one that exists";
+      return errno === "EPERM" ? "it belongs to a user namespace in which you have no rights" : undefined;
+    case "time-namespace":
+      if (errno === "EINVAL") return "this kernel has no time namespaces";
+      return errno === "ERANGE"
+        ? "a clock would be negative, or past its end: correct linux.timeOffsets"
+        : undefined;
     case "join-namespaces":
       return errno === "ESRCH" ? "the container is not running any more" : undefined;
     case "seccomp":
       return errno === "EINVAL"
         ? "this kernel has no seccomp filters, or lacks a flag of the profile"
         : undefined;
+    case "seccomp-listener":
+    case "scheduler":
+    case "io-priority":
+    case "memory-policy":
+    case "security-label":
+    case "move-device":
+    case "keyring":
+      return hintForProcess(step.do, errno);
     default:
       return undefined;
   }
+}
+
+/** What a user namespace may mount is a question of who owns the namespace that the file system shows. */
+function hintForMount(fstype: string, errno: string): string | undefined {
+  if (errno !== "EPERM") return undefined;
+  if (fstype === "proc")
+    return "in a user namespace this needs a pid namespace of its own, and a /proc on the host with nothing mounted in it; else bind /proc";
+  if (fstype === "mqueue" || fstype === "sysfs" || fstype.startsWith("cgroup"))
+    return "in a user namespace this needs a namespace (ipc, network, cgroup) that belongs to it: leave its path out in linux.namespaces, or bind the host's";
+  return undefined;
+}
+
+function hintForSource(isMapped: boolean, errno: string): string | undefined {
+  if (errno === "ENOENT") return "create it on the host, or correct the source";
+  if (!isMapped) return undefined;
+  if (errno === "EINVAL")
+    return "this file system, or one mounted below it, has no id-mapped mounts on this kernel; ext4, xfs, btrfs and tmpfs have";
+  return errno === "EPERM" ? "it is id-mapped already, or mounted by another user namespace" : undefined;
+}
+
+function hintForMaps(errno: string): string | undefined {
+  if (errno === "EINVAL")
+    return "ranges must not overlap, at most 340, and their host ids must exist where this runs";
+  return errno === "EPERM"
+    ? "only root, or newuidmap and newgidmap with ranges of yours in /etc/subuid and /etc/subgid, may map these host ids"
+    : undefined;
+}
+
+/** By step and errno. */
+const processHints: Readonly<Record<string, string>> = {
+  "seccomp-listener ENOENT": "nobody listens there: start the agent of linux.seccomp.listenerPath first",
+  "seccomp-listener ECONNREFUSED":
+    "nobody listens there: start the agent of linux.seccomp.listenerPath first",
+  "seccomp-listener EBUSY": "the process has a filter with a listener already",
+  "scheduler EPERM":
+    "real time and a better nice value need CAP_SYS_NICE on the host, and with group scheduling cpu.rt_runtime_us of the cgroup",
+  "scheduler EBUSY": "the deadlines of all processes together would take more than the machine has",
+  "scheduler EINVAL": "the kernel does not know the policy, or its times contradict each other",
+  "io-priority EPERM": "IOPRIO_CLASS_RT needs CAP_SYS_ADMIN or CAP_SYS_NICE on the host",
+  "memory-policy EINVAL": "the nodes must exist, be among those of the cpuset, and fit the mode",
+  "memory-policy ENOSYS": "this kernel is not built for several memory nodes",
+  "security-label EOPNOTSUPP": "leave the label out of the config, or boot with the security module",
+  "security-label ENOENT": "load the profile first, for example with apparmor_parser",
+  "move-device ENODEV": "the host has no such device; see: ip link",
+  "move-device EEXIST": "the container has a device of that name already",
+  "move-device EINVAL":
+    "this device cannot leave its network namespace, as those made by bridges and loopback",
+  "keyring EDQUOT": "too many keys of this user: raise /proc/sys/kernel/keys/maxkeys",
+};
+
+function hintForProcess(step: string, errno: string): string | undefined {
+  return processHints[`${step} ${errno}`];
 }
 
 function hintForWrite(path: string, errno: string): string | undefined {

@@ -48,10 +48,13 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   refuseUnsupported(config, input.hooks !== undefined);
   const cgroup = planOwnCgroup(input, because);
   const namespaces = planNamespaces(config, because, input.rootless);
-  const network = withReason(input.network ?? planLoopback(config), because("the network of the container", "network"));
+  const network = withReason(
+    input.network ?? planLoopback(config),
+    because("the network of the container", "network"),
+  );
   const container = [
     ...cgroup.enter,
-    ...scoreSteps(config, because, "child"),
+    ...scoreSteps(input, because, "child"),
     ...namespaces.join,
     ...arrival(input, namespaces, because),
     ...network.container,
@@ -109,7 +112,7 @@ function monitorSteps(
     ...namespaces.monitor,
     ...raisedLimits(input.config, input.config.process, because),
     ...cgroup.join,
-    ...scoreSteps(input.config, because, "monitor"),
+    ...scoreSteps(input, because, "monitor"),
     ...network.monitor,
     ...netDeviceSteps(input.config, because),
     ...pidFile,
@@ -141,7 +144,7 @@ function arrival(
       label: config.process?.selinuxLabel ?? "",
       because: "the default: a session keyring of its own",
     });
-  steps.push(...scoreSteps(config, because, "member"));
+  steps.push(...scoreSteps(input, because, "member"));
   if (config.process !== undefined) steps.push(...labelSteps(config.process, because));
   steps.push(...sysctlSteps(config, because));
   if ((config.hostname ?? "") !== "")
@@ -233,7 +236,7 @@ function latePropagation(propagation: bigint, because: Because): readonly Contai
  * monitor does it, or where the monitor is no root either, the process, which may raise it.
  */
 function scoreSteps(
-  config: OciConfig,
+  { config, rootless }: ContainerPlanInput,
   because: Because,
   who: "child" | "monitor" | "member",
 ): readonly (ContainerStep & MonitorStep)[] {
@@ -241,7 +244,8 @@ function scoreSteps(
   if (value === undefined || hasUserNamespace(config) === (who === "child")) return [];
   const words = because("process.oomScoreAdj of the config", "process.oomScoreAdj");
   const step = { do: "oom-score", value, because: words } as const;
-  return [who === "monitor" ? { ...step, optional: true } : step];
+  // Only root may lower it: as with runc an ordinary user's containers keep what they have.
+  return [who === "monitor" || rootless !== undefined ? { ...step, optional: true } : step];
 }
 
 /** Search by the user, or by all: a process of a user namespace has no keys by its user. @see keyrings(7) */

@@ -4,7 +4,7 @@ import { type CgroupLayout, mountAttr, mountFlags } from "../kernel/index.ts";
 import { insidePath } from "./inside-path.ts";
 import { type MountOptions, parseMountOptions, superOptions, unnamedAttributes } from "./mount-options.ts";
 import { isMountedInProc } from "./mounts-in-proc.ts";
-import type { OciConfig, OciMount } from "./oci-types.ts";
+import type { OciConfig, OciMount, OciNamespaceType } from "./oci-types.ts";
 import { planCgroupMount } from "./plan-cgroup-mount.ts";
 import type { Because } from "./plan-input.ts";
 import type { BindStep, ContainerStep } from "./plan-step.ts";
@@ -57,7 +57,7 @@ function planMount(mount: OciMount, input: MountsInput): MountSteps {
     };
     return { mounts: [{ ...bind, ...flags }], late: [] };
   }
-  return newFileSystem(mount, inside, options, because, onProc);
+  return newFileSystem(mount, inside, options, because, onProc, input.config);
 }
 
 /** File systems of the kernel's own: one super block for all, whose mode is the host's; or made to be filled first. */
@@ -74,6 +74,7 @@ function newFileSystem(
   options: MountOptions,
   because: string,
   onProc: boolean,
+  config: OciConfig,
 ): MountSteps {
   const fstype = mount.type ?? "none";
   // In a tmpfs mount points, in /dev devices and links are still to be made.
@@ -96,10 +97,25 @@ function newFileSystem(
     ...(isTmpfs && !/(^|,)mode=/.test(options.data) ? { inheritMode: true } : {}),
     ...(isTmpfs && options.copyUp ? { copyUp: true } : {}),
     ...(isLate ? { keep: true } : {}),
-    // In a user namespace that does not own the network namespace.
-    ...(fstype === "sysfs" ? { fallback: "/sys", fallbackReadOnly: true } : {}),
+    ...fallbackOf(fstype, config),
   };
   return { mounts: [step], late: isLate ? [readOnlyLater(inside, because)] : [] };
+}
+
+/**
+ * What is shown instead where the kernel refuses a user namespace that does not own the network, pid or ipc namespace: the
+ * host's, which is the same where that namespace is the host's.
+ */
+function fallbackOf(
+  fstype: string,
+  config: OciConfig,
+): { readonly fallback?: string; readonly fallbackReadOnly?: boolean } {
+  const has = (type: OciNamespaceType): boolean =>
+    config.linux?.namespaces?.some((namespace) => namespace.type === type) === true;
+  if (fstype === "sysfs") return { fallback: "/sys", fallbackReadOnly: true };
+  if (fstype === "proc" && has("user") && !has("pid")) return { fallback: "/proc" };
+  if (fstype === "mqueue" && has("user") && !has("ipc")) return { fallback: "/dev/mqueue" };
+  return {};
 }
 
 /** Of the mount alone: what is mounted in it has a mode of its own. */
