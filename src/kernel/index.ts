@@ -18,7 +18,7 @@ export { nft } from "./nftables/nft.ts";
 export type { NftChain, NftElement } from "./nftables/replies.ts";
 export type { BaseChain, SetElement, SetPlace } from "./nftables/requests.ts";
 export type { DataType } from "./nftables/values.ts";
-export { compileSeccomp, type CompiledSeccomp } from "./seccomp/compile-seccomp.ts";
+export { compileSeccomp } from "./seccomp/compile-seccomp.ts";
 export { defaultSeccompProfile } from "./seccomp/default-profile.ts";
 export { seccompFeatures } from "./seccomp/seccomp-features.ts";
 export type {

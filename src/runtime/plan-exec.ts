@@ -2,7 +2,7 @@
 import { cgroupMounts } from "./cgroup-dirs.ts";
 import { idOf } from "./plan-container.ts";
 import { cgroupsPathOf } from "./plan-own-cgroup.ts";
-import type { OciConfig } from "./oci-types.ts";
+import type { OciConfig, OciProcess } from "./oci-types.ts";
 import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";
 import { capabilityWarnings } from "./capability-masks.ts";
@@ -22,8 +22,9 @@ export function planExec(input: ExecPlanInput): {
   /** What was passed over, in words for the log. */
   readonly warnings: readonly string[];
 } {
-  const { process, target, containerConfig, cgroups } = input;
+  const { target, containerConfig, cgroups } = input;
   const inherited = containerConfig.process;
+  const process = withInherited(input.process, inherited);
   const affinity = process.execCPUAffinity ?? inherited?.execCPUAffinity ?? {};
   const profile = process.apparmorProfile ?? inherited?.apparmorProfile;
   const label = process.selinuxLabel ?? inherited?.selinuxLabel;
@@ -100,6 +101,18 @@ export function planExec(input: ExecPlanInput): {
 
 function hasUserNamespace(config: OciConfig): boolean {
   return config.linux?.namespaces?.some(({ type }) => type === "user") === true;
+}
+
+/** As runc: what a process does not say of its scheduling and limits is the container's. */
+function withInherited(process: OciProcess, container: OciProcess | undefined): OciProcess {
+  if (container === undefined) return process;
+  const { scheduler, ioPriority, rlimits } = container;
+  return {
+    ...(scheduler === undefined ? {} : { scheduler }),
+    ...(ioPriority === undefined ? {} : { ioPriority }),
+    ...(rlimits === undefined ? {} : { rlimits }),
+    ...process,
+  };
 }
 
 /** The container's own, found by its name. */
