@@ -1,16 +1,21 @@
 /** The cgroups of one container. */
 import type { CgroupLayout } from "../../kernel/index.ts";
 import { cgroupPids, setFrozen } from "../cgroup-files.ts";
+import { systemdScope } from "../systemd-unit.ts";
 import type { StoredState } from "./container-dir.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 
-/** Below each hierarchy's mount. */
-export function cgroupsPathOf({ config }: Pick<StoredState, "config">): string {
-  return config.linux?.cgroupsPath ?? "";
+/** What of a container tells where its cgroups are. */
+export type HasCgroups = Pick<StoredState, "config"> & Partial<Pick<StoredState, "id" | "systemdCgroup">>;
+
+/** Below each hierarchy's mount; of a unit of systemd's where that makes the cgroups. */
+export function cgroupsPathOf({ config, id = "", systemdCgroup }: HasCgroups): string {
+  const path = config.linux?.cgroupsPath ?? "";
+  return systemdCgroup === true && path.includes(":") ? systemdScope({ cgroupsPath: path, id }).path : path;
 }
 
 /** Every pid of the container, on the host; none when it has no cgroup any more. */
-export function containerPids(stored: Pick<StoredState, "config">): readonly number[] {
+export function containerPids(stored: HasCgroups): readonly number[] {
   return cgroupPids(hostCgroupIo, hostCgroups(), cgroupsPathOf(stored));
 }
 

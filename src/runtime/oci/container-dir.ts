@@ -11,7 +11,7 @@ import type { OciConfig } from "../oci-types.ts";
 import { containerPids } from "./container-cgroups.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC } from "./open-flags.ts";
 import { makeDirs, parentOf } from "./paths.ts";
-import { isAlive, type ProcessIdentity, readStat } from "./process-identity.ts";
+import { livingState, type ProcessIdentity, readStat } from "./process-identity.ts";
 
 export const defaultRoot = "/run/gantry-oci";
 
@@ -141,9 +141,16 @@ export class ContainerDir {
 
   /** What the container is now, from the process and the fifo. Paused is left to those who ask the freezer. */
   statusOf(state: StoredState): Exclude<Status, "paused"> {
-    if (state.process === undefined) return this.#isHeld() ? "creating" : "stopped";
-    if (!isAlive(state.process) || state.bootId !== bootId()) return "stopped";
-    return host.access(this.fifo, 0) && waitsAtFifo(state.process.pid) ? "created" : "running";
+    return this.lookAt(state).status;
+  }
+
+  /** As statusOf, with the letter of the first process's state, such as "S", when it runs. */
+  lookAt(state: StoredState): { readonly status: Exclude<Status, "paused">; readonly letter: string } {
+    if (state.process === undefined) return { status: this.#isHeld() ? "creating" : "stopped", letter: "" };
+    const letter = livingState(state.process);
+    if (letter === undefined || state.bootId !== bootId()) return { status: "stopped", letter: "" };
+    const waits = host.access(this.fifo, 0) && waitsAtFifo(state.process.pid);
+    return { status: waits ? "created" : "running", letter };
   }
 
   /**

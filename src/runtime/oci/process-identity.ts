@@ -14,9 +14,15 @@ export interface ProcessStat {
 }
 
 /** True while the process runs; a zombie has ended. */
-export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
+export function isAlive(process: ProcessIdentity): boolean {
+  return livingState(process) !== undefined;
+}
+
+/** The letter of a process's state while it runs, such as "S"; undefined when it has ended. */
+export function livingState({ pid, startTime }: ProcessIdentity): string | undefined {
   const stat = readStat(pid);
-  return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
+  if (stat === undefined || stat.startTime !== startTime) return undefined;
+  return stat.state === "Z" || stat.state === "X" ? undefined : stat.state;
 }
 
 /** Undefined when there is no such process. */
