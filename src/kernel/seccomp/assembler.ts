@@ -89,14 +89,15 @@ export class Assembler {
   finish(): Uint8Array {
     const bytes = new Uint8Array(this.head * 8);
     const view = new DataView(bytes.buffer);
-    const little = !this.#bigEndian;
     let offset = 0;
     for (let at = this.head - 1; at >= 0; at--, offset += 8) {
       const word = this.#words[at] ?? 0;
-      view.setUint16(offset, word & 0xffff, little);
-      view.setUint8(offset + 2, (word >>> 16) & 0xff);
-      view.setUint8(offset + 3, word >>> 24);
-      view.setUint32(offset + 4, this.#operands[at] ?? 0, little);
+      if (this.#bigEndian) {
+        view.setUint16(offset, word & 0xffff);
+        view.setUint8(offset + 2, (word >>> 16) & 0xff);
+        view.setUint8(offset + 3, word >>> 24);
+      } else view.setUint32(offset, word, true);
+      view.setUint32(offset + 4, this.#operands[at] ?? 0, !this.#bigEndian);
     }
     return bytes;
   }

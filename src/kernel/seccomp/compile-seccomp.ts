@@ -117,7 +117,7 @@ function flagsOf({ flags }: SeccompProfile, notifies: boolean): number {
   return sum & ~(notifies ? 1 : 32);
 }
 
-interface TablePlace {
+interface TablePart {
   readonly row: SyscallRow;
   readonly narrow?: true;
   readonly base?: number;
@@ -153,23 +153,27 @@ function writeX32(
   return code.branch(opcode.jumpIfGreaterOrEqual, x32Bit, masked, below);
 }
 
-function rangesOf(rules: Rules, place: TablePlace): Ranges {
-  const { row, base = 0, from = 0, narrow = false } = place;
+function rangesOf(rules: Rules, part: TablePart): Ranges {
+  const { row, base = 0, from = 0, narrow = false } = part;
   const found = placesOf(rules, row);
   const firsts: number[] = [0];
   const treatments: (number | readonly Alternative[])[] = [rules.byDefault];
   let end = base;
   for (let at = 0; at < found.length; at++) {
-    const number = base + ((found[at] ?? 0) >>> 10);
+    const place = found[at] ?? 0;
+    const number = base + (place >>> 10);
     if (number < from) continue;
-    let treatment = treatmentOf(rules, (found[at] ?? 0) & 1023);
+    let treatment = treatmentOf(rules, place & 1023);
     // Two names of one number: the first with a rule of its own decides.
     while (at + 1 < found.length && base + ((found[at + 1] ?? 0) >>> 10) === number) {
       at += 1;
       if (treatment === rules.byDefault) treatment = treatmentOf(rules, (found[at] ?? 0) & 1023);
     }
-    if (number > end) append(firsts, treatments, end, rules.byDefault);
-    append(firsts, treatments, number, treatment);
+    // Most calls are treated as the one before.
+    if (number !== end || treatment !== treatments[treatments.length - 1]) {
+      if (number > end) append(firsts, treatments, end, rules.byDefault);
+      append(firsts, treatments, number, treatment);
+    }
     end = number + 1;
   }
   append(firsts, treatments, end, end > base + 1 && !mayPass(rules.byDefault) ? refused : rules.byDefault);
