@@ -20,6 +20,7 @@ native: setup ## build gantry-init and sys.node
 
 sanitize: native # gantry-init with address and undefined-behaviour sanitizers, for the tests
 	@$(MAKE) --no-print-directory -C native sanitize
+	@scripts/sanitize-oci
 
 build: native ## build dist/gantry and dist/gantry-oci
 	@scripts/build

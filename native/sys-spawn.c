@@ -19,6 +19,12 @@
 
 enum { STACK_BYTES = 64 * 1024, LAST_SIGNAL = 64 };
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define __asan_unpoison_memory_region(address, size) ((void)(address), (void)(size))
+#endif
+
 struct launch {
   const struct spawn_request *request;
   int null_fd;
@@ -104,6 +110,8 @@ static void *map_stack(size_t page) {
     munmap(base, STACK_BYTES + 2 * page);
     return NULL;
   }
+  /* An earlier child left its stack by exec, in the middle of everything; the checker remembers that of the address. */
+  __asan_unpoison_memory_region(base + page, STACK_BYTES);
   return base;
 }
 

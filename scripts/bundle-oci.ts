@@ -31,7 +31,16 @@ function fail(words: string): never {
 }
 
 /** Globals that need no import are given a name that can be found. */
-const foreign = ["process", "Buffer", "Bun", "console", "fetch", "setTimeout", "queueMicrotask", "structuredClone"];
+const foreign = [
+  "process",
+  "Buffer",
+  "Bun",
+  "console",
+  "fetch",
+  "setTimeout",
+  "queueMicrotask",
+  "structuredClone",
+];
 const foreignMark = "NOT_IN_GANTRY_OCI_";
 const marked = Object.fromEntries(foreign.map((name) => [name, foreignMark + name]));
 
