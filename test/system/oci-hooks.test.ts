@@ -3,7 +3,8 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { GantryError } from "../../src/lib/index.ts";
 import type { ContainerPlanInput, OciHook, OciHooks } from "../../src/runtime/index.ts";
-import { isAlive } from "./native-harness.ts";
+import { isAlive, launch as launchPlan, noSanitizerReports } from "./native-harness.ts";
+import { planContainer } from "../../src/runtime/plan-container.ts";
 import { cgroupLeftovers, collect, launch, run, World } from "./runtime-world.ts";
 
 const world = new World();
@@ -264,4 +265,22 @@ test("after start nothing comes through the fifo when the program runs", async (
   control.close();
   expect(existsSync(fifo)).toBe(true);
   rmSync(fifo);
+});
+
+test.each([
+  ["exit 0", undefined],
+  ["seq 3000; exit 3", 5],
+  ["sleep 9", 110],
+] as const)("under sanitizers: hooks that say %s", async (script, errno) => {
+  const input = withHooks({});
+  const bad = shell(script, { timeout: 1 });
+  for (const kind of early) {
+    const hooks = { [kind]: [{ path: "/bin/true" }, bad] };
+    const { plan } = planContainer({ ...input, config: { ...input.config, hooks } });
+    const { control } = await launchPlan(plan, { program: "asan", options: { noLogRelay: true } });
+    if (errno === undefined) expect((await control.exited()).exitCode).toBe(0);
+    else expect(await control.failed()).toMatchObject({ errno });
+    await control.closed();
+  }
+  noSanitizerReports();
 });
