@@ -13,7 +13,7 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
     case "private-mounts":
       return "make a mount namespace for the monitor";
     case "run-program":
-      return step.argv.slice(0, 1).concat(runtimeVerb(step.argv)).join(" ");
+      return ["run", ...step.argv.slice(0, 1), ...runtimeVerb(step.argv)].join(" ");
     case "adopt":
       return `take over the process named in ${step.pidFile}`;
     case "console-listen":
