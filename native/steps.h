@@ -11,7 +11,7 @@ step_function step_make_dir, step_write_file, step_join_cgroup, step_enter_cgrou
 /* steps-cgroup.c */
 step_function step_remove_cgroup, step_cgroup_devices;
 /* steps-limit.c */
-step_function step_limit, step_fill_cpuset, step_cgroup_owner;
+step_function step_limit, step_fill_cpuset, step_cgroup_owner, step_warm_program;
 /* steps-clone.c */
 step_function step_clone, step_unshare, step_wait_parent;
 /* steps-join.c */

@@ -17,6 +17,7 @@ export const stepOps = {
   "fill-cpuset": 41,
   limit: 42,
   "cgroup-owner": 43,
+  "warm-program": 44,
   "join-namespaces": 64,
   unshare: 66,
   "wait-parent": 67,
@@ -128,6 +129,8 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.string(step.mount).string(step.path);
     case "limit":
       return void out.string(step.dir).strings(step.files).strings(step.values).flag(step.missingIsFine);
+    case "warm-program":
+      return void out.string(step.root).strings(step.files);
     case "cgroup-owner":
       return void out.string(step.dir).u32(step.uid);
     case "join-namespaces":

@@ -45,6 +45,7 @@ const monitor: readonly MonitorStep[] = [
   { do: "fill-cpuset", mount: "/cg", path: "/a/b" },
   { do: "limit", dir: "/cg", files: ["a.weight", "b.weight"], values: ["10", "20"], missingIsFine: true },
   { do: "cgroup-owner", dir: "/cg", uid: 1000 },
+  { do: "warm-program", root: "/r", files: ["bin/sh", "usr/bin/sh"] },
   { do: "write-pid-file", path: "/pid" },
   { do: "move-device", name: "eth1", inside: "eth0", namespace: "" },
   { do: "become-parent" },

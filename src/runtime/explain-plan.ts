@@ -70,6 +70,8 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return limitSentence(step);
     case "cgroup-owner":
       return `Make user ${step.uid} the owner of the cgroup ${step.dir}, so that the container manages what lies below.`;
+    case "warm-program":
+      return `Read the first of ${step.files.join(", ")} below ${step.root} that is a program: the container's memory limit is too small for the kernel's reading ahead.`;
     case "remove-cgroup":
       return `Kill what is left in the cgroup ${step.dir} and remove it.`;
     case "remove-file":

@@ -4,6 +4,7 @@ import type { OciConfig, OciIdMapping } from "./oci-types.ts";
 import { refuseUndelegated } from "./cgroup-rights.ts";
 import { type CgroupSteps, planCgroup } from "./plan-cgroup.ts";
 import type { Because, ContainerPlanInput } from "./plan-input.ts";
+import type { MonitorStep } from "./plan-step.ts";
 import { planRdt } from "./plan-rdt.ts";
 
 /** The container's cgroups, and its resctrl group. @throws {GantryError} naming the field that cannot be kept */
@@ -29,7 +30,7 @@ export function planOwnCgroup(input: ContainerPlanInput, because: Because): Cgro
   });
   return {
     ...cgroup,
-    before: [...cgroup.before, ...rdt.before],
+    before: [...cgroup.before, ...warmSteps(input), ...rdt.before],
     enter: [...cgroup.enter, ...rdt.enter],
     teardown: [...cgroup.teardown, ...rdt.teardown],
   };
@@ -71,4 +72,20 @@ function hostId(maps: readonly OciIdMapping[], id: number): number | undefined {
   if (maps.length === 0) return id;
   const map = maps.find(({ containerID, size }) => id >= containerID && id < containerID + size);
   return map === undefined ? undefined : map.hostID + (id - map.containerID);
+}
+
+/** Below it the kernel's reading ahead of the program itself may not fit. */
+const smallBytes = 4 << 20;
+const standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What the monitor reads is not on the container's account. A root that is mounted later cannot be read yet. */
+function warmSteps({ config, overlay }: ContainerPlanInput): readonly MonitorStep[] {
+  const { limit = 0 } = config.linux?.resources?.memory ?? {};
+  const [program = ""] = config.process?.args ?? [];
+  const root = config.root?.path ?? "";
+  if (limit <= 0 || limit > smallBytes || overlay !== undefined || program === "" || root === "") return [];
+  const variable = (config.process?.env ?? []).find((entry) => entry.startsWith("PATH="));
+  const dirs = (variable?.slice("PATH=".length) ?? standardPath).split(":").filter((dir) => dir !== "");
+  const files = program.includes("/") ? [program] : dirs.map((dir) => `${dir}/${program}`);
+  return [{ do: "warm-program", root, files, because: "linux.resources.memory.limit is small" }];
 }

@@ -195,6 +195,8 @@ export type MonitorStep = StepReason &
       }
     /** v2: the directory and what the kernel lets be delegated of it belong to this user. */
     | { readonly do: "cgroup-owner"; readonly dir: string; readonly uid: number }
+    /** Reads the first of these files below the root that is a program, so that a small container need not. */
+    | { readonly do: "warm-program"; readonly root: string; readonly files: readonly string[] }
     | { readonly do: "remove-cgroup"; readonly dir: string }
     | { readonly do: "remove-file"; readonly path: string }
     | { readonly do: "write-pid-file"; readonly path: string }

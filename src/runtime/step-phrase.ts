@@ -36,6 +36,8 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `write ${shorten(step.values[0] ?? "")} to ${step.dir}/${step.files[0] ?? ""}`;
     case "cgroup-owner":
       return `hand over the cgroup ${step.dir} to user ${step.uid}`;
+    case "warm-program":
+      return `read the program below ${step.root}`;
     case "remove-cgroup":
       return `remove cgroup ${step.dir}`;
     case "remove-file":

@@ -1,5 +1,6 @@
 /** What create and run have in common: a state directory, a plan, a process. */
 import { GantryError } from "../../lib/index.ts";
+import { refuseOccupied } from "../cgroup-occupied.ts";
 import { planContainer } from "../plan-container.ts";
 import type { MonitorOptions, Plan } from "../plan-step.ts";
 import { type Bundle, readBundle } from "./bundle.ts";
@@ -8,7 +9,7 @@ import { bootId, ContainerDir, type StoredState } from "./container-dir.ts";
 import { specVersion, type VerbInput } from "./context.ts";
 import { endContainer } from "./delete.ts";
 import { expectWords, type ParsedFlags } from "./flags.ts";
-import { hostCgroups, tryReadText } from "./host-cgroups.ts";
+import { hostCgroupIo, hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
 import { listenFds, withEnv } from "./listen-fds.ts";
 import { debug, warn } from "./log.ts";
@@ -16,6 +17,7 @@ import { NotifySocket } from "./notify-socket.ts";
 import { rightsInput, rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { resolvePath } from "./paths.ts";
+import { placeInSystemd, type Placeholder, startScope } from "./systemd.ts";
 import { type ConsoleSocket, terminalOptions } from "./terminal-options.ts";
 
 export interface Beginning {
@@ -52,7 +54,8 @@ export function begin<T>(
   const preserveFds = preserveCount(flags) + listen.count;
   const read = readBundle(flags.text("bundle"), id, global.systemdCgroup);
   const notify = NotifySocket.fromEnvironment(dir.path);
-  const config = withEnv(read.config, listen.env);
+  const placed = global.systemdCgroup ? placeInSystemd(read.config, id) : undefined;
+  const config = withEnv(placed?.config ?? read.config, listen.env);
   const bundle = { ...read, config: notify?.configure(config) ?? config };
   const terminal = terminalOptions(bundle.config, flags, how.detach);
   const pidFile = flags.text("pid-file") ?? "";
@@ -64,6 +67,7 @@ export function begin<T>(
     newKeyring: !flags.is("no-new-keyring"),
     noPivot: flags.is("no-pivot"),
     readText: tryReadText,
+    systemdCgroup: global.systemdCgroup,
     ...rootlessInput(),
     ...rightsInput(cgroups, bundle.config.linux?.cgroupsPath ?? "", global.rootless),
     ...(how.waits ? { startFifo: dir.fifo } : {}),
@@ -85,11 +89,14 @@ export function begin<T>(
   dir.make();
   return dir.locked(() => {
     let process: StoredState["process"];
+    let holder: Placeholder | undefined;
     try {
+      refuseOccupied(hostCgroupIo, cgroups, bundle.config.linux?.cgroupsPath ?? "");
       dir.write(stored);
       notify?.prepare();
       if (how.waits) host.mkfifo(dir.fifo, 0o600);
       else notify?.bind();
+      if (placed !== undefined) holder = startScope(bundle.config, id, placed.scope, cgroups);
       const running = launchRun({ plan, options, preserveFds, ...terminal.passed() });
       const { pid, startTime } = running.started;
       process = { pid, startTime };
@@ -106,10 +113,11 @@ export function begin<T>(
       });
     } catch (error) {
       if (process !== undefined) endContainer({ ...stored, process });
-      else if (error instanceof LostError) removeCgroups(stored);
+      else if (error instanceof LostError || holder !== undefined) removeCgroups(stored);
       dir.remove();
       throw error;
     } finally {
+      holder?.end();
       terminal.closePassed();
     }
   });
