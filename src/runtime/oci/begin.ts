@@ -17,7 +17,7 @@ import { NotifySocket } from "./notify-socket.ts";
 import { rightsInput, rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { resolvePath } from "./paths.ts";
-import { placeInSystemd, type Placeholder, startScope } from "./systemd.ts";
+import { type Placeholder, systemdScopes } from "./systemd.ts";
 import { type ConsoleSocket, terminalOptions } from "./terminal-options.ts";
 
 export interface Beginning {
@@ -54,7 +54,7 @@ export function begin<T>(
   const preserveFds = preserveCount(flags) + listen.count;
   const read = readBundle(flags.text("bundle"), id, global.systemdCgroup);
   const notify = NotifySocket.fromEnvironment(dir.path);
-  const placed = global.systemdCgroup ? placeInSystemd(read.config, id) : undefined;
+  const placed = global.systemdCgroup ? systemdScopes().placeInSystemd(read.config, id) : undefined;
   const config = withEnv(placed?.config ?? read.config, listen.env);
   const bundle = { ...read, config: notify?.configure(config) ?? config };
   const terminal = terminalOptions(bundle.config, flags, how.detach);
@@ -96,7 +96,7 @@ export function begin<T>(
       notify?.prepare();
       if (how.waits) host.mkfifo(dir.fifo, 0o600);
       else notify?.bind();
-      if (placed !== undefined) holder = startScope(bundle.config, id, placed.scope, cgroups);
+      if (placed !== undefined) holder = systemdScopes().startScope(bundle.config, id, placed.scope, cgroups);
       const running = launchRun({ plan, options, preserveFds, ...terminal.passed() });
       const { pid, startTime } = running.started;
       process = { pid, startTime };

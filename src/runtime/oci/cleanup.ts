@@ -6,7 +6,7 @@ import { killCgroup, removeCgroup } from "../cgroup-files.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import type { StoredState } from "./container-dir.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
-import { stopScope } from "./systemd.ts";
+import { systemdScopes } from "./systemd.ts";
 
 /** SIGKILL to every process, frozen ones too. */
 export function killCgroups(stored: StoredState): void {
@@ -15,7 +15,7 @@ export function killCgroups(stored: StoredState): void {
 
 /** Kills what is left and removes the cgroups; missing ones are fine. */
 export function removeCgroups(stored: StoredState): void {
-  if (stored.systemdCgroup === true) stopScope(cgroupsPathOf(stored));
+  if (stored.systemdCgroup === true) systemdScopes().stopScope(cgroupsPathOf(stored));
   const cgroups = hostCgroups();
   const path = cgroupsPathOf(stored);
   const dirs = cgroupMounts(cgroups).map((mount) => `${mount}${path}`);

@@ -10,7 +10,7 @@ import { expectWords, type ParsedFlags } from "./flags.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { type CacheSchemas, findRdtGroup, writeSchemas } from "./intel-rdt.ts";
 import { joinMissingCgroups, leave } from "./join-cgroups.ts";
-import { updateScope } from "./systemd.ts";
+import { systemdScopes } from "./systemd.ts";
 import { warn } from "./log.ts";
 import { mergeResources } from "./merge-resources.ts";
 import { O_CREAT } from "./open-flags.ts";
@@ -43,7 +43,8 @@ function apply(dir: ContainerDir, stored: StoredState, asked: OciResources, sche
   const rdt = findRdtGroup(config, stored.id, schemas);
   const rdtBefore = rdt === undefined ? undefined : writeSchemas(rdt, schemas);
   try {
-    if (stored.systemdCgroup === true) updateScope(cgroupsPathOf(stored), change, hostCgroups());
+    if (stored.systemdCgroup === true)
+      systemdScopes().updateScope(cgroupsPathOf(stored), change, hostCgroups());
     changeLimits(dir, cgroupsPathOf(stored), change);
   } catch (error) {
     if (rdt !== undefined && rdtBefore !== undefined) writeSchemas(rdt, rdtBefore);
