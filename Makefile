@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PREFIX ?= /usr/local
 BUN := scripts/bun
 
-.PHONY: help setup native sanitize build demo test check test-unit test-system fuzz bench install clean fmt
+.PHONY: help setup native sanitize build demo test check test-unit test-system fuzz soak bench install clean fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fuzz: sanitize ## MINUTES=10 of hostile configs and plans, half of the time each
 
 test: build sanitize ## everything, then the clean-up check
 	@scripts/test
+
+soak: build ## gantry-oci for minutes: 10,000 cycles and 2,000 containers at once leave nothing (root)
+	@$(BUN) test/soak/oci-cycles.ts
 
 bench: build ## side by side with docker.io, podman and runc; fails when a ratio is missed
 	@scripts/bench

@@ -1,6 +1,7 @@
 /**
  * `make bench`: Gantry and its peers side by side in one run. Prints a Markdown table, writes it and a chart to bench/out,
- * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000).
+ * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000),
+ * `--only oci` for the OCI runtime alone.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -16,14 +17,19 @@ import {
 } from "./hosts.ts";
 import { measureMany, measureRestart } from "./measures/many.ts";
 import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
-import { measureExec, measureOci, measureRun, measureVersion } from "./measures/start.ts";
+import { measureOci } from "./measures/oci.ts";
+import { measureExec, measureRun, measureVersion } from "./measures/start.ts";
 import { markdown, svg } from "./report.ts";
 import { holds, type Result } from "./result.ts";
 import { makeArchive, makeRootfs } from "./rootfs.ts";
 import { output } from "./run-command.ts";
 
 const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "25" }, total: { type: "string", default: "1000" } },
+  options: {
+    rounds: { type: "string", default: "25" },
+    total: { type: "string", default: "1000" },
+    only: { type: "string", default: "all" },
+  },
 });
 const rounds = Number(values.rounds);
 const total = Number(values.total);
@@ -52,11 +58,11 @@ async function measure(): Promise<Result[]> {
     ];
     for (const client of [gantry.client, docker.client, podman])
       output(...client, "import", archive, "busybox");
-    const sides = { gantry, docker, podman, dir, rounds };
+    const sides = { gantry, docker, podman, rounds };
     const results = [
       measureRun(sides),
       measureExec(sides),
-      measureOci(sides, rootfs),
+      ...(await measureOci(dir, rootfs, rounds)),
       measureVersion(sides),
       measureMonitor(gantry, docker),
       await measureIdleEngine(gantry, docker),
@@ -72,7 +78,10 @@ async function measure(): Promise<Result[]> {
 
 async function main(): Promise<number> {
   try {
-    const results = await measure();
+    const results =
+      values.only === "oci"
+        ? await measureOci(dir, makeRootfs(join(dir, "rootfs")), rounds)
+        : await measure();
     const machine = `${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"}), Linux ${release()}`;
     const table = markdown(results, machine);
     const out = join(import.meta.dir, "out");

@@ -21,6 +21,22 @@ export function timeOnce(command: Command): number {
   return took;
 }
 
+export interface Spent {
+  /** Milliseconds. */
+  readonly wall: number;
+  /** User and system time of the command and of what it waited for. */
+  readonly cpu: number;
+}
+
+/** As timeOnce, with CPU time. */
+export function spentBy(words: readonly string[]): Spent {
+  const started = performance.now();
+  const done = Bun.spawnSync([...words], { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+  const wall = performance.now() - started;
+  if (done.exitCode !== 0) throw new Error(`${words.join(" ")} failed (${done.exitCode ?? done.signalCode})`);
+  return { wall, cpu: Number(done.resourceUsage.cpuTime.total) / 1000 };
+}
+
 /** A B C A B C …: what slows the machine for a while slows all of them. */
 export function interleave(commands: readonly Command[], rounds: number): Map<string, Summary> {
   const times = new Map<string, number[]>(commands.map((command) => [command.name, []]));

@@ -65,7 +65,13 @@ int step_enter_cgroup(struct run *run, const struct arg *a) {
   struct text name = {path, sizeof path, 0};
   (void)run;
   text_add(&name, a[0].text);
+  size_t dir = name.length;
   text_add(&name, "/tasks");
+  int result = write_once(path, 0, "0", 1);
+  if (result != -ENOENT) return result;
+  /* The v2 hierarchy of a hybrid machine. */
+  name.length = dir;
+  text_add(&name, "/cgroup.procs");
   return write_once(path, 0, "0", 1);
 }
 

@@ -1,7 +1,5 @@
-/** From the command to its end: run, exec, the OCI runtime alone, the bare client. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { type DockerHost, gantryOci, type GantryHost } from "../hosts.ts";
+/** From the command to its end: run, exec, the bare client. */
+import type { DockerHost, GantryHost } from "../hosts.ts";
 import { type Limit, type Result } from "../result.ts";
 import { type Command, interleave, output } from "../run-command.ts";
 
@@ -9,7 +7,6 @@ interface Sides {
   readonly gantry: GantryHost;
   readonly docker: DockerHost;
   readonly podman: readonly string[];
-  readonly dir: string;
   readonly rounds: number;
 }
 
@@ -88,30 +85,6 @@ export function measureExec({ gantry, docker, rounds }: Sides): Result {
   } finally {
     for (const host of [gantry, docker]) output(...host.client, "rm", "-f", name);
   }
-}
-
-/** The OCI runtime alone on one bundle, as `runc spec` makes it but without a terminal. */
-export function measureOci({ dir, rounds }: Sides, rootfs: string): Result {
-  const bundle = join(dir, "bundle");
-  mkdirSync(bundle, { recursive: true });
-  output("runc", "spec", "--bundle", bundle);
-  const config: { process: { terminal: boolean; args: string[] }; root: { path: string } } = JSON.parse(
-    output("cat", join(bundle, "config.json")),
-  );
-  config.process.terminal = false;
-  config.process.args = ["true"];
-  config.root.path = rootfs;
-  writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
-  return compare(
-    "OCI runtime: run",
-    "`run --bundle DIR ID` of the bundle that `runc spec` makes, busybox `true`, start to exit",
-    [
-      { name: "gantry", words: [gantryOci, "--root", join(dir, "oci"), "run", "--bundle", bundle, "bench"] },
-      { name: "runc", words: ["runc", "--root", join(dir, "runc"), "run", "--bundle", bundle, "bench"] },
-    ],
-    rounds,
-    { is: "ratio", atMost: 0.9 },
-  );
 }
 
 /** The client alone. */
