@@ -41,6 +41,8 @@ static _Noreturn void carry(struct run *run) {
 int step_seccomp_listener(struct run *run, const struct arg *a) {
   size_t count = a[0].length / sizeof(struct sock_filter);
   if (!count || count > BPF_MAXINSNS || a[0].length % sizeof(struct sock_filter)) return fail(EINVAL, "seccomp program", NULL);
+  int prepared = prepare_exec(run);
+  if (prepared) return prepared;
   struct sock_fprog program = {.len = (unsigned short)count, .filter = (struct sock_filter *)(uintptr_t)a[0].bytes};
   struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
   run->shared->notify = run->shared->notify_taken = 0;
@@ -93,7 +95,7 @@ int hand_over_listener(struct run *run, int notify, u32 *index) {
     *index = step.index;
     result = join_state(run, &a[3], &state);
     if (!result) result = send_fd(a[2].text, notify, bytes, state.length);
-    fail(-result, "send the seccomp listener to", a[2].text);
+    fail(-result, "failed to connect with seccomp agent", a[2].text);
   }
   close(notify);
   if (result) return result;

@@ -38,5 +38,14 @@ export function unknownCapabilities(sets: OciCapabilities = {}): readonly string
 /** A warning in runc's words, or none. */
 export function capabilityWarnings(sets: OciCapabilities | undefined): readonly string[] {
   const unknown = unknownCapabilities(sets);
-  return unknown.length === 0 ? [] : [`ignoring unknown or unavailable capabilities: ${unknown.join(", ")}`];
+  const warnings =
+    unknown.length === 0 ? [] : [`ignoring unknown or unavailable capabilities: ${unknown.join(", ")}`];
+  for (const name of sets?.ambient ?? [])
+    if (capabilityNames.includes(name) && !(holds(sets?.permitted, name) && holds(sets?.inheritable, name)))
+      warnings.push(`can't raise ambient capability ${name}: it must be permitted and inheritable, too`);
+  return warnings;
+}
+
+function holds(set: readonly string[] | undefined, name: string): boolean {
+  return set?.includes(name) === true;
 }

@@ -121,6 +121,7 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
     return "a memory limit that is too small for the start kills the process: raise it; see: dmesg";
   switch (step.do) {
     case "bind":
+      if (errno === "EACCES" || errno === "EOVERFLOW") return hintForPlace;
       return errno === "ENOENT"
         ? `create ${step.source} on the host, or correct the mount's source`
         : undefined;
@@ -138,6 +139,7 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
         return "raise the limits in /proc/sys/user/max_*_namespaces";
       return errno === "EINVAL" ? "a namespace type of the config is not built into this kernel" : undefined;
     case "mount":
+      if (errno === "EACCES" || errno === "EOVERFLOW") return hintForPlace;
       return errno === "ENODEV"
         ? `this kernel has no file system ${step.fstype}`
         : hintForMount(step.fstype, errno);
@@ -191,6 +193,9 @@ function hintFor(step: MonitorStep | ContainerStep, errno: string): string | und
   }
 }
 
+const hintForPlace =
+  "in a user namespace its root must be able to make the mount point: give the root file system to the host id that is mapped for it, or make the mount point beforehand";
+
 /** What a user namespace may mount is a question of who owns the namespace that the file system shows. */
 function hintForMount(fstype: string, errno: string): string | undefined {
   if (errno !== "EPERM") return undefined;
@@ -224,7 +229,7 @@ const processHints: Readonly<Record<string, string>> = {
     "nobody listens there: start the agent of linux.seccomp.listenerPath first",
   "seccomp-listener EBUSY": "the process has a filter with a listener already",
   "scheduler EPERM":
-    "real time and a better nice value need CAP_SYS_NICE on the host, and with group scheduling cpu.rt_runtime_us of the cgroup",
+    "real time and a better nice value need CAP_SYS_NICE on the host, and with group scheduling cpu.rt_runtime_us of the cgroup; for SCHED_DEADLINE a process scheduler can't be used together with AllowedCPUs (resources.cpu.cpus)",
   "scheduler EBUSY": "the deadlines of all processes together would take more than the machine has",
   "scheduler EINVAL": "the kernel does not know the policy, or its times contradict each other",
   "io-priority EPERM": "IOPRIO_CLASS_RT needs CAP_SYS_ADMIN or CAP_SYS_NICE on the host",

@@ -47,7 +47,7 @@ export interface OciProcess {
   readonly selinuxLabel?: string;
   readonly oomScoreAdj?: number;
   readonly scheduler?: OciScheduler;
-  readonly ioPriority?: { readonly class: string; readonly priority: number };
+  readonly ioPriority?: { readonly class: string; readonly priority?: number };
   readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string };
 }
 

@@ -79,6 +79,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   return {
     plan,
     warnings: capabilityWarnings(process.capabilities),
+    notes: planNotes(container),
     ...(cgroup.oomPath === undefined ? {} : { oomPath: cgroup.oomPath }),
   };
 }

@@ -21,6 +21,8 @@ export function planExec(input: ExecPlanInput): {
   readonly plan: Plan;
   /** What was passed over, in words for the log. */
   readonly warnings: readonly string[];
+  /** For the log of --debug. */
+  readonly notes: readonly string[];
 } {
   const { target, containerConfig, cgroups } = input;
   const inherited = containerConfig.process;
@@ -96,6 +98,7 @@ export function planExec(input: ExecPlanInput): {
   return {
     plan: { monitor, container, teardown: [] },
     warnings: capabilityWarnings(process.capabilities),
+    notes: planNotes([...monitor, ...container]),
   };
 }
 

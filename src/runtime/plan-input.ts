@@ -83,6 +83,8 @@ export interface ContainerPlan {
   readonly oomPath?: string;
   /** What was passed over, in words for the log. */
   readonly warnings: readonly string[];
+  /** For the log of --debug. */
+  readonly notes: readonly string[];
 }
 
 export interface ExecPlanInput {

@@ -50,7 +50,7 @@ export function settingSteps(
       do: "io-priority",
       value:
         (indexIn(ioClasses, process.ioPriority.class, "process.ioPriority.class") << 13) |
-        process.ioPriority.priority,
+        (process.ioPriority.priority ?? 0),
       because: because("process.ioPriority of the config", "process.ioPriority"),
     });
   if (linux?.memoryPolicy !== undefined && Object.keys(linux.memoryPolicy).length > 0)

@@ -131,7 +131,7 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
     case "oom-score":
       return `set the OOM score adjustment to ${step.value}`;
     case "seccomp-listener":
-      return `load the seccomp filter that asks ${step.path}`;
+      return "load the seccomp filter with its listener";
     case "scheduler":
       return `set the scheduler to ${schedulerWord(step)}`;
     case "io-priority":

@@ -10,7 +10,6 @@ import {
   listOf,
   mapOf,
   matching,
-  numberList,
   object,
   oneOf,
   type Rule,
@@ -111,23 +110,50 @@ const intelRdt = object({
 const withoutNodes = ["MPOL_DEFAULT", "MPOL_LOCAL"];
 const withNodes = ["MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE", "MPOL_PREFERRED_MANY"];
 
+const memoryModes = [...withoutNodes, ...withNodes, "MPOL_PREFERRED"];
+const memoryFlags = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
+/** MAX_NUMNODES of any kernel. */
+const mostNodes = 1024;
+
 const memoryPolicy = object(
   {
-    mode: oneOf([...withoutNodes, ...withNodes, "MPOL_PREFERRED"]),
-    nodes: numberList,
-    flags: listOf(oneOf(["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"])),
+    mode: named(memoryModes, "mode"),
+    nodes: (at) =>
+      countNodes(at.text) !== undefined ||
+      at.found("invalid memory policy nodes; must be a list such as 0-2,4"),
+    flags: listOf(named(memoryFlags, "flag")),
   },
-  ["mode"],
+  [],
   (at) => {
     const mode = at.field("mode").text;
     const nodes = at.field("nodes");
+    const count = countNodes(nodes.text) ?? 0;
     const flags = at.field("flags").items.map(({ value }) => value);
-    if (withoutNodes.includes(mode) && nodes.text !== "") nodes.found(`must be empty for ${mode}`);
+    if (at.field("mode").isMissing) at.field("mode").found("invalid memory policy mode; is required");
+    if (withoutNodes.includes(mode) && count > 0)
+      nodes.found(`memory policy mode requires 0 nodes but got ${count}`);
     if (withNodes.includes(mode) && nodes.text === "") nodes.found(`is required for ${mode}`);
     if (flags.includes("MPOL_F_RELATIVE_NODES") && flags.includes("MPOL_F_STATIC_NODES"))
       at.field("flags").found("must not hold both MPOL_F_RELATIVE_NODES and MPOL_F_STATIC_NODES");
   },
 );
+
+/** runc's words, and what would be right. */
+function named(words: readonly string[], what: string): Rule {
+  return (at) =>
+    words.includes(at.text) || at.found(`invalid memory policy ${what}; must be one of: ${words.join(", ")}`);
+}
+
+/** How many nodes a list names; undefined when it is none. */
+function countNodes(list: string): number | undefined {
+  let count = 0;
+  for (const part of list.trim() === "" ? [] : list.trim().split(",")) {
+    const [, low = "", high = low] = /^(\d+)(?:-(\d+))?$/.exec(part) ?? [];
+    if (low === "" || Number(high) >= mostNodes || Number(high) < Number(low)) return undefined;
+    count += Number(high) - Number(low) + 1;
+  }
+  return count;
+}
 
 const interfaceName = matching(
   /^(?!\.\.?$)[^/:\s]{1,15}$/,

@@ -83,8 +83,6 @@ function checkPolicy(at: Checked): void {
     at.field("priority").found(`must be from 1 to 99 for ${policy}`);
   if (!realTime.includes(policy) && isSet("priority"))
     at.field("priority").found("is for the policies SCHED_FIFO and SCHED_RR only");
-  if (!ordinary.includes(policy) && isSet("nice"))
-    at.field("nice").found("is for the policies SCHED_OTHER and SCHED_BATCH only");
   if (policy !== "SCHED_DEADLINE") {
     for (const name of deadlineFields)
       if (isSet(name)) at.field(name).found("is for the policy SCHED_DEADLINE only");
@@ -130,7 +128,7 @@ export const process: Rule = object(
         class: oneOf(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]),
         priority: integer(0, 7),
       },
-      ["class", "priority"],
+      ["class"],
     ),
     execCPUAffinity: object({ initial: numberList, final: numberList }),
   },

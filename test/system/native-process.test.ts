@@ -99,7 +99,7 @@ describe.each(["plain", "asan"] as const)("steps (%s)", (program) => {
     });
     expect(await control.failed()).toMatchObject({
       errno: 2,
-      context: `send the seccomp listener to ${dir}/nobody`,
+      context: `failed to connect with seccomp agent ${dir}/nobody`,
     });
   });
 

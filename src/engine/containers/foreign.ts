@@ -53,7 +53,7 @@ export function foreignPlan(context: EngineContext, request: ForeignRequest): Co
     cgroups: context.cgroups,
     ...(network === undefined ? {} : { network }),
   });
-  return { plan, warnings: [], ...(oomPath === undefined ? {} : { oomPath }) };
+  return { plan, warnings: [], notes: [], ...(oomPath === undefined ? {} : { oomPath }) };
 }
 
 /** Anew at every start: a bundle of an earlier one may be of another network, or cut off. */

@@ -113,8 +113,8 @@ function flagsOf({ flags }: SeccompProfile, notifies: boolean): number {
       throw new GantryError("invalid", `linux.seccomp.flags: there is no flag ${JSON.stringify(name)}`);
     return total | value;
   }, 0);
-  // The kernel refuses one of them without a listener, the other with it; a process of one thread needs neither.
-  return sum & ~(notifies ? 1 : 32);
+  // TSYNC is for the other threads, of which there are none; the kernel refuses the last one without a listener.
+  return sum & ~(notifies ? 1 : 1 | 32);
 }
 
 interface TablePart {

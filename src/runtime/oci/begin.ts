@@ -60,7 +60,7 @@ export function begin<T>(
   const terminal = terminalOptions(bundle.config, flags, how.detach);
   const pidFile = flags.text("pid-file") ?? "";
   const cgroups = hostCgroups();
-  const { plan, oomPath, warnings } = planContainer({
+  const { plan, oomPath, warnings, notes } = planContainer({
     config: bundle.config,
     cgroups,
     hooks: { id, bundle: bundle.path, rootfs: bundle.rootfs, env: host.env },
@@ -74,6 +74,7 @@ export function begin<T>(
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
   });
   for (const words of warnings) warn(words);
+  for (const words of notes) debug(() => words);
   const stored = firstState(id, bundle, {
     freezer: freezerFile(cgroups, bundle.config.linux?.cgroupsPath ?? ""),
     systemdCgroup: global.systemdCgroup,

@@ -12,7 +12,7 @@ import { followToEnd, SignalForwarder } from "./follow.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { launchRun } from "./launch.ts";
 import { listenFds } from "./listen-fds.ts";
-import { warn } from "./log.ts";
+import { debug, warn } from "./log.ts";
 import { hookState, shownState } from "./oci-state.ts";
 import { resolvePath } from "./paths.ts";
 import { rootlessInput } from "./rootless.ts";
@@ -36,7 +36,7 @@ export function exec({ global, flags }: VerbInput): number {
   const terminal = terminalOptions({ ...stored.config, process }, flags, detach);
   const pidFile = flags.text("pid-file") ?? "";
   const cgroups = hostCgroups();
-  const { plan, warnings } = planExec({
+  const { plan, warnings, notes } = planExec({
     process,
     target: stored.process,
     containerConfig: stored.config,
@@ -48,6 +48,7 @@ export function exec({ global, flags }: VerbInput): number {
     state: { ...hookState(shown), status: "running" },
   });
   for (const words of warnings) warn(words);
+  for (const words of notes) debug(() => words);
   if (!detach && !flags.is("no-subreaper")) host.becomeSubreaper();
   const signals = detach ? undefined : new SignalForwarder();
   const running = launchRun({
