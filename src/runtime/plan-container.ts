@@ -20,6 +20,7 @@ import { planLoopback } from "./plan-loopback.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
 import { netDeviceSteps } from "./plan-net-devices.ts";
+import { planNotes } from "./plan-notes.ts";
 import { planProcess, raisedLimits } from "./plan-process.ts";
 import { planSources } from "./plan-sources.ts";
 import type { ListenerState } from "./plan-seccomp.ts";

@@ -7,6 +7,7 @@ import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";
 import { capabilityWarnings } from "./capability-masks.ts";
 import { labelSteps } from "./plan-labels.ts";
+import { planNotes } from "./plan-notes.ts";
 import { planProcess, raisedLimits } from "./plan-process.ts";
 import { enterJoinedUser } from "./plan-user-namespace.ts";
 import { affinityStep } from "./process-settings.ts";
