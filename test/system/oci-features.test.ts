@@ -196,9 +196,11 @@ test.skipIf(python === null)(
     const receiver = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); s.settimeout(20); print("ready", flush=True)
-print(s.recv(1000).decode(), flush=True)
+text = ""
+while "READY=1" not in text: text += s.recv(1000).decode()
+print(text, flush=True); sys.stdin.read()
 `;
-    const child = Bun.spawn([python ?? "", "-c", receiver, socket], { stdout: "pipe" });
+    const child = Bun.spawn([python ?? "", "-c", receiver, socket], { stdin: "pipe", stdout: "pipe" });
     const reader = child.stdout.getReader();
     await reader.read();
     const root = bundles.rootfs();
