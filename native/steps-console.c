@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* The container may have put anything in place of /dev/pts: what was opened must be a ptmx of a devpts. */
@@ -41,6 +42,14 @@ static int bind_dev_console(struct run *run, int slave) {
   return result;
 }
 
+/* gantry-oci that relays the terminal itself: the user's own adds carriage returns, a pipe or file gets none, as with runc. */
+static void plain_output(int slave) {
+  struct termios settings;
+  if (tcgetattr(slave, &settings)) return;
+  settings.c_oflag &= ~(tcflag_t)ONLCR;
+  tcsetattr(slave, TCSANOW, &settings);
+}
+
 int step_console(struct run *run, const struct arg *a) {
   int master = open_master(run);
   if (master < 0) return master;
@@ -52,6 +61,7 @@ int step_console(struct run *run, const struct arg *a) {
   const struct options *options = &run->plan.options;
   struct winsize size = {.ws_row = options->rows, .ws_col = options->cols};
   if (options->rows && options->cols) ioctl(master, TIOCSWINSZ, &size);
+  if (options->console_socket && !strncmp(options->console_socket, "fd:", 3)) plain_output(slave);
   int result = a[0].number ? bind_dev_console(run, slave) : 0;
   if (result) return fail(-result, "bind", "/dev/console");
   if (setsid() < 0 && errno != EPERM) return fail(errno, "setsid", NULL);

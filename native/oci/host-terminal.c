@@ -72,17 +72,7 @@ HOST_FUNCTION(host_raw_terminal) {
   raw_fd = fd;
   watch_deadly_signals();
   cfmakeraw(&settings);
-  settings.c_oflag |= OPOST; /* for what plainOutput leaves to it */
-  return done_or_throw(ctx, tcsetattr(fd, TCSANOW, &settings), "tcsetattr", NULL);
-}
-
-HOST_FUNCTION(host_plain_output) {
-  UNUSED_SELF;
-  int fd;
-  struct termios settings;
-  if (!take_int(ctx, argv[0], &fd)) return JS_EXCEPTION;
-  if (tcgetattr(fd, &settings) != 0) return throw_errno(ctx, errno, "tcgetattr", NULL);
-  settings.c_oflag &= ~(tcflag_t)ONLCR;
+  settings.c_oflag |= OPOST; /* the container's pty adds no carriage returns (step console) */
   return done_or_throw(ctx, tcsetattr(fd, TCSANOW, &settings), "tcsetattr", NULL);
 }
 
@@ -91,6 +81,5 @@ static const JSCFunctionListEntry entries[] = {
     JS_CFUNC_DEF("windowSize", 1, host_window_size),
     JS_CFUNC_DEF("setWindowSize", 3, host_set_window_size),
     JS_CFUNC_DEF("rawTerminal", 1, host_raw_terminal),
-    JS_CFUNC_DEF("plainOutput", 1, host_plain_output),
 };
 HOST_TABLE(host_terminal_table, entries);

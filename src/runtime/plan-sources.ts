@@ -44,6 +44,8 @@ export function planSources(input: SourcesInput): readonly MonitorStep[] {
     const isBind = (options.bind || mount.type === "bind") && !options.remount && !options.copySymlink;
     if (maps !== undefined && !isBind) throw bindsOnly(mount);
     if (!isBind || !(takesAll || maps !== undefined)) continue;
+    // What lies in the container's root may be there only once earlier mounts are made.
+    if (maps === undefined && (mount.source ?? "").startsWith(`${root}/`)) continue;
     steps.push({
       do: "open-source",
       inside: insidePath(mount.destination, root),

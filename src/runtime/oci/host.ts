@@ -152,7 +152,7 @@ export interface OciHost {
   isTerminal(fd: number): boolean;
   windowSize(fd: number): { readonly rows: number; readonly cols: number };
   setWindowSize(fd: number, rows: number, cols: number): void;
-  /** Raw mode until the program ends (restored at exit, also at a deadly signal). */
+  /** Raw mode, but for what is written to it, until the program ends (restored at exit, also at a deadly signal). */
   rawTerminal(fd: number): void;
 
   /** An eventfd that becomes readable when the v1 cgroup of this memory.oom_control is out of memory, or gone. */
