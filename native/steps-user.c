@@ -16,24 +16,29 @@ enum { ANSWER_MS = 60000, SELF_UNSHARED = 1 };
 
 /* ---- in the monitor ---- */
 
-/* The child forked into a pid namespace: what follows is about its successor. */
+/* What the child has to say until it is in its namespaces. Where it forks into a pid namespace there are two of it for a
+ * moment: either may be heard first. */
 static int settle(struct run *run, const struct arg *a) {
-  for (;;) {
+  bool moves = run->plan.moves, ready = false;
+  while (moves || !ready) {
     i32 value = 0;
-    int passed = -1;
+    int passed = -1, result = 0;
     int kind = channel_receive(run->channel[0], &value, &passed, ANSWER_MS);
     close_fd(&passed);
     if (kind < 0) return fail(-kind, "wait for the namespaces", NULL);
     if (!kind) return -ECHILD; /* the child says why */
-    if (kind == MESSAGE_SETTLED) return 0;
-    int result = 0;
-    if (kind == MESSAGE_MOVED) result = follow_child(run, (pid_t)value);
+    if (kind == MESSAGE_SETTLED) ready = true;
+    if (kind == MESSAGE_MOVED) {
+      moves = false;
+      result = follow_child(run, (pid_t)value);
+    }
     if (kind == MESSAGE_UNSHARED) {
       result = write_id_maps(run->child, a);
       if (!result) result = channel_send(run->channel[0], MESSAGE_MAPPED, 0, -1);
     }
     if (result) return result;
   }
+  return 0;
 }
 
 /* The pipes made for the container, and the fifo of wait-start, belong to who it runs as: inside, the host's root is nobody.
