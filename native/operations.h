@@ -11,6 +11,7 @@ enum operation_code {
   OP_JOIN_NAMESPACES = 64,
   OP_UNSHARE = 66,
   OP_WAIT_PARENT = 67,
+  OP_IDS = 87,
   OP_WAIT_START = 92,
   OP_EXEC = 93,
   OP_ID_MAPS = 100,

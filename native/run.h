@@ -52,6 +52,7 @@ struct run {
   u32 kept_count;
   bool groups_denied; /* setgroups is off in the user namespace */
   u32 death_signal; /* of step parent-death-signal */
+  bool prepared;    /* exec needs nothing but execve any more */
   u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */
 };
 
@@ -65,6 +66,9 @@ int channel_receive(int fd, i32 *value, int *passed_fd, int timeout_ms);
 
 /* In the child: has the monitor's end of the channel been closed? */
 bool monitor_gone(const struct run *run);
+
+/* Before a filter is loaded, or before exec: descriptors, umask, and whether the program is there. */
+int prepare_exec(struct run *run);
 
 /* Default dispositions and an empty mask, before a program is executed. */
 void reset_signals(void);

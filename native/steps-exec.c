@@ -57,24 +57,38 @@ static int find_program(const char *name, const char *path, char found[PATH_MAX]
   return result;
 }
 
-/* The plan's exec step, for wait-start, which must not report a container that cannot run as created. */
-static int check_program(struct run *run) {
+/* Everything above 2 goes with execve; preserved fds move down over the control connection's place. */
+static int arrange_fds(u32 preserved) {
+  for (u32 i = 0; i < preserved; i++)
+    if (dup2((int)(4 + i), (int)(3 + i)) < 0) return fail(errno, "preserved file descriptor", NULL);
+  if (syscall(SYS_close_range, 3 + preserved, ~0u, CLOSE_RANGE_CLOEXEC)) return fail(errno, "close file descriptors", NULL);
+  return 0;
+}
+
+/* A filter knows the program's calls, not ours: what exec needs beside execve is done before one is loaded. With `create` a
+ * program that cannot be found must not be reported as created. */
+int prepare_exec(struct run *run) {
   struct cursor cursor = {0};
   struct step step;
   struct arg a[MAX_ARGUMENTS];
   char found[PATH_MAX];
+  int result = 0;
+  if (run->prepared) return 0;
+  run->prepared = true;
   while (plan_next(&run->plan, &cursor, SECTION_CONTAINER, &step)) {
-    if (step.op != OP_EXEC || decode("SS1", step.payload, step.length, a)) continue;
+    if (step.op == OP_IDS && !decode("44U4", step.payload, step.length, a) && a[3].number != 0xffffffffu)
+      run->umask = (u32)a[3].number & 0777;
+    if (step.op != OP_EXEC || !run->plan.fifo || decode("SS1", step.payload, step.length, a)) continue;
     const u8 *argv = a[0].bytes;
     const char *name = next_string(&argv);
-    int result = find_program(name, path_of(&a[1]), found);
-    return result ? fail(-result, NULL, name) : 0;
+    if ((result = find_program(name, path_of(&a[1]), found))) return fail(-result, NULL, name);
   }
-  return 0;
+  umask(run->umask);
+  return arrange_fds(run->plan.options.preserved);
 }
 
 int step_wait_start(struct run *run, const struct arg *a) {
-  int result = check_program(run);
+  int result = prepare_exec(run);
   if (result) return result;
   char name[24];
   struct text text = {name, sizeof name, 0};
@@ -92,23 +106,46 @@ int step_wait_start(struct run *run, const struct arg *a) {
   return result ? fail(-result, "wait for start at", a[0].text) : 0;
 }
 
-/* Everything above 2 goes with execve; preserved fds move down over the control connection's place. */
-static int arrange_fds(u32 preserved) {
-  for (u32 i = 0; i < preserved; i++)
-    if (dup2((int)(4 + i), (int)(3 + i)) < 0) return fail(errno, "preserved file descriptor", NULL);
-  if (syscall(SYS_close_range, 3 + preserved, ~0u, CLOSE_RANGE_CLOEXEC)) return fail(errno, "close file descriptors", NULL);
-  return 0;
+/* As execvp: a name with a slash is a path; else each directory of PATH is tried. No call but execve, which is all that a
+ * filter must allow. Returns -errno. */
+static int execute(const char *name, const char *path, char **argv, char **env) {
+  char file[PATH_MAX];
+  struct text text = {file, sizeof file, 0};
+  int result = -ENOENT;
+  if (strchr(name, '/')) {
+    execve(name, argv, env);
+    return -errno;
+  }
+  while (*name && *path) {
+    size_t length = strcspn(path, ":");
+    text.length = 0;
+    /* An empty entry would mean the working directory: not searched, as docker does not. */
+    if (length && length + strlen(name) + 2 < PATH_MAX) {
+      memcpy(file, path, length);
+      file[text.length = length] = 0;
+      text_add(&text, "/");
+      text_add(&text, name);
+      execve(file, argv, env);
+      if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return -errno;
+      if (errno == EACCES) result = -EACCES;
+    }
+    path += length + (path[length] == ':');
+  }
+  return result;
+}
+
+/* Docker has words of its own for a directory; execve calls it EACCES. */
+static int name_directory(const char *name, int result) {
+  struct stat status;
+  return result == -EACCES && strchr(name, '/') && !stat(name, &status) && S_ISDIR(status.st_mode) ? -EISDIR : result;
 }
 
 int step_exec(struct run *run, const struct arg *a) {
-  char found[PATH_MAX];
   /* Room for "gantry-init init --" in front. */
   char **words = (char **)(void *)run->plan.scratch, **argv = words + 3, **env = list_pointers(&a[0], argv);
   list_pointers(&a[1], env);
-  int result = find_program(argv[0], path_of(&a[1]), found);
-  if (result) return fail(-result, NULL, argv[0]);
-  if ((result = arrange_fds(run->plan.options.preserved))) return result;
-  umask(run->umask);
+  int result = prepare_exec(run);
+  if (result) return result;
   /* Without the step the container outlives the monitor, as it must when only the monitor's program is at fault. */
   if (!run->death_signal) prctl(PR_SET_PDEATHSIG, 0);
   run->shared->executing = 1;
@@ -117,8 +154,8 @@ int step_exec(struct run *run, const struct arg *a) {
     words[1] = "init";
     words[2] = "--";
     syscall(SYS_execveat, run->self_exe, "", words, env, AT_EMPTY_PATH);
-  } else {
-    execve(found, argv, env);
+    return fail(errno, NULL, argv[0]);
   }
-  return fail(errno, NULL, argv[0]);
+  result = execute(argv[0], path_of(&a[1]), argv, env);
+  return fail(-name_directory(argv[0], result), NULL, argv[0]);
 }

@@ -86,9 +86,10 @@ int step_no_new_privs(struct run *run, const struct arg *a) {
 }
 
 int step_seccomp(struct run *run, const struct arg *a) {
-  (void)run;
   size_t count = a[0].length / sizeof(struct sock_filter);
   if (!count || count > BPF_MAXINSNS || a[0].length % sizeof(struct sock_filter)) return fail(EINVAL, "seccomp program", NULL);
+  int prepared = prepare_exec(run);
+  if (prepared) return prepared;
   /* The kernel copies byte by byte: the program's place in the plan need not be aligned. */
   struct sock_fprog program = {.len = (unsigned short)count, .filter = (struct sock_filter *)(uintptr_t)a[0].bytes};
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, a[1].number, &program) ? fail(errno, "load seccomp filter", NULL) : 0;
