@@ -128,14 +128,14 @@ function presentValue({ state, ...others }: Present): Json {
   return { state: { ...state }, ...others };
 }
 
+/** One line a value; nothing when there is none. */
+function list(title: string, values: Readonly<Record<string, string>>): string {
+  const rows = Object.entries(values).map(([key, value]) => `   ${key.padEnd(18)} ${value}\n`);
+  return rows.length === 0 ? "" : `${title}:\n${rows.join("")}`;
+}
+
 /** Pure. */
 export function presentText({ state, pids, namespaces, cgroups, limits: set, mounts }: Present): string {
-  const list = (title: string, values: Readonly<Record<string, string>>): string =>
-    Object.keys(values).length === 0
-      ? ""
-      : `${title}:\n${Object.entries(values)
-          .map(([key, value]) => `   ${key.padEnd(18)} ${value}\n`)
-          .join("")}`;
   const alive =
     state.pid === 0 ? "" : `, first process ${state.pid}, ${pids.length} in all, ${mounts} mounts`;
   return [

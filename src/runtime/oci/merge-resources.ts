@@ -69,9 +69,11 @@ const deviceLists = [
   "throttleWriteIOPSDevice",
 ] as const;
 
+function numberOf({ major, minor }: { readonly major: number; readonly minor: number }): string {
+  return `${major}:${minor}`;
+}
+
 function mergeBlockIo(old: OciBlockIo, asked: OciBlockIo): OciBlockIo {
-  const numberOf = ({ major, minor }: { readonly major: number; readonly minor: number }): string =>
-    `${major}:${minor}`;
   const lists = deviceLists.filter((list) => asked[list] !== undefined);
   return {
     ...old,

@@ -46,7 +46,10 @@ function processRow(
   ];
 }
 
+function two(value: number): string {
+  return String(value).padStart(2, "0");
+}
+
 function clock(seconds: number): string {
-  const two = (value: number): string => String(value).padStart(2, "0");
   return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 }

@@ -108,19 +108,19 @@ export function parseResources(source: string, where: string): Readonly<Record<s
   } catch (error) {
     throw new GantryError("invalid", `${where} is not valid JSON: ${messageOf(error)}`, { cause: error });
   }
-  const named = withSpecNames(value, true);
-  if (typeof named !== "object" || named === null || Array.isArray(named))
+  const resources = withSpecNames(value, true);
+  if (typeof resources !== "object" || resources === null || Array.isArray(resources))
     throw new GantryError("invalid", `${where}: must be an object such as {"memory": {"limit": 33554432}}`);
-  return named as Readonly<Record<string, unknown>>;
+  return resources as Readonly<Record<string, unknown>>;
 }
 
 function withSpecNames(value: unknown, fold: boolean): unknown {
   if (Array.isArray(value)) return value.map((item) => withSpecNames(item, fold));
   if (typeof value !== "object" || value === null) return value;
-  const named: Record<string, unknown> = {};
+  const renamed: Record<string, unknown> = {};
   for (const [key, inner] of Object.entries(value)) {
     const name = fold ? (byLowerCase.get(key.toLowerCase()) ?? key) : key;
-    if (inner !== null) named[name] = withSpecNames(inner, fold && name !== "unified" && name !== "rdma");
+    if (inner !== null) renamed[name] = withSpecNames(inner, fold && name !== "unified" && name !== "rdma");
   }
-  return named;
+  return renamed;
 }
