@@ -145,6 +145,8 @@ function encode(program: readonly Instruction[]): Uint8Array {
 export function compileDeviceProgram(rules: readonly DeviceRule[]): Uint8Array {
   if (rules.length > mostRules)
     throw new GantryError("invalid", `${rules.length} device rules; at most ${mostRules} are supported`);
-  const relevant = rules.slice(Math.max(0, rules.findLastIndex(isCatchAll)));
-  return encode([...prologue, ...relevant.toReversed().flatMap(ruleCode), ...answer(0)]);
+  const fromLast = [...rules].reverse();
+  const catchAll = fromLast.findIndex(isCatchAll);
+  const relevant = catchAll < 0 ? fromLast : fromLast.slice(0, catchAll + 1);
+  return encode([...prologue, ...relevant.flatMap(ruleCode), ...answer(0)]);
 }
