@@ -46,7 +46,7 @@ bool take_member_path(JSContext *ctx, JSValueConst object, const char *name, str
 bool take_member_strings(JSContext *ctx, JSValueConst object, const char *name, char ***into);
 bool take_member_int64(JSContext *ctx, JSValueConst object, const char *name, int64_t *into);
 
-/* Throws a HostError; `path` may be NULL. */
+/* Throws a Error; `path` may be NULL. */
 JSValue throw_errno(JSContext *ctx, int error, const char *call, const char *path);
 /* undefined for 0, else throws errno. */
 JSValue done_or_throw(JSContext *ctx, int result, const char *call, const char *path);

@@ -1,6 +1,6 @@
 /** The C host of gantry-oci, each function of it, under address and undefined-behaviour checks. Root. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -467,4 +467,28 @@ test("closed standard fds do not become the container's files", () => {
   const { stdout } = Bun.spawnSync(["sh", "-c", inner]);
   expect(JSON.parse(stdout.toString())).toEqual([expect.any(Number), "/dev/null"]);
   expect(JSON.parse(stdout.toString())[0]).toBeGreaterThan(2);
+});
+
+describe("the same program by other names", () => {
+  const gantry = join(root, "dist/gantry");
+
+  test("gantry oci, and gantry linked as gantry-oci, become it", () => {
+    const link = join(dir, "gantry-oci");
+    symlinkSync(gantry, link);
+    const wanted = Bun.spawnSync([join(root, "dist/gantry-oci"), "features"]).stdout.toString();
+    expect(wanted).toContain("ociVersionMax");
+    for (const words of [
+      [gantry, "oci", "features"],
+      [link, "features"],
+    ])
+      expect(Bun.spawnSync(words).stdout.toString()).toBe(wanted);
+  });
+
+  test("exit codes and standard error are those of the program itself", () => {
+    const { exitCode, stderr } = Bun.spawnSync([gantry, "oci", "nonsense"]);
+    expect(exitCode).toBe(3);
+    expect(stderr.toString()).toContain("nonsense");
+    const closed = Bun.spawnSync(["sh", "-c", `${gantry} oci --help | head -n 1`]);
+    expect(closed.stdout.toString()).toContain("NAME");
+  });
 });

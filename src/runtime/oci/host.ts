@@ -3,15 +3,9 @@
  * and each with a deadline where it could wait. The program is QuickJS and these functions, nothing else: no node, no Bun,
  * no event loop. It starts in about a millisecond, which is why state and exec can be faster than runc's.
  *
- * A failing call throws a HostError; `code` is the errno's name, so `isErrno` and `toGantryError` of lib work on it.
+ * A failing call throws an Error with `code` (the errno's name, such as "ENOENT", so that `isErrno` and `toGantryError` of
+ * lib work on it), `errno`, `syscall` and, where there is one, `path`.
  */
-export interface HostError extends Error {
-  /** "ENOENT". */
-  readonly code: string;
-  readonly errno: number;
-  readonly syscall: string;
-  readonly path?: string;
-}
 
 export interface HostStat {
   readonly kind: "file" | "dir" | "symlink" | "fifo" | "socket" | "char" | "block";
