@@ -87,9 +87,26 @@ int prepare_exec(struct run *run) {
   return arrange_fds(run->plan.options.preserved);
 }
 
+/* While a container waits, nothing of the host is held open but the fifo and the way to it. */
+static void close_others(const struct run *run) {
+  u32 preserved = run->plan.options.preserved;
+  const int kept[] = {run->channel[1], run->fifo, run->proc_self_fd, run->self_exe};
+  u32 from = 3 + (preserved ? preserved : 1);
+  for (;;) {
+    /* The lowest kept one from `from` on; what lies before it goes. */
+    u32 next = ~0u;
+    for (size_t i = 0; i < COUNT(kept); i++)
+      if (kept[i] >= (int)from && (u32)kept[i] < next) next = (u32)kept[i];
+    if (next > from) syscall(SYS_close_range, from, next == ~0u ? next : next - 1, 0u);
+    if (next == ~0u) return;
+    from = next + 1;
+  }
+}
+
 int step_wait_start(struct run *run, const struct arg *a) {
   int result = prepare_exec(run);
   if (result) return result;
+  close_others(run);
   char name[24];
   struct text text = {name, sizeof name, 0};
   text_add_number(&text, (u64)run->fifo);

@@ -4,7 +4,7 @@
  * - `state.json`: what stays the same, small, because every `state` reads it. It is there before any process is.
  * - `config.json`: the config as validated and completed; the bundle's may change later. Read only when it is needed.
  * - `process`: written by gantry-init (native/PROTOCOL.md, "Status file") when there is a process.
- * - `start.fifo`: until start, the process waits at it.
+ * - `exec.fifo`: until start, the process waits at it.
  */
 import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
@@ -61,7 +61,7 @@ export class ContainerDir {
   }
 
   get fifo(): string {
-    return `${this.path}/start.fifo`;
+    return `${this.path}/exec.fifo`;
   }
 
   /** Where gantry-init says which process it made. */
