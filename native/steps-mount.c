@@ -20,7 +20,7 @@ enum {
 };
 
 /* The last payload byte of `bind`. */
-enum { BIND_SOURCE_LINK = 1, BIND_PLACE_LINK = 2, BIND_COPY_LINK = 4, BIND_ON_PROC = 8, BIND_FROM_PROC = 16, BIND_LOCKED = 32 };
+enum { BIND_SOURCE_LINK = 1, BIND_PLACE_LINK = 2, BIND_COPY_LINK = 4, BIND_ON_PROC = 8, BIND_FROM_PROC = 16, BIND_LOCKED = 32, BIND_FROM_INSIDE = 64 };
 
 enum { MAX_STRING = 255 }; /* fsconfig(2) takes no longer value */
 /* What mount(2) is given beside its data. Propagation would make another call of it. */
@@ -320,17 +320,30 @@ static int copy_source_link(struct run *run, const struct arg *a) {
   return result ? fail(-result, "copy the symlink", a[0].text) : 1;
 }
 
+static int clone_source(struct run *run, const struct arg *a) {
+  bool link = a[9].number & BIND_SOURCE_LINK;
+  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (a[5].number || a[2].number & MS_REC ? AT_RECURSIVE : 0);
+  int tree;
+  if (a[9].number & BIND_FROM_INSIDE) {
+    int fd = inside_open(run, a[0].text, O_PATH | (link ? O_NOFOLLOW : 0), 0);
+    if (fd < 0) return fd;
+    tree = open_tree(fd, "", flags | AT_EMPTY_PATH);
+    int error = errno;
+    close(fd);
+    errno = error;
+  } else tree = open_tree(AT_FDCWD, a[0].text, flags | (link ? AT_SYMLINK_NOFOLLOW : 0));
+  return tree < 0 ? -errno : tree;
+}
+
 int step_bind(struct run *run, const struct arg *a) {
   if (a[9].number & BIND_COPY_LINK) {
     int copied = copy_source_link(run, a);
     if (copied) return copied < 0 ? copied : 0;
   }
-  bool recursive = a[5].number || a[2].number & MS_REC;
-  unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (a[9].number & BIND_SOURCE_LINK ? AT_SYMLINK_NOFOLLOW : 0);
   int tree = take_source(run, a[1].text, a[0].text);
   bool taken = tree >= 0;
-  if (!taken) tree = open_tree(AT_FDCWD, a[0].text, flags);
-  if (tree < 0) return fail(errno, "bind source", a[0].text);
+  if (!taken) tree = clone_source(run, a);
+  if (tree < 0) return fail(-tree, "bind source", a[0].text);
   int result = dress_tree(tree, a, taken);
   int place = result ? result : place_of_bind(run, a, tree);
   if (place >= 0) {

@@ -316,7 +316,15 @@ function mountBits(step: ContainerStep & { readonly do: "mount" }): number {
 }
 
 function bindBits(step: ContainerStep & { readonly do: "bind" }): number {
-  return bits(step.sourceLink, step.placeLink, step.copySymlink, step.onProc, step.fromProc, step.locked);
+  return bits(
+    step.sourceLink,
+    step.placeLink,
+    step.copySymlink,
+    step.onProc,
+    step.fromProc,
+    step.locked,
+    step.fromInside,
+  );
 }
 
 function writeNetlink(out: ByteWriter, protocol: number, messages: readonly NetlinkMessage[]): void {

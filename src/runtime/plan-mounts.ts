@@ -53,7 +53,7 @@ function planMount(mount: OciMount, input: MountsInput): MountSteps {
     const flags = {
       ...(onProc ? { onProc } : {}),
       ...(inside === "/proc" ? { fromProc: true } : {}),
-      ...(hasUserNamespace(input.config) ? { locked: true } : {}),
+      ...(hasUserNamespace(input.config) ? { locked: true, ...fromInside(bind.source, input.config) } : {}),
     };
     return { mounts: [{ ...bind, ...flags }], late: [] };
   }
@@ -156,6 +156,12 @@ export function bindStep(request: BindRequest): BindStep {
 function defaultPropagation(config: OciConfig): bigint {
   const root = config.linux?.rootfsPropagation ?? "";
   return /shared|slave/.test(root) ? 0n : mountFlags.MS_PRIVATE | mountFlags.MS_REC;
+}
+
+/** In a user namespace the root is not mounted at its own path, which may be closed to the container's user. */
+function fromInside(source: string, config: OciConfig): { source?: string; fromInside?: true } {
+  const root = config.root?.path ?? "";
+  return source.startsWith(`${root}/`) ? { source: source.slice(root.length), fromInside: true } : {};
 }
 
 function hasUserNamespace(config: OciConfig): boolean {

@@ -47,7 +47,7 @@ export type HookStep = StepReason & {
   readonly env: readonly string[];
   /** It is killed then, with its process group. */
   readonly seconds: number;
-  /** JSON for its stdin, with 8 blanks at byte `pidAt` where the pid goes. */
+  /** JSON for its stdin, with 8 blanks at byte `pidAt` in whose place the pid comes. */
   readonly state: string;
   readonly pidAt: number;
   /** Empty: where the process is. */
@@ -79,6 +79,8 @@ export interface BindStep extends StepReason {
   readonly fromProc?: boolean;
   /** In a user namespace: flags of the host's mount stay. */
   readonly locked?: boolean;
+  /** The source is a path below the container's root. */
+  readonly fromInside?: boolean;
 }
 
 /** A filter whose questions go to the socket `path` on the host. */
