@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,25 +54,42 @@ static int become_hook(void *argument) {
 
 /* ---- its input ---- */
 
+/* The state as the hook reads it: the pid stands where the plan has room for it. */
+struct input {
+  struct iovec parts[3];
+  size_t length;
+  char pid[24];
+};
+
+static void make_input(struct input *input, const struct arg *state, u64 at, pid_t pid) {
+  struct text text = {input->pid, sizeof input->pid, 0};
+  text_add_number(&text, (u64)pid);
+  u8 *bytes = (u8 *)(uintptr_t)state->bytes; /* writev only reads them */
+  input->parts[0] = (struct iovec){bytes, at};
+  input->parts[1] = (struct iovec){input->pid, text.length};
+  input->parts[2] = (struct iovec){bytes + at + HOOK_PID_BYTES, state->length - at - HOOK_PID_BYTES};
+  input->length = state->length - HOOK_PID_BYTES + text.length;
+}
+
 /* A pipe that holds the whole text already: nobody has to feed it, and a hook that reads nothing hinders nobody. */
-static int full_pipe(const u8 *text, size_t length) {
+static int full_pipe(const struct input *input) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) return -errno;
-  if (length > PIPE_BYTES) (void)fcntl(ends[1], F_SETPIPE_SZ, (int)length);
-  ssize_t n = write(ends[1], text, length);
+  if (input->length > PIPE_BYTES) (void)fcntl(ends[1], F_SETPIPE_SZ, (int)input->length);
+  ssize_t n = writev(ends[1], input->parts, COUNT(input->parts));
   close(ends[1]);
-  if (n == (ssize_t)length && !fcntl(ends[0], F_SETFL, 0)) return ends[0];
+  if (n == (ssize_t)input->length && !fcntl(ends[0], F_SETFL, 0)) return ends[0];
   close(ends[0]);
   return -EFBIG;
 }
 
 /* Where pipes may not be that long (fs.pipe-user-pages-soft): a file without a name. */
-static int full_file(const u8 *text, size_t length) {
+static int full_file(const struct input *input) {
   int fd = memfd_create("state", MFD_CLOEXEC);
   if (fd < 0) return -errno;
-  int result = write_all(fd, text, length);
-  if (!result && lseek(fd, 0, SEEK_SET) < 0) result = -errno;
-  if (!result) return fd;
+  ssize_t n = writev(fd, input->parts, COUNT(input->parts));
+  if (n == (ssize_t)input->length && !lseek(fd, 0, SEEK_SET)) return fd;
+  int result = n < 0 ? -errno : -ENOSPC;
   close(fd);
   return result;
 }
@@ -146,15 +164,6 @@ static int hook_failure(int error, const struct arg *a, const char *words, u64 n
   return fail(error, NULL, said);
 }
 
-static void write_pid(const struct arg *state, u64 at, pid_t pid) {
-  char digits[24];
-  struct text text = {digits, sizeof digits, 0};
-  text_add_number(&text, (u64)pid);
-  /* The plan is this process's own writable memory. */
-  u8 *to = (u8 *)(uintptr_t)state->bytes + at;
-  for (size_t i = 0; i < HOOK_PID_BYTES; i++) to[i] = (u8)(i < text.length ? digits[i] : ' ');
-}
-
 static int start_hook(struct hook *hook, pid_t *pid) {
   static _Alignas(16) char stack[STACK_BYTES];
   int pidfd = -1;
@@ -168,13 +177,14 @@ int step_run_hook(struct run *run, const struct arg *a) {
   static struct tail tail;
   char **argv = (char **)(void *)run->plan.scratch;
   struct hook hook = {.path = a[1].text, .dir = a[7].text, .argv = argv, .env = list_pointers(&a[2], argv)};
+  struct input input;
   int output[2];
   siginfo_t info = {0};
   list_pointers(&a[3], hook.env);
   tail.length = 0;
-  write_pid(&a[5], a[6].number, run->child > 0 ? run->child : getpid());
-  hook.input = full_pipe(a[5].bytes, a[5].length);
-  if (hook.input < 0) hook.input = full_file(a[5].bytes, a[5].length);
+  make_input(&input, &a[5], a[6].number, run->child > 0 ? run->child : getpid());
+  hook.input = full_pipe(&input);
+  if (hook.input < 0) hook.input = full_file(&input);
   if (hook.input < 0) return fail(-hook.input, "keep the state for", a[0].text);
   if (pipe2(output, O_CLOEXEC)) {
     close(hook.input);

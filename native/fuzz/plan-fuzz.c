@@ -48,7 +48,7 @@ static void use_step(const struct step *step, char **scratch) {
     for (u32 i = 0; *kind == 'b' && i < arg->length; i++) sum += arg->bytes[i];
     walk_list(*kind, arg, scratch);
   }
-  if (step->op == OP_RUN_HOOK) memset((u8 *)(uintptr_t)args[5].bytes + args[6].number, '1', HOOK_PID_BYTES);
+  if (step->op == OP_RUN_HOOK) sum += args[5].bytes[args[6].number + HOOK_PID_BYTES - 1];
 }
 
 /* Checks the plan as plan_read does and, when it is one, reads every field of every step. */

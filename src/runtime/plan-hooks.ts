@@ -6,7 +6,10 @@ import type { ContainerStep, HookStep, Plan } from "./plan-step.ts";
 /** A hook without a time-out of its own may not hang a start for ever. Seconds. */
 export const defaultHookTimeout = 600;
 
-/** What the pid takes in the state; gantry-init writes it there. PIDs have at most 7 digits. */
+/** Of the state, whatever the config's version is (runtime.md, "State"). */
+const stateVersion = "1.3.0";
+
+/** What the pid takes in the state; gantry-init puts it there instead. */
 const pidRoom = " ".repeat(8);
 
 export interface PlannedHooks {
@@ -82,11 +85,11 @@ interface StateText {
 
 /** runtime.md, "State", with room for the pid. */
 function stateText(
-  { ociVersion, annotations }: OciConfig,
+  { annotations }: OciConfig,
   { id, bundle }: HookContext,
   status: "creating" | "created",
 ): StateText {
-  const head = `${JSON.stringify({ ociVersion, id, status }).slice(0, -1)},"pid":`;
+  const head = `${JSON.stringify({ ociVersion: stateVersion, id, status }).slice(0, -1)},"pid":`;
   const rest = JSON.stringify({ bundle, ...(annotations === undefined ? {} : { annotations }) });
   return { state: `${head}${pidRoom},${rest.slice(1)}`, pidAt: new TextEncoder().encode(head).length };
 }
