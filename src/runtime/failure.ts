@@ -6,6 +6,7 @@ import { errnoName, errnoWords } from "./errno-words.ts";
 import { foreignFailure } from "./foreign-failure.ts";
 import type { Failed } from "./frames.ts";
 import type { ContainerStep, HookStep, MonitorStep, Plan } from "./plan-step.ts";
+import { signalWords } from "./signal-words.ts";
 import { stepPhrase } from "./step-phrase.ts";
 
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -74,7 +75,11 @@ function hookError(
     .join("; ");
   // It ran: its own status says more than an errno.
   const ran = /: (exit status|signal) [0-9]|: hook ran past /.test(words);
-  const named = words.startsWith(step.label) ? words : `${step.label}: ${step.path}: ${words}`;
+  const spelled = words.replace(
+    /: signal ([0-9]+)/,
+    (_, number: string) => `: ${signalWords(Number(number))}`,
+  );
+  const named = words.startsWith(step.label) ? spelled : `${step.label}: ${step.path}: ${spelled}`;
   const code = errnoName(errno) === "ETIMEDOUT" ? "timeout" : "canceled";
   const message = `error running ${named}${ran ? "" : `: ${errnoWords(errno)}`}`;
   return new GantryError(code, message, { fields: { ...fields, hook: step.label } });

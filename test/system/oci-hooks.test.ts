@@ -185,7 +185,7 @@ test.each([...early, "startContainer"] as const)(
 
 test("a hook killed by a signal", async () => {
   const error = await failure(withHooks({ createRuntime: [shell("kill -9 $$")] }));
-  expect(error.message).toBe("error running createRuntime hook #0: /bin/sh: signal 9");
+  expect(error.message).toBe("error running createRuntime hook #0: /bin/sh: signal: killed");
 });
 
 test("a state longer than a pipe, output longer than is kept, and a hook that reads nothing", async () => {

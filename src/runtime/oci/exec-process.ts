@@ -70,7 +70,10 @@ function wholeNumber(flag: string, word: string): number {
   return Number(word);
 }
 
-/** As runc: a --cap is added to these sets, and never to those that programs inherit (CVE-2022-29162). */
+/**
+ * As runc: a --cap is added to these sets, and not to those that programs inherit (CVE-2022-29162); to the ambient one
+ * where the config has an inheritable set, outside of which nothing becomes ambient.
+ */
 function withCapabilities(base: OciCapabilities, names: readonly string[]): OciCapabilities {
   const add = (set: readonly string[] = []): readonly string[] => [...new Set([...set, ...names])];
   return {
@@ -78,5 +81,8 @@ function withCapabilities(base: OciCapabilities, names: readonly string[]): OciC
     bounding: add(base.bounding),
     effective: add(base.effective),
     permitted: add(base.permitted),
+    ...((base.inheritable ?? []).length === 0
+      ? {}
+      : { ambient: add(base.ambient).filter((name) => base.inheritable?.includes(name) === true) }),
   };
 }
