@@ -95,7 +95,7 @@ function sentence(step: MonitorStep | ContainerStep): string {
     case "child-rlimit":
       return `Raise the limit on ${rlimitName(step.resource)} to ${limitWord(step.hard)} for the container, which could not itself.`;
     case "unshare":
-      return `Begin a new ${namespaceWords(step.flags)}.`;
+      return `Begin ${newNamespaces(step.flags)}.`;
     case "wait-parent":
       return "Wait until the monitor has done its part.";
     case "mount-propagation":
@@ -230,12 +230,18 @@ function bindSentence(step: ContainerStep & { readonly do: "bind" }): string {
 }
 
 function cloneSentence(step: MonitorStep & { readonly do: "clone" }): string {
-  const where = step.flags === 0n ? "" : ` in a new ${namespaceWords(step.flags)}`;
+  const where = step.flags === 0n ? "" : ` in ${newNamespaces(step.flags)}`;
   const into = step.intoCgroup === undefined ? "" : `, born in the cgroup ${step.intoCgroup}`;
   return `Create the process${where}${into}.`;
 }
 
-/** "mount, pid and network namespace" */
+/** "a new pid namespace", "new mount and pid namespaces" */
+function newNamespaces(flags: bigint): string {
+  const words = namespaceWords(flags);
+  return words.endsWith("s") ? `new ${words}` : `a new ${words}`;
+}
+
+/** "mount, pid and network namespaces" */
 function namespaceWords(flags: bigint): string {
   const names = Object.entries(namespaceFlags)
     .filter(([, flag]) => (flags & flag) !== 0n)
