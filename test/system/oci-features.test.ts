@@ -267,4 +267,26 @@ test("as an ordinary user, without root's help", () => {
   config.root.readonly = false;
   writeFileSync(`${home}/box/config.json`, JSON.stringify(config));
   expect(oci("run", "--bundle", `${home}/box`, "mine")).toEqual({ code: 0, out: "0\n1\nwrote\n", err: "" });
+  config.process.args = ["sleep", "100"];
+  writeFileSync(`${home}/box/config.json`, JSON.stringify(config));
+  expect(
+    asUser(
+      "sh",
+      "-c",
+      '"$@" > /dev/null 2>&1 < /dev/null',
+      "sh",
+      ociRuntime,
+      "--root",
+      `${home}/state`,
+      "run",
+      "-d",
+      "--bundle",
+      `${home}/box`,
+      "mine",
+    ).code,
+  ).toBe(0);
+  // It has no cgroups, which only root can make: its first process is known all the same.
+  expect(JSON.parse(oci("ps", "-f", "json", "mine").out)).toEqual([JSON.parse(oci("state", "mine").out).pid]);
+  expect(oci("list", "-f", "json").out).toContain('"owner":"#1234"');
+  expect(oci("delete", "--force", "mine").code).toBe(0);
 });

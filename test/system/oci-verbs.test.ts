@@ -444,11 +444,11 @@ test("list: 2,000 containers within 100 ms; no container of a broken directory, 
   }
   // CPU time: others work on this machine, too. On a quiet one the command takes no longer than that.
   const times = Array.from({ length: 15 }, () => {
-    const ran = Bun.spawnSync([ociRuntime, "--root", root, "list", "-q"], {
+    const ran = Bun.spawnSync([ociRuntime, "--root", root, "list"], {
       stdin: "ignore",
       stderr: "pipe",
     });
-    expect(ran.stdout.toString().split("\n")).toHaveLength(2001);
+    expect(ran.stdout.toString().split("\n")).toHaveLength(2002);
     return Number(ran.resourceUsage.cpuTime.total) / 1000;
   });
   expect(Math.min(...times)).toBeLessThan(100);

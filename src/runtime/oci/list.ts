@@ -20,21 +20,30 @@ export function listContainers({ global, flags }: VerbInput): number {
     throw new GantryError("not-found", `open ${global.root}: no such file or directory`, {
       hint: "--root names a directory that is not there",
     });
-  const rows = readRows(global.root);
-  if (flags.is("quiet")) print(rows.map(({ id }) => `${id}\n`).join(""));
-  else if (format === "json") print(`${jsonText(rows.length === 0 ? null : rows.map(jsonRow))}\n`);
+  if (flags.is("quiet")) {
+    print(
+      readEach(global.root, (dir) => dir.read().id)
+        .map((id) => `${id}\n`)
+        .join(""),
+    );
+    return 0;
+  }
+  const names = new UserNames();
+  const rows = readEach(global.root, (dir) => ({
+    ...shownState(dir, dir.read()),
+    owner: names.of(host.lstat(dir.path).uid),
+  }));
+  if (format === "json") print(`${jsonText(rows.length === 0 ? null : rows.map(jsonRow))}\n`);
   else print(table(rows));
   return 0;
 }
 
-/** What is shown of each container that can be read; what cannot be is told on stderr, as runc does. */
-function readRows(root: string): readonly ShownState[] {
-  const rows: ShownState[] = [];
-  const names = new UserNames();
+/** What `look` finds of each container; what cannot be read is told on stderr, as runc does. */
+function readEach<T>(root: string, look: (dir: ContainerDir) => T): readonly T[] {
+  const found: T[] = [];
   for (const id of containerIds(root)) {
     try {
-      const dir = new ContainerDir(root, id);
-      rows.push({ ...shownState(dir, dir.read()), owner: names.of(host.lstat(dir.path).uid) });
+      found.push(look(new ContainerDir(root, id)));
     } catch (error) {
       // "not-found": deleted meanwhile, or still being made.
       if (error instanceof GantryError && error.code === "not-found") continue;
@@ -43,7 +52,7 @@ function readRows(root: string): readonly ShownState[] {
       complain(`load container ${id}: ${messageOf(error)}\n`);
     }
   }
-  return rows;
+  return found;
 }
 
 function complain(words: string): void {

@@ -1,9 +1,10 @@
 /** `gantry-oci ps`. */
 import { GantryError } from "../../lib/index.ts";
-import { ContainerDir } from "./container-dir.ts";
+import { ContainerDir, type StoredState } from "./container-dir.ts";
 import { containerPids } from "./container-cgroups.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { isAlive } from "./process-identity.ts";
 import { ownListing } from "./process-table.ts";
 import { tryReadText } from "./host-cgroups.ts";
 import { UserNames } from "./user-names.ts";
@@ -13,7 +14,7 @@ const maxListing = 16 << 20;
 
 export function ps({ global, flags }: VerbInput): number {
   const [id = "", ...options] = expectWords("ps", flags, 1, Number.POSITIVE_INFINITY);
-  const pids = containerPids(new ContainerDir(global.root, id).read());
+  const pids = pidsOf(new ContainerDir(global.root, id).read());
   const format = flags.text("format") ?? "table";
   if (format === "json") print(`${JSON.stringify(pids.length === 0 ? null : pids)}\n`);
   else if (format === "table") print(table(pids, options));
@@ -22,6 +23,13 @@ export function ps({ global, flags }: VerbInput): number {
       hint: "use --format table or --format json",
     });
   return 0;
+}
+
+/** Without cgroups (an ordinary user's container) the first process is all that is known to be the container's. */
+function pidsOf(stored: StoredState): readonly number[] {
+  const pids = containerPids(stored);
+  const { process } = stored;
+  return pids.length === 0 && process !== undefined && isAlive(process) ? [process.pid] : pids;
 }
 
 /** The rows of the host's `ps`; without that program and without options our own, of the same shape. */
