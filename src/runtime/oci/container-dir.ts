@@ -272,7 +272,10 @@ function waitsAtFifo(pid: number): boolean {
   }
 }
 
-function removeTree(path: string): void {
+/** How often a directory is emptied anew: a gantry-init on its way out may put its last word there meanwhile. */
+const emptyings = 50;
+
+function removeTree(path: string, left = emptyings): void {
   try {
     if (host.lstat(path).kind === "dir") {
       for (const name of host.readdir(path)) removeTree(`${path}/${name}`);
@@ -281,6 +284,10 @@ function removeTree(path: string): void {
       host.unlink(path);
     }
   } catch (error) {
+    if (isErrno(error, "ENOTEMPTY", "EEXIST") && left > 0) {
+      host.sleep(1);
+      return removeTree(path, left - 1);
+    }
     // ENOENT: another command was faster.
     if (!isErrno(error, "ENOENT")) throw toGantryError(error, `remove ${path}`);
   }
