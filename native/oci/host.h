@@ -69,6 +69,9 @@ int wait_fd(int fd, short events, int64_t deadline);
 /* Everything, also to a non-blocking fd. -1 with errno. */
 int write_fully(int fd, const void *data, size_t length);
 
+/* Where JavaScript values live; see arena.c. */
+extern const JSMallocFunctions arena_functions;
+
 /* Imports come from the bundle that is embedded. */
 void enable_modules(JSRuntime *runtime);
 /* Reads and runs a module of it; false with an exception pending. */

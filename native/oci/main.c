@@ -82,7 +82,7 @@ static void open_standard_fds(void) {
 }
 
 static int run(char **args) {
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&arena_functions, NULL);
   if (runtime == NULL) return 1;
   JS_SetMemoryLimit(runtime, MEMORY_MOST);
   JS_SetGCThreshold(runtime, COLLECT_FROM);
