@@ -21,6 +21,8 @@ export interface MountOptions {
   readonly data: string;
   /** idmap and ridmap: mapped ids, for all mounts below, too. */
   readonly idmap: "none" | "idmap" | "ridmap";
+  /** crun's: the maps that stand behind `idmap=`; see idmap-option.ts. */
+  readonly idmapText: string;
   /** tmpcopyup: what the image holds there is copied into the new tmpfs. */
   readonly copyUp: boolean;
   /** crun's: a symlink at the source, at the destination is bound itself. */
@@ -143,13 +145,19 @@ class ParsedOptions {
   #flags = 0n;
   #propagation = 0n;
   #idmap: MountOptions["idmap"] = "none";
+  #idmapText = "";
 
   take(option: string): void {
     if (takenWords.has(option)) this.#words.add(option);
-    else if (option === "idmap" || option === "ridmap") this.#idmap = option;
+    else if (/^r?idmap(=|$)/.test(option)) this.#takeIdmap(option);
     else if (!this.#takePropagation(option) && !this.#takeFlag(option) && !this.#takeBelow(option))
       this.#data.push(option);
     if (option === "rbind") this.#flags |= m.MS_REC;
+  }
+
+  #takeIdmap(option: string): void {
+    this.#idmap = option.startsWith("r") ? "ridmap" : "idmap";
+    this.#idmapText = option.slice(this.#idmap.length + 1);
   }
 
   #takePropagation(option: string): boolean {
@@ -206,6 +214,7 @@ class ParsedOptions {
       readonly: (this.#flags & m.MS_RDONLY) !== 0n,
       data: this.#data.join(","),
       idmap: this.#idmap,
+      idmapText: this.#idmapText,
       copyUp: words.has("tmpcopyup"),
       sourceLink: words.has("src-nofollow"),
       placeLink: words.has("dest-nofollow"),

@@ -84,11 +84,13 @@ test.each([
     bind(["bind"], own),
     { uids: "1 2 3\n", gids: "4 5 6\n" },
   ],
+  ["crun's words", bind(["bind", "idmap=uids=0-7-3;gids=@0-1-2"]), { uids: "0 7 3\n", gids: "0 7 2\n" }],
 ])("%s", (_, mount, more) => expect(planned([mount], [{ type: "mount" }])).toEqual([{ ...data, ...more }]));
 
 test.each([
   ["an ordinary user's", bind(["bind", "idmap"]), { uid: 1, gid: 1 }, "need root"],
   ["another than a bind mount", bind(["idmap"], { type: "tmpfs" }), undefined, "only bind mounts"],
+  ["crun's words with an error", bind(["bind", "idmap=uids=0-7"]), undefined, "triplet"],
   ["maps of users alone", bind(["bind"], { uidMappings: own.uidMappings }), undefined, "without mappings"],
 ])("refused: %s", (_, mount, rootless, words) => {
   expect(() => planned([mount], user, rootless)).toThrow(words);

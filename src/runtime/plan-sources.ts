@@ -5,6 +5,7 @@
 import { GantryError } from "../lib/index.ts";
 import { mountFlags } from "../kernel/index.ts";
 import { mapText } from "./id-maps.ts";
+import { parseIdmapOption } from "./idmap-option.ts";
 import { insidePath } from "./inside-path.ts";
 import { type MountOptions, parseMountOptions } from "./mount-options.ts";
 import type { OciConfig, OciMount } from "./oci-types.ts";
@@ -71,7 +72,9 @@ interface MountMaps {
 function mapsOf(mount: OciMount, options: MountOptions, config: OciConfig): MountMaps | undefined {
   const own = (mount.uidMappings ?? []).length > 0 || (mount.gidMappings ?? []).length > 0;
   if (!own && options.idmap === "none") return undefined;
-  const { uidMappings = [], gidMappings = [] } = own ? mount : (config.linux ?? {});
+  const { uidMappings = [], gidMappings = [] } = own
+    ? mount
+    : { ...config.linux, ...fromOption(mount, options, config) };
   if (uidMappings.length === 0 || gidMappings.length === 0)
     throw new GantryError("invalid", `the mount on ${mount.destination}: ${options.idmap} without mappings`, {
       hint: "give the mount uidMappings and gidMappings, or the config linux.uidMappings and linux.gidMappings",
@@ -81,6 +84,26 @@ function mapsOf(mount: OciMount, options: MountOptions, config: OciConfig): Moun
     uids: mapText(uidMappings),
     gids: mapText(gidMappings),
     isRecursive: options.idmap === "ridmap",
+  };
+}
+
+/** crun's way to say it; what it leaves out is the container's. */
+function fromOption(
+  mount: OciMount,
+  { idmapText }: MountOptions,
+  config: OciConfig,
+): Pick<OciMount, "uidMappings" | "gidMappings"> {
+  if (idmapText === "") return {};
+  const { uidMappings = [], gidMappings = [] } = config.linux ?? {};
+  const parsed = parseIdmapOption(idmapText, { uids: uidMappings, gids: gidMappings });
+  if (typeof parsed === "string")
+    throw new GantryError("invalid", `the mount on ${mount.destination}: idmap=${idmapText}: ${parsed}`, {
+      hint: "write it as idmap=uids=0-100000-65536;gids=0-100000-65536, or use the mount's uidMappings and gidMappings",
+      fields: { path: "mounts" },
+    });
+  return {
+    ...(parsed.uids === undefined ? {} : { uidMappings: parsed.uids }),
+    ...(parsed.gids === undefined ? {} : { gidMappings: parsed.gids }),
   };
 }
 

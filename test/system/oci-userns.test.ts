@@ -308,6 +308,11 @@ describe("id-mapped mounts", () => {
     );
   });
 
+  test("with crun's maps in the option, of the host and of the container", () => {
+    const option = "idmap=uids=0-100003-2000;gids=@0-4-2000";
+    expect(world.run(mapped({ args: owners, mounts: bind(["rbind", option]) })).out).toBe("3:4\n1003:1004\n");
+  });
+
   test("ridmap is for what is mounted below, too", () => {
     const below = `${volume}/below`;
     mkdirSync(below, { recursive: true });
