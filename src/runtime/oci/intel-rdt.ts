@@ -1,6 +1,7 @@
 /** The cache and memory bandwidth shares of a container: resctrl groups of the kernel's x86/resctrl documentation. */
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
+import { resctrlMount } from "../plan-rdt.ts";
 import { figure } from "./cgroup-figures.ts";
 import { hostCgroupIo, tryReadText } from "./host-cgroups.ts";
 import type { Json } from "./json-text.ts";
@@ -11,23 +12,14 @@ export interface CacheSchemas {
   readonly bandwidth: string | undefined;
 }
 
-/** Where resctrl is mounted; undefined when it is not. Pure. */
-export function resctrlMount(mountinfo: string): string | undefined {
-  for (const line of mountinfo.split("\n")) {
-    const [before = "", after = ""] = line.split(" - ", 2);
-    if (after.startsWith("resctrl ")) return before.split(" ")[4];
-  }
-  return undefined;
-}
-
 function mount(): string | undefined {
   return resctrlMount(tryReadText("/proc/self/mountinfo") ?? "");
 }
 
 /** The container's group: its closID, or its id. "/" is the root group, which is everybody's. */
 function groupDir(root: string, config: OciConfig, id: string): string {
-  const closId = config.linux?.intelRdt?.["closID"];
-  const name = typeof closId === "string" && closId !== "" ? closId : id;
+  const closId = config.linux?.intelRdt?.closID;
+  const name = closId === undefined || closId === "" ? id : closId;
   return name === "/" ? root : `${root}/${name}`;
 }
 
@@ -94,7 +86,9 @@ export function rdtFigures(
   const all = tryReadText(`${root}/schemata`) ?? "";
   const info = (file: string): string | undefined => tryReadText(`${root}/info/${file}`)?.trim();
   const value = (file: string): Json => figure(info(file));
-  const monitored = monitorFigures(group);
+  // A monitoring group of the container's own counts it alone, its class everybody who shares it.
+  const counts = config.linux.intelRdt.enableMonitoring === true ? `${group}/mon_groups/${id}` : group;
+  const monitored = monitorFigures(counts);
   return {
     l3_cache_info:
       info("L3/cbm_mask") === undefined
