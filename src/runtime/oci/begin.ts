@@ -1,5 +1,4 @@
 /** What create and run have in common: a state directory, a plan, a process. */
-import { GantryError } from "../../lib/index.ts";
 import { refuseOccupied } from "../cgroup-occupied.ts";
 import { planContainer } from "../plan-container.ts";
 import type { MonitorOptions, Plan } from "../plan-step.ts";
@@ -8,14 +7,14 @@ import { freezerFile, removeCgroups } from "./cleanup.ts";
 import { bootId, ContainerDir, type StoredState } from "./container-dir.ts";
 import { specVersion, type VerbInput } from "./context.ts";
 import { endContainer } from "./delete.ts";
-import { expectWords, type ParsedFlags } from "./flags.ts";
+import { expectWords } from "./flags.ts";
 import { hostCgroupIo, hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { launchRun, LostError, type Running } from "./launch.ts";
-import { listenFds, withEnv } from "./listen-fds.ts";
 import { debug, warn } from "./log.ts";
 import { NotifySocket } from "./notify-socket.ts";
 import { rightsInput, rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
+import { passedFds, withEnv } from "./passed-fds.ts";
 import { resolvePath } from "./paths.ts";
 import { type Placeholder, systemdScopes } from "./systemd.ts";
 import { type ConsoleSocket, terminalOptions } from "./terminal-options.ts";
@@ -50,12 +49,11 @@ export function begin<T>(
 ): T {
   const [id = ""] = expectWords(verb, flags, 1);
   const dir = new ContainerDir(global.root, id);
-  const listen = listenFds();
-  const preserveFds = preserveCount(flags) + listen.count;
+  const passed = passedFds(flags);
   const read = readBundle(flags.text("bundle"), id, global.systemdCgroup);
   const notify = NotifySocket.fromEnvironment(dir.path);
   const placed = global.systemdCgroup ? systemdScopes().placeInSystemd(read.config, id) : undefined;
-  const config = withEnv(placed?.config ?? read.config, listen.env);
+  const config = withEnv(placed?.config ?? read.config, passed.env);
   const bundle = { ...read, config: notify?.configure(config) ?? config };
   const terminal = terminalOptions(bundle.config, flags, how.detach);
   const pidFile = flags.text("pid-file") ?? "";
@@ -98,7 +96,7 @@ export function begin<T>(
       if (how.waits) host.mkfifo(dir.fifo, 0o600);
       else notify?.bind();
       if (placed !== undefined) holder = systemdScopes().startScope(bundle.config, id, placed.scope, cgroups);
-      const running = launchRun({ plan, options, preserveFds, ...terminal.passed() });
+      const running = launchRun({ plan, options, preserveFds: passed.count, ...terminal.passed() });
       const { pid, startTime } = running.started;
       process = { pid, startTime };
       debug(() => `container ${id}: process ${pid}`);
@@ -150,12 +148,4 @@ export function firstState(
     ...(newKeyring === false ? { newKeyring } : {}),
     config,
   };
-}
-
-/** --preserve-fds, as a number. */
-export function preserveCount(flags: ParsedFlags): number {
-  const count = flags.number("preserve-fds") ?? 0;
-  if (count < 0 || count > 1024)
-    throw new GantryError("invalid", `--preserve-fds: ${count} is not a number from 0 to 1024`);
-  return count;
 }

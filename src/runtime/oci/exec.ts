@@ -1,7 +1,6 @@
 /** `gantry-oci exec`. */
 import { GantryError } from "../../lib/index.ts";
 import { planExec } from "../plan-exec.ts";
-import { preserveCount } from "./begin.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
@@ -11,9 +10,9 @@ import { expectWords } from "./flags.ts";
 import { followToEnd, SignalForwarder } from "./follow.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { launchRun } from "./launch.ts";
-import { listenFds } from "./listen-fds.ts";
 import { debug, warn } from "./log.ts";
 import { hookState, shownState } from "./oci-state.ts";
+import { passedFds } from "./passed-fds.ts";
 import { resolvePath } from "./paths.ts";
 import { rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
@@ -22,6 +21,7 @@ import { terminalOptions } from "./terminal-options.ts";
 
 export function exec({ global, flags }: VerbInput): number {
   const [id = "", ...command] = expectWords("exec", flags, 1, Number.POSITIVE_INFINITY);
+  const passed = passedFds(flags);
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
   const shown = shownState(dir, stored);
@@ -30,8 +30,7 @@ export function exec({ global, flags }: VerbInput): number {
     throw new GantryError("conflict", "cannot exec in a stopped container");
   if (status === "paused" && !flags.is("ignore-paused"))
     throw new GantryError("conflict", "cannot exec in a paused container (use --ignore-paused to override)");
-  const listen = listenFds();
-  const process = execProcess(stored.config, command, flags, listen.env);
+  const process = execProcess(stored.config, command, flags, passed.env);
   const detach = flags.is("detach");
   const terminal = terminalOptions({ ...stored.config, process }, flags, detach);
   const pidFile = flags.text("pid-file") ?? "";
@@ -54,7 +53,7 @@ export function exec({ global, flags }: VerbInput): number {
   const running = launchRun({
     plan,
     options: { ...terminal.options, ...(detach ? { detach: true } : {}) },
-    preserveFds: preserveCount(flags) + listen.count,
+    preserveFds: passed.count,
     ...terminal.passed(),
   });
   terminal.closePassed();
