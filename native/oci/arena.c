@@ -29,9 +29,11 @@ struct block {
 static struct block *freed[CLASSES];
 static char *chunk, *chunk_end;
 
-static struct block *header_of(const void *value) { return (struct block *)((char *)(uintptr_t)value - HEADER); }
+static struct block *header_of(void *value) { return (struct block *)((char *)value - HEADER); }
 
-static size_t usable(const void *value) { return value == NULL ? 0 : (size_t)(header_of(value)->size & ~LARGE_MARK); }
+static size_t size_of(void *value) { return (size_t)(header_of(value)->size & ~LARGE_MARK); }
+
+static size_t usable(const void *value) { return value == NULL ? 0 : size_of((void *)(uintptr_t)value); }
 
 /* Populated at once: hundreds of page faults cost more than the pages. */
 static char *cut(size_t length) {
@@ -67,9 +69,9 @@ static void *mark_large(char *memory, size_t size) {
   return value;
 }
 
-static void account(JSMallocState *state, const void *value, int sign) {
+static void account(JSMallocState *state, void *value, int sign) {
   state->malloc_count += (size_t)sign;
-  state->malloc_size += (usable(value) + HEADER) * (size_t)sign;
+  state->malloc_size += (size_of(value) + HEADER) * (size_t)sign;
 }
 
 static bool beyond_limit(const JSMallocState *state, size_t more) {
@@ -97,7 +99,7 @@ static void arena_free(JSMallocState *state, void *value) {
 }
 
 static void *grow_large(JSMallocState *state, void *value, size_t size) {
-  size_t old = usable(value);
+  size_t old = size_of(value);
   if (size > old && beyond_limit(state, size - old)) return NULL;
   char *memory = realloc((char *)value - LARGE_HEADER, size + LARGE_HEADER);
   if (memory == NULL) return NULL;
@@ -111,10 +113,10 @@ static void *arena_realloc(JSMallocState *state, void *value, size_t size) {
   bool large = (header_of(value)->size & LARGE_MARK) != 0;
   if (size > PTRDIFF_MAX) return NULL;
   if (large) return grow_large(state, value, size);
-  if (size <= usable(value)) return value;
+  if (size <= size_of(value)) return value;
   void *moved = arena_malloc(state, size);
   if (moved == NULL) return NULL;
-  memcpy(moved, value, usable(value));
+  memcpy(moved, value, size_of(value));
   arena_free(state, value);
   return moved;
 }
