@@ -184,7 +184,7 @@ server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); server.bind(path); se
 env = dict(os.environ, NOTIFY_SOCKET=os.path.abspath(path))
 setup = sys.argv[2:sys.argv.index("--")]
 if setup: subprocess.run(setup, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-child = subprocess.Popen(sys.argv[sys.argv.index("--") + 1:], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+child = subprocess.Popen(sys.argv[sys.argv.index("--") + 1:], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 said = []
 while True:
   data, ancillary, _, _ = server.recvmsg(1000, socket.CMSG_SPACE(16))
