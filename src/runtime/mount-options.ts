@@ -234,6 +234,15 @@ const takenWords = new Set([
 ]);
 const ignoredBelow = new Set(["rsync", "rasync", "rdirsync", "rmand", "rnomand"]);
 
+/** For a new file system, below which nothing is mounted yet: what concerns all below concerns the mount. */
+export function withoutBelow(options: readonly string[]): readonly string[] {
+  return options.map((option) => {
+    const base = option.startsWith("r") ? option.slice(1) : "";
+    const isBelow = (flagOptions[base]?.[2] ?? 0n) !== 0n || base in atimeOptions || base in atimeNegations;
+    return isBelow ? base : option;
+  });
+}
+
 /** What a bind must not have, unless the kernel locks it: all that was not named, once something was. */
 export function unnamedAttributes(options: MountOptions): bigint {
   if (!options.isExact) return 0n;

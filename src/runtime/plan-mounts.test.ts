@@ -56,7 +56,7 @@ describe("binds", () => {
   test.each([
     [undefined, m.MS_PRIVATE | m.MS_REC],
     ["rprivate", m.MS_PRIVATE | m.MS_REC],
-    ["rslave", 0n],
+    ["rslave", m.MS_SLAVE | m.MS_REC],
     ["rshared", 0n],
     ["unbindable", m.MS_PRIVATE | m.MS_REC],
   ])("below a root that is %s they are by default", (rootfsPropagation, propagation) => {
@@ -81,6 +81,14 @@ describe("new file systems", () => {
       mounts: [{ do: "mount", flags: m.MS_NOSUID, keep: true, inheritMode: true, makeTarget: true }],
       late: [{ do: "mount-attributes", inside: "/d", set: 1n, clear: 0n }],
     });
+  });
+
+  test("what concerns all below concerns the new mount", () => {
+    expect(plan([tmpfs("rro", "rnosuid", "rw", "rnoatime", "really")])).toMatchObject({
+      mounts: [{ flags: m.MS_NOSUID | m.MS_NOATIME, data: "really" }],
+      late: [],
+    });
+    expect(plan([tmpfs("rro")]).late).toMatchObject([{ do: "mount-attributes" }]);
   });
 
   test("a mode of its own is not inherited, and nothing is kept that stays as it is", () => {
@@ -174,6 +182,7 @@ describe("contradictions", () => {
   test.each([
     [bind("bind", "tmpcopyup"), "tmpcopyup"],
     [bind("bind", "copy-symlink", "src-nofollow"), "excludes"],
+    [{ ...tmpfs("tmpcopyup"), destination: "/" }, "whole root"],
     [tmpfs("dest-nofollow"), "bind mounts only"],
     [tmpfs("copy-symlink"), "bind mounts only"],
   ])("%j", (mount, words) => {

@@ -2,7 +2,13 @@
 import { GantryError } from "../lib/index.ts";
 import { type CgroupLayout, mountAttr, mountFlags } from "../kernel/index.ts";
 import { insidePath } from "./inside-path.ts";
-import { type MountOptions, parseMountOptions, superOptions, unnamedAttributes } from "./mount-options.ts";
+import {
+  type MountOptions,
+  parseMountOptions,
+  superOptions,
+  unnamedAttributes,
+  withoutBelow,
+} from "./mount-options.ts";
 import { isMountedInProc } from "./mounts-in-proc.ts";
 import type { OciConfig, OciMount, OciNamespaceType } from "./oci-types.ts";
 import { planCgroupMount } from "./plan-cgroup-mount.ts";
@@ -41,7 +47,7 @@ export function planMounts(input: MountsInput): MountSteps {
 function planMount(mount: OciMount, input: MountsInput): MountSteps {
   const inside = insidePath(mount.destination, input.config.root?.path);
   const options = parseMountOptions(mount.options ?? []);
-  refuseContradictions(mount, options);
+  refuseContradictions(mount, inside, options);
   const because = input.because(`the config's mounts`, `mounts.${mount.destination}`, "mounts");
   const onProc = isMountedInProc(mount, inside, options);
   if (options.remount) return { mounts: [remountStep(mount, inside, options, because)], late: [] };
@@ -57,7 +63,8 @@ function planMount(mount: OciMount, input: MountsInput): MountSteps {
     };
     return { mounts: [{ ...bind, ...flags }], late: [] };
   }
-  return newFileSystem(mount, inside, options, because, onProc, input.config);
+  const own = parseMountOptions(withoutBelow(mount.options ?? []));
+  return newFileSystem(mount, inside, own, because, onProc, input.config);
 }
 
 /** File systems of the kernel's own: one super block for all, whose mode is the host's; or made to be filled first. */
@@ -155,7 +162,8 @@ export function bindStep(request: BindRequest): BindStep {
 /** Without a word on it a bind is private: what the host mounts later does not show up, unless the root's mode says so. */
 function defaultPropagation(config: OciConfig): bigint {
   const root = config.linux?.rootfsPropagation ?? "";
-  return /shared|slave/.test(root) ? 0n : mountFlags.MS_PRIVATE | mountFlags.MS_REC;
+  if (/shared/.test(root)) return 0n;
+  return (/slave/.test(root) ? mountFlags.MS_SLAVE : mountFlags.MS_PRIVATE) | mountFlags.MS_REC;
 }
 
 /** In a user namespace the root is not mounted at its own path, which may be closed to the container's user. */
@@ -183,7 +191,7 @@ function remountStep(mount: OciMount, inside: string, options: MountOptions, bec
   };
 }
 
-function refuseContradictions(mount: OciMount, options: MountOptions): void {
+function refuseContradictions(mount: OciMount, inside: string, options: MountOptions): void {
   const isBind = options.bind || mount.type === "bind";
   const refuse = (problem: string, hint: string): never => {
     throw new GantryError("invalid", `the mount on ${mount.destination}: ${problem}`, {
@@ -193,6 +201,8 @@ function refuseContradictions(mount: OciMount, options: MountOptions): void {
   };
   if (options.copyUp && mount.type !== "tmpfs")
     refuse("tmpcopyup is for a tmpfs only", 'make its type "tmpfs", or leave the option out');
+  if (options.copyUp && inside === "/")
+    refuse("tmpcopyup would copy the whole root", "choose a directory below, or leave the option out");
   if (options.copySymlink && (options.sourceLink || options.placeLink))
     refuse("copy-symlink excludes src-nofollow and dest-nofollow", "leave one of them out");
   for (const [word, isAsked] of [

@@ -79,6 +79,10 @@ describe("a new file system has the flags that it is given", () => {
     [["nodiratime"], ["nodiratime", "relatime", "rw"]],
     [["nosymfollow"], ["nosymfollow", "relatime", "rw"]],
     [
+      ["rro", "rnosuid", "rstrictatime"],
+      ["nosuid", "ro"],
+    ],
+    [
       ["defaults", "async", "nomand", "loud", "noiversion", "nolazytime", "silent", "iversion"],
       ["relatime", "rw"],
     ],
