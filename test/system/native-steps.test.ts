@@ -282,7 +282,7 @@ describe.each(programs)("steps (%s)", (program) => {
       { do: "domainname", name: "example" },
       { do: "sysctl", key: "net.ipv4.ip_forward", value: "1" },
       { do: "sysctl", key: "net/ipv4/conf/lo/forwarding", value: "0" },
-      { do: "keyring", name: "k" },
+      { do: "keyring", name: "k", rights: 0, label: "" },
       { do: "chdir", path: "/made/here", make: true },
       { do: "set-session" },
     ];
