@@ -9,7 +9,7 @@ import { capabilityWarnings } from "./capability-masks.ts";
 import { labelSteps } from "./plan-labels.ts";
 import { planNotes } from "./plan-notes.ts";
 import { planProcess, raisedLimits } from "./plan-process.ts";
-import { enterJoinedUser } from "./plan-user-namespace.ts";
+import { enterJoinedUser, requireMappedUser } from "./plan-user-namespace.ts";
 import { affinityStep } from "./process-settings.ts";
 import type { ContainerStep, MonitorStep, Plan } from "./plan-step.ts";
 
@@ -28,6 +28,7 @@ export function planExec(input: ExecPlanInput): {
   const { target, containerConfig, cgroups } = input;
   const inherited = containerConfig.process;
   const process = withInherited(input.process, inherited);
+  requireMappedUser(process.user, containerConfig);
   const affinity = process.execCPUAffinity ?? inherited?.execCPUAffinity ?? {};
   const profile = process.apparmorProfile ?? inherited?.apparmorProfile;
   const label = process.selinuxLabel ?? inherited?.selinuxLabel;

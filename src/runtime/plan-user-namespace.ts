@@ -1,7 +1,7 @@
 /** A user namespace, made or joined: who is root in it, who writes its maps, who owns what. Pure. */
 import { GantryError } from "../lib/index.ts";
 import { isOwnIdOnly, mapText, outsideId, rootId } from "./id-maps.ts";
-import type { OciConfig, OciIdMapping } from "./oci-types.ts";
+import type { OciConfig, OciIdMapping, OciUser } from "./oci-types.ts";
 import type { Because, Rootless } from "./plan-input.ts";
 import type { ContainerStep, MonitorStep } from "./plan-step.ts";
 
@@ -123,6 +123,21 @@ function missingTool(path: string, tool: string, id: number): GantryError {
   );
 }
 
+/**
+ * Of a container's process, or of one that joins it.
+ * @throws {GantryError} "invalid" naming the id that its user namespace does not have
+ */
+export function requireMappedUser(user: OciUser | undefined, config: OciConfig): void {
+  const check = (field: string, id: number, list: "uidMappings" | "gidMappings"): void => {
+    const maps = config.linux?.[list] ?? [];
+    if (maps.length > 0 && outsideId(maps, id) === undefined)
+      throw notMapped(`process.user.${field}`, `${id}`, `linux.${list}`);
+  };
+  check("uid", user?.uid ?? 0, "uidMappings");
+  check("gid", user?.gid ?? 0, "gidMappings");
+  for (const group of user?.additionalGids ?? []) check("additionalGids", group, "gidMappings");
+}
+
 /** The kernel would only say EINVAL, at a step that names none of this. */
 function requireMapped(
   config: OciConfig,
@@ -130,12 +145,8 @@ function requireMapped(
   gids: readonly OciIdMapping[],
   deniesGroups: boolean,
 ): void {
-  const { uid = 0, gid = 0, additionalGids = [] } = config.process?.user ?? {};
-  const check = (path: string, id: number, maps: readonly OciIdMapping[], list: string): void => {
-    if (maps.length > 0 && outsideId(maps, id) === undefined) throw notMapped(path, `${id}`, list);
-  };
-  check("process.user.uid", uid, uids, "linux.uidMappings");
-  check("process.user.gid", gid, gids, "linux.gidMappings");
+  requireMappedUser(config.process?.user, config);
+  const { additionalGids = [] } = config.process?.user ?? {};
   if (deniesGroups && additionalGids.length > 0)
     throw new GantryError(
       "invalid",
@@ -145,7 +156,6 @@ function requireMapped(
         fields: { path: "process.user.additionalGids" },
       },
     );
-  for (const group of additionalGids) check("process.user.additionalGids", group, gids, "linux.gidMappings");
   for (const mount of config.mounts ?? []) {
     if (mount.options?.some((option) => option === "bind" || option === "rbind")) continue;
     for (const option of mount.options ?? []) {
