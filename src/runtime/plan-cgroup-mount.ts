@@ -2,7 +2,7 @@
 import { type CgroupLayout, mountFlags } from "../kernel/index.ts";
 import { type MountOptions, superOptions } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
-import { bindStep, type MountSteps, readOnlyLater } from "./plan-mounts.ts";
+import { bindStep, type MountSteps, readOnlyLater } from "./mount-steps.ts";
 import type { ContainerStep } from "./plan-step.ts";
 
 export interface CgroupMountInput {

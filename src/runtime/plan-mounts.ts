@@ -1,6 +1,6 @@
 /** The mounts of a config as steps. Pure. */
 import { GantryError } from "../lib/index.ts";
-import { type CgroupLayout, mountAttr, mountFlags } from "../kernel/index.ts";
+import { type CgroupLayout, mountFlags } from "../kernel/index.ts";
 import { insidePath } from "./inside-path.ts";
 import {
   type MountOptions,
@@ -10,12 +10,11 @@ import {
   withoutBelow,
 } from "./mount-options.ts";
 import { isMountedInProc } from "./mounts-in-proc.ts";
+import { bindStep, type MountSteps, readOnlyLater } from "./mount-steps.ts";
 import type { OciConfig, OciMount, OciNamespaceType } from "./oci-types.ts";
 import { planCgroupMount } from "./plan-cgroup-mount.ts";
 import type { Because } from "./plan-input.ts";
-import type { BindStep, ContainerStep } from "./plan-step.ts";
-
-export { insidePath } from "./inside-path.ts";
+import type { ContainerStep } from "./plan-step.ts";
 
 export interface MountsInput {
   readonly config: OciConfig;
@@ -23,13 +22,6 @@ export interface MountsInput {
   /** Controllers in whose hierarchies the container has a cgroup of its own. */
   readonly controllers: readonly string[];
   readonly because: Because;
-}
-
-export interface MountSteps {
-  /** Before pivot-root, in the config's order. */
-  readonly mounts: readonly ContainerStep[];
-  /** After pivot-root: what had to stay writable until everything in it was made. */
-  readonly late: readonly ContainerStep[];
 }
 
 /** @throws {GantryError} "invalid" or "unsupported" naming the mount */
@@ -123,40 +115,6 @@ function fallbackOf(
   if (fstype === "proc" && has("user") && !has("pid")) return { fallback: "/proc" };
   if (fstype === "mqueue" && has("user") && !has("ipc")) return { fallback: "/dev/mqueue" };
   return {};
-}
-
-/** Of the mount alone: what is mounted in it has a mode of its own. */
-export function readOnlyLater(inside: string, because: string): ContainerStep {
-  return { do: "mount-attributes", inside, set: mountAttr.MOUNT_ATTR_RDONLY, clear: 0n, because };
-}
-
-export interface BindRequest {
-  readonly source: string;
-  readonly inside: string;
-  readonly options: MountOptions;
-  readonly propagation: bigint;
-  readonly because: string;
-}
-
-export function bindStep(request: BindRequest): BindStep {
-  const { source, inside, options, propagation, because } = request;
-  const recursive = options.belowSet !== 0n || options.belowClear !== 0n;
-  return {
-    do: "bind",
-    source,
-    inside,
-    flags: options.flags,
-    attrSet: recursive ? options.belowSet : options.set,
-    attrClear: recursive ? options.belowClear : options.clear,
-    attrUnset: unnamedAttributes(options),
-    recursive,
-    makeTarget: "as-source",
-    propagation,
-    because,
-    ...(options.sourceLink ? { sourceLink: true } : {}),
-    ...(options.placeLink ? { placeLink: true } : {}),
-    ...(options.copySymlink ? { copySymlink: true } : {}),
-  };
 }
 
 /** Without a word on it a bind is private: what the host mounts later does not show up, unless the root's mode says so. */
