@@ -1,5 +1,6 @@
 /** Waits for the end of a process that gantry-init runs for us, and passes signals on meanwhile. */
 import { GantryError, isErrno } from "../../lib/index.ts";
+import { tryReadText } from "./host-cgroups.ts";
 import type { Running } from "./launch.ts";
 import { SIGCHLD, SIGINT, SIGPIPE, SIGQUIT, SIGURG, SIGWINCH } from "./signals.ts";
 
@@ -19,7 +20,10 @@ export class SignalForwarder {
   /** Passes what has come on to gantry-init, which passes it on to the container. SIGWINCH is for `onResize` where there is one. */
   passOn(pid: number, onResize?: () => void): void {
     for (let signal = host.nextSignal(this.fd); signal !== 0; signal = host.nextSignal(this.fd)) {
-      if (signal === SIGCHLD) continue;
+      if (signal === SIGCHLD) {
+        reapAdopted(pid);
+        continue;
+      }
       if (signal === SIGWINCH && onResize !== undefined) {
         onResize();
         continue;
@@ -68,6 +72,15 @@ export function vanished(): VanishedError {
   return new VanishedError("unavailable", "gantry-init ended without saying how the container ended", {
     hint: "something killed it; its container was killed, too",
   });
+}
+
+/** Processes of a container without a pid namespace whose parent has ended become ours (host.becomeSubreaper). */
+function reapAdopted(runnerPid: number): void {
+  const children = tryReadText(`/proc/self/task/${host.pid()}/children`) ?? "";
+  for (const word of children.split(" ")) {
+    const pid = Number(word);
+    if (pid > 0 && pid !== runnerPid) host.waitPid(pid, 0);
+  }
 }
 
 function send(pid: number, signal: number): void {
