@@ -213,3 +213,36 @@ test.each([
 ] as const)("device rule %j", (rule, line) => {
   expect(deviceLine(rule)).toBe(line);
 });
+
+test("hybrid without a v1 hierarchy of devices or freezer: the cgroup2 mount stands in", () => {
+  const { devices: _, ...controllers } = hybridLayout.controllers;
+  const steps = planned({ ...hybridLayout, controllers });
+  expect(steps.before.at(-1)).toMatchObject({ do: "cgroup-devices", dir: "/sys/fs/cgroup/unified/gantry/x" });
+  expect(steps.join).toHaveLength(1);
+});
+
+test("a v2 cgroup is handed to its owner after its limits", () => {
+  const { before } = planCgroup({
+    cgroups: v2Layout,
+    cgroupsPath: "/gantry/x",
+    resources: limits,
+    because: becauseOf(),
+    owner: 1000,
+  });
+  expect(before.at(-1)).toMatchObject({ do: "cgroup-owner", dir: "/sys/fs/cgroup/gantry/x", uid: 1000 });
+});
+
+test("below systemd its own hierarchy is entered, and what the parents hand down is systemd's to say", () => {
+  const input = { cgroupsPath: "/a.slice/x.scope", resources: {}, because: becauseOf(), bySystemd: true };
+  const named = {
+    ...v1Layout,
+    controllers: { ...v1Layout.controllers, "name=systemd": "/sys/fs/cgroup/systemd" },
+  };
+  const { enter } = planCgroup({ cgroups: named, ...input });
+  expect(enter.map((step) => (step.do === "enter-cgroup" ? step.dir : ""))).toContain(
+    "/sys/fs/cgroup/systemd/a.slice/x.scope",
+  );
+  const { before } = planCgroup({ cgroups: v2Layout, ...input });
+  const parents = before.filter((step) => step.do === "write-file" && step.path.endsWith("subtree_control"));
+  expect(parents.every(({ optional }) => optional === true)).toBe(true);
+});

@@ -58,7 +58,7 @@ export function planCgroup(input: CgroupInput): CgroupSteps {
   if (missing.length > 0) throw lacking(missing);
   const needed = new Set([
     ...always,
-    ...(lacksV1Devices(cgroups) ? ["cgroup"] : []),
+    ...(lacksV1(cgroups) ? ["cgroup"] : []),
     ...(input.bySystemd === true ? [systemdHierarchy] : []),
     ...limits.writes.map(({ controller }) => controller),
   ]);
@@ -88,9 +88,9 @@ export function planCgroup(input: CgroupInput): CgroupSteps {
   };
 }
 
-/** Hybrid without the v1 hierarchy: the rules are a program of the cgroup2 mount. */
-function lacksV1Devices(cgroups: CgroupLayout): boolean {
-  return cgroups.kind === "hybrid" && cgroups.controllers["devices"] === undefined;
+/** Hybrid without one of these v1 hierarchies: the cgroup2 mount decides on devices by a program, and freezes. */
+function lacksV1({ kind, controllers }: CgroupLayout): boolean {
+  return kind === "hybrid" && (controllers["devices"] === undefined || controllers["freezer"] === undefined);
 }
 
 function isThere(cgroups: CgroupLayout, controller: string): boolean {

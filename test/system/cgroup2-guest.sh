@@ -67,6 +67,10 @@ for file in . cgroup.procs cgroup.subtree_control cgroup.threads memory.max; do
 done
 quiet start c
 say nested "$(oci exec c sh -c 'mkdir /sys/fs/cgroup/in && echo $$ >/sys/fs/cgroup/in/cgroup.procs && cat /proc/self/cgroup' 2>&1)"
+oci exec c sh -c 'mkdir /sys/fs/cgroup/init
+for pid in $(cat /sys/fs/cgroup/cgroup.procs) $$; do echo $pid >/sys/fs/cgroup/init/cgroup.procs; done
+echo +pids >/sys/fs/cgroup/cgroup.subtree_control' >/tmp/out 2>&1
+say split "$(first $own/cgroup.subtree_control) $(oci exec c cat /proc/self/cgroup 2>&1)"
 quiet delete --force c
 
 mkdir -p $own

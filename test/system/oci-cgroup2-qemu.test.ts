@@ -231,6 +231,8 @@ describe.skipIf(missing !== undefined)("cgroup v2", () => {
       expect(said.get(`owner.${file}`)).toEqual(["100000"]);
     expect(said.get("owner.memory.max")).toEqual(["0"]);
     expect(said.get("nested")).toEqual(["0::/in"]);
+    // When it has handed a controller on, its own cgroup takes no process: exec joins the first one.
+    expect(said.get("split")).toEqual(["pids 0::/init"]);
   });
 
   test("a cgroup that is in use is refused", () => {

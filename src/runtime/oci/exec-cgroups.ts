@@ -58,3 +58,20 @@ export function parseSubCgroup(
     });
   return { controllers, path: parts.map((part) => `/${part}`).join("") };
 }
+
+/**
+ * v2: a cgroup that has handed controllers to its children holds no processes itself, as one in which a systemd runs. Then
+ * exec goes where the container's first process is.
+ */
+export function roomForProcess(
+  io: CgroupIo,
+  cgroups: CgroupLayout,
+  dirs: readonly string[],
+  first: number,
+): readonly string[] {
+  const [own = ""] = dirs;
+  if (cgroups.kind !== "v2" || (io.read(`${own}/cgroup.subtree_control`) ?? "").trim() === "") return dirs;
+  const path = /^0::(.*)$/m.exec(io.read(`/proc/${first}/cgroup`) ?? "")?.[1] ?? "";
+  const dir = `${cgroups.unified ?? ""}${path}`;
+  return dir.startsWith(`${own}/`) ? [dir] : dirs;
+}

@@ -4,7 +4,7 @@ import { planExec } from "../plan-exec.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
-import { execCgroupDirs } from "./exec-cgroups.ts";
+import { execCgroupDirs, roomForProcess } from "./exec-cgroups.ts";
 import { execProcess } from "./exec-process.ts";
 import { expectWords } from "./flags.ts";
 import { followToEnd, SignalForwarder } from "./follow.ts";
@@ -40,7 +40,12 @@ export function exec({ global, flags }: VerbInput): number {
     target: stored.process,
     containerConfig: stored.config,
     cgroups,
-    cgroupDirs: execCgroupDirs(hostCgroupIo, cgroups, cgroupsPathOf(stored), flags.list("cgroup")),
+    cgroupDirs: roomForProcess(
+      hostCgroupIo,
+      cgroups,
+      execCgroupDirs(hostCgroupIo, cgroups, cgroupsPathOf(stored), flags.list("cgroup")),
+      stored.process.pid,
+    ),
     ...(pidFile === "" ? {} : { pidFile: resolvePath(pidFile) }),
     ...rootlessInput(),
     newKeyring: stored.newKeyring !== false,
