@@ -22,7 +22,7 @@ test.each<[string, OciResources, readonly string[], readonly string[]]>([
   ["no swap", { memory: { limit: 5, swap: 5 } }, ["memory.limit_in_bytes=5", "memory.memsw.limit_in_bytes=5"], ["memory.max=5", "memory.swap.max=0?"]],
   ["zeros are unset", { memory: { limit: 0, swap: 0, reservation: 0, kernelTCP: 0 }, cpu: { shares: 0, quota: 0, period: 0, cpus: "", mems: "" } }, [], []],
   ["kernel is ignored", { memory: { kernel: 5 } }, [], []],
-  ["swappiness unset in Go's words", { memory: { swappiness: 18_446_744_073_709_551_615 } }, [], []],
+  ["swappiness unset in Go's words", { memory: { swappiness: 2 ** 64 } }, [], []],
   ["hierarchies", { memory: { useHierarchy: true } }, ["memory.use_hierarchy=1?"], []],
   ["cpu", { cpu: { shares: 1024, quota: 5, period: 9, burst: 2 } }, ["cpu.shares=1024", "cpu.cfs_period_us=9", "cpu.cfs_quota_us=5", "cpu.cfs_burst_us=2"], ["cpu.weight=100", "cpu.max=5 9", "cpu.max.burst=2"]],
   ["idle after its weight", { cpu: { shares: 1024, idle: 1 } }, ["cpu.shares=1024", "cpu.idle=1"], ["cpu.weight=100", "cpu.idle=1"]],
