@@ -247,13 +247,14 @@ test("a poststart hook that fails fails start and run, and the container is kill
   expect(cgroupLeftovers(own.cgroup("post"))).toEqual([]);
 });
 
+const hook = (script: string, timeout?: number): object => ({
+  path: "/bin/sh",
+  args: ["own-name", "-c", script],
+  ...(timeout === undefined ? {} : { timeout }),
+});
+
 test("poststop hooks: all run, a failure is a warning, and a hook that hangs is killed", () => {
   const log = `${world.dir}/stops.log`;
-  const hook = (script: string, timeout?: number): object => ({
-    path: "/bin/sh",
-    args: ["own-name", "-c", script],
-    ...(timeout === undefined ? {} : { timeout }),
-  });
   const hooks = {
     poststop: [hook("exit 1"), hook("sleep 60", 1), hook(`cat > ${log}; echo "$0" >> ${log}`)],
   };

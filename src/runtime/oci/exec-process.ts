@@ -20,6 +20,11 @@ export function execProcess(
   return env.length === 0 ? read : { ...read, env: [...(read.env ?? []), ...env] };
 }
 
+/** A field, if there is a value for it. */
+function set(name: string, value: string | undefined): object {
+  return value === undefined || value === "" ? {} : { [name]: value };
+}
+
 // oxlint-disable-next-line max-params -- the parts of one process
 function fromFlags(
   base: OciProcess,
@@ -28,8 +33,6 @@ function fromFlags(
   env: readonly string[],
 ): OciProcess {
   const { consoleSize: _size, ...rest } = base;
-  const set = (name: string, value: string | undefined): object =>
-    value === undefined || value === "" ? {} : { [name]: value };
   return validateProcess({
     ...rest,
     args,

@@ -45,8 +45,6 @@ export function commandHelp(name: string, command: Command): string {
   const { summary, about, example, flags, words } = command;
   const hasFlags = Object.keys(flags).length > 0;
   const usage = ["gantry-oci", name, ...(hasFlags ? ["[command options]"] : []), words].join(" ").trim();
-  const section = (title: string, text: string | undefined): string =>
-    text === undefined ? "" : `${title}:\n   ${text}\n\n`;
   const meaning = words.startsWith("<container-id>")
     ? "\n\n<container-id> is the container's name, unique on this host."
     : "";
@@ -57,6 +55,10 @@ export function commandHelp(name: string, command: Command): string {
     section("DESCRIPTION", about) +
     (hasFlags ? `OPTIONS:\n${options(flags)}` : "")
   );
+}
+
+function section(title: string, text: string | undefined): string {
+  return text === undefined ? "" : `${title}:\n   ${text}\n\n`;
 }
 
 function options(flags: FlagSpecs): string {

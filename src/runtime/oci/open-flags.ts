@@ -1,7 +1,5 @@
 /** The flags of open(2) on x86-64 and arm64 that the verbs use: there is no node:fs here. */
 export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;

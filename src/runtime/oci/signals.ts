@@ -32,7 +32,6 @@ function signalNumber(name: string): number | undefined {
   return number >= firstRealTime && number <= lastRealTime ? number : undefined;
 }
 
-export const SIGHUP = 1;
 export const SIGINT = 2;
 export const SIGQUIT = 3;
 export const SIGKILL = 9;
