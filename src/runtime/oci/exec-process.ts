@@ -21,7 +21,7 @@ export function execProcess(
 }
 
 /** A field, if there is a value for it. */
-function set(name: string, value: string | undefined): object {
+function field(name: string, value: string | undefined): object {
   return value === undefined || value === "" ? {} : { [name]: value };
 }
 
@@ -36,9 +36,9 @@ function fromFlags(
   return validateProcess({
     ...rest,
     args,
-    ...set("cwd", flags.text("cwd")),
-    ...set("apparmorProfile", flags.text("apparmor")),
-    ...set("selinuxLabel", flags.text("process-label")),
+    ...field("cwd", flags.text("cwd")),
+    ...field("apparmorProfile", flags.text("apparmor")),
+    ...field("selinuxLabel", flags.text("process-label")),
     terminal: flags.is("tty"),
     env: [...(base.env ?? []), ...flags.list("env"), ...env],
     user: userOf(base.user ?? { uid: 0, gid: 0 }, flags),
