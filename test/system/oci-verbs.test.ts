@@ -459,6 +459,63 @@ test("list: 2,000 containers within 100 ms; no container of a broken directory, 
   rmSync(root, { recursive: true });
 }, 60_000);
 
+const realCriu = process.env["CRIU"] ?? "criu";
+const hasCriu = Bun.which(realCriu) !== null && runBounded([realCriu, "check"]).code === 0;
+
+test.skipIf(!hasCriu)(
+  "with a CRIU that works here: a container goes on where it was, with its limits",
+  async () => {
+    const script = "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.05; done";
+    const { id, dir } = startOurs({
+      args: ["sh", "-c", script],
+      linux: {
+        resources: { pids: { limit: 17 } },
+        namespaces: ["mount", "pid", "network", "ipc", "uts"].map((type) => ({ type })) as never,
+      },
+    });
+    const images = `${bundles.dir}/real`;
+    const root = JSON.parse(readFileSync(`${dir}/config.json`, "utf8")).root.path;
+    const counted = (): number => Number(readFileSync(`${root}/tmp/count`, "utf8"));
+    await until(() => existsSync(`${root}/tmp/count`) && counted() > 3, "the first steps");
+    const criu = (...words: string[]): Ran =>
+      runBounded([ociRuntime, "--root", `${bundles.dir}/state`, "--criu", realCriu, ...words]);
+    expect(criu("checkpoint", "--leave-running", "--image-path", `${images}/live`, id)).toMatchObject({
+      code: 0,
+    });
+    expect(stateOf(oci("state", id)).status).toBe("running");
+    expect(criu("checkpoint", "--image-path", images, id)).toMatchObject({ code: 0 });
+    expect(oci("state", id).code).toBe(1);
+    const before = counted();
+    const words = bundles.command(
+      "--criu",
+      realCriu,
+      "restore",
+      "--detach",
+      "--bundle",
+      dir,
+      "--image-path",
+      images,
+      id,
+    );
+    expect(
+      runBounded([
+        "sh",
+        "-c",
+        // CRIU wants files of the same kind as the container had.
+        '"$@" > "$0" 2>&1 < /dev/null || { cat "$0"; exit 1; }',
+        `${dir}/err`,
+        ...words,
+      ]),
+    ).toMatchObject({ code: 0, out: "" });
+    await until(() => counted() > before + 3, "the steps after");
+    expect(counted()).toBeLessThan(before + 10_000);
+    expect(stateOf(oci("state", id)).status).toBe("running");
+    expect(control(id, "pids", "pids.max")).toBe("17");
+    expect(oci("exec", id, "cat", "/tmp/count").code).toBe(0);
+    expect(oci("delete", "--force", id).code).toBe(0);
+  },
+);
+
 /** A criu of our own: what it is called with, and what a real one would have done to the processes. */
 function fakeCriu(check = "exit 0"): { readonly path: string; readonly calls: () => string } {
   const path = `${bundles.dir}/criu-${Math.random().toString(36).slice(2)}`;

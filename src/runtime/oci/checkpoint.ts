@@ -5,13 +5,20 @@ import { removeCgroups } from "./cleanup.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
-import { runCriu, usableCriu } from "./criu.ts";
+import { neededFeatures, runCriu, usableCriu } from "./criu.ts";
 import { dumpArgs } from "./criu-args.ts";
 import { type CriuOptions, criuOptions } from "./criu-flags.ts";
-import { cgroupBinds, type Descriptors, descriptorsFile, imageNote } from "./criu-files.ts";
+import {
+  cgroupBinds,
+  type Descriptors,
+  descriptorsFile,
+  hostFileName,
+  type ImageNote,
+  imageNote,
+} from "./criu-files.ts";
 import { expectWords } from "./flags.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
-import { hostCgroups } from "./host-cgroups.ts";
+import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { hookState, shownState } from "./oci-state.ts";
 import { makeDirs, resolvePath } from "./paths.ts";
 
@@ -26,7 +33,7 @@ export function checkpoint({ global, flags }: VerbInput): number {
       throw new GantryError("conflict", `Container cannot be checkpointed in ${status} state`);
     const options = withAbsolutePaths(criuOptions(flags));
     assertParent(options);
-    const criu = usableCriu(global.criu);
+    const criu = usableCriu(global.criu, neededFeatures(options.set, options.parentPath !== undefined));
     dump(criu, stored, options);
     if (options.set.has("leave-running") || options.set.has("pre-dump")) return;
     removeCgroups(stored);
@@ -58,6 +65,7 @@ function dump(criu: string, stored: StoredState, options: CriuOptions): void {
   const { config } = stored;
   const pid = stored.process?.pid ?? 0;
   const descriptors: Descriptors = [0, 1, 2].map((fd) => linkOf(pid, fd));
+  const hostFiles = descriptors.map((link, fd) => (link.startsWith("/") ? (hostFile(pid, fd) ?? "") : ""));
   for (const path of [options.imagePath, options.workPath ?? options.imagePath]) makeDirs(path, 0o700);
   const args = dumpArgs({
     config,
@@ -68,12 +76,17 @@ function dump(criu: string, stored: StoredState, options: CriuOptions): void {
       stored.freezer === undefined ? undefined : stored.freezer.slice(0, stored.freezer.lastIndexOf("/")),
     maskedFiles: (config.linux?.maskedPaths ?? []).filter((path) => isFileInside(pid, path)),
     cgroupBinds: cgroupBinds(config, hostCgroups(), cgroupsPathOf(stored)),
+    hostFiles,
   });
   if (!options.set.has("pre-dump")) {
     host.replaceFile(`${options.imagePath}/${descriptorsFile}`, JSON.stringify(descriptors), 0o600);
     host.replaceFile(
       `${options.imagePath}/${imageNote}`,
-      JSON.stringify({ cgroupsPath: cgroupsPathOf(stored), terminal: config.process?.terminal === true }),
+      JSON.stringify({
+        cgroupsPath: cgroupsPathOf(stored),
+        terminal: config.process?.terminal === true,
+        hostFiles,
+      } satisfies ImageNote),
       0o600,
     );
   }
@@ -87,6 +100,13 @@ function linkOf(pid: number, fd: number): string {
   } catch (error) {
     throw toGantryError(error, `read what fd ${fd} of process ${pid} is`);
   }
+}
+
+/** Such as the /dev/null that a daemon has given. */
+function hostFile(pid: number, fd: number): string | undefined {
+  const mounts = tryReadText(`/proc/${pid}/mountinfo`) ?? "";
+  const info = tryReadText(`/proc/${pid}/fdinfo/${fd}`) ?? "";
+  return hostFileName(info, mounts, host.stat(`/proc/${pid}/fd/${fd}`).ino);
 }
 
 function joinedNamespaces({ config }: StoredState): Partial<Record<OciNamespaceType, number>> {

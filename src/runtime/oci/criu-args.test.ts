@@ -36,11 +36,12 @@ const dump = (...words: string[]) =>
     freezer: undefined,
     maskedFiles: [],
     cgroupBinds: [],
+    hostFiles: [],
   }).join(" ");
 
 test("a plain dump", () => {
   expect(dump("--image-path", "/img")).toBe(
-    "dump --tree 42 --images-dir /img --log-file dump.log -v4 --manage-cgroups soft --empty-ns net " +
+    "dump --tree 42 --images-dir /img --log-file dump.log -v4 --manage-cgroups=soft --empty-ns net " +
       "--config /etc/criu/runc.conf --external mnt[/data]:/data --external mnt[/etc/hosts]:/etc/hosts " +
       "--external mnt[/dev/fuse]:/dev/fuse",
   );
@@ -56,7 +57,7 @@ test.each([
   ["--file-locks", "--file-locks"],
   ["--auto-dedup", "--auto-dedup"],
   ["--work-path=/w", "--work-dir /w"],
-  ["--manage-cgroups-mode=strict", "--manage-cgroups strict"],
+  ["--manage-cgroups-mode=strict", "--manage-cgroups=strict"],
   ["--parent-path=../before", "--prev-images-dir ../before --track-mem"],
   ["--page-server=10.0.0.1:77", "--page-server --address 10.0.0.1 --port 77"],
   ["--page-server=[fd00::1]:77", "--address fd00::1 --port 77"],
@@ -72,7 +73,7 @@ test("lazy pages: criu itself serves them", () => {
 
 test("a pre-dump takes memory alone", () => {
   expect(dump("--pre-dump", "--image-path=/img")).toBe(
-    "pre-dump --tree 42 --images-dir /img --log-file dump.log -v4 --manage-cgroups soft --empty-ns net " +
+    "pre-dump --tree 42 --images-dir /img --log-file dump.log -v4 --manage-cgroups=soft --empty-ns net " +
       "--config /etc/criu/runc.conf --track-mem",
   );
 });
@@ -86,12 +87,13 @@ test("freezer, joined namespaces, masked files, v1 cgroup binds", () => {
     freezer: "/sys/fs/cgroup/freezer/c",
     maskedFiles: ["/proc/kcore"],
     cgroupBinds: [{ inside: "/sys/fs/cgroup/pids", source: "/x" }],
+    hostFiles: ["file[18:4]", "", "file[18:4]"],
   }).join(" ");
   expect(words).toBe(
-    "dump --tree 1 --images-dir checkpoint --log-file dump.log -v4 --manage-cgroups soft --empty-ns net " +
+    "dump --tree 1 --images-dir checkpoint --log-file dump.log -v4 --manage-cgroups=soft --empty-ns net " +
       "--freeze-cgroup /sys/fs/cgroup/freezer/c --external net[77]:extRootNetNS --external pid[78]:extRootPidNS " +
       "--external mnt[/sys/fs/cgroup/pids]:/sys/fs/cgroup/pids --external mnt[/dev/fuse]:/dev/fuse " +
-      "--external mnt[/proc/kcore]:/dev/null",
+      "--external mnt[/proc/kcore]:/dev/null --external file[18:4]",
   );
 });
 
@@ -107,17 +109,18 @@ test("restore: stdio, mounts and namespaces come from outside", () => {
     root: "/run/root",
     pidFile: "/run/pid",
     descriptors: ["/dev/null", "pipe:[5]", "pipe:[6]"],
+    hostFiles: ["file[18:4]", "", ""],
     joined: { network: 4 },
     cgroupRoot: "/new",
     cgroupBinds: [{ inside: "/sys/fs/cgroup/pids", source: "/sys/fs/cgroup/pids/c" }],
   }).join(" ");
   expect(words).toBe(
     "restore --restore-detached --pidfile /run/pid --root /run/root --evasive-devices --images-dir /img " +
-      "--log-file restore.log -v4 --manage-cgroups soft --empty-ns net --shell-job --config /etc/criu/runc.conf " +
+      "--log-file restore.log -v4 --manage-cgroups=soft --empty-ns net --shell-job --config /etc/criu/runc.conf " +
       "--lsm-profile apparmor:x --lsm-mount-context c --cgroup-root /new --external mnt[/data]:/srv/data " +
       "--external mnt[/etc/hosts]:/srv/hosts --external mnt[/sys/fs/cgroup/pids]:/sys/fs/cgroup/pids/c " +
       "--external mnt[/dev/fuse]:/dev/fuse --external mnt[/dev/null]:/dev/null --inherit-fd fd[1]:pipe:[5] " +
-      "--inherit-fd fd[2]:pipe:[6] --inherit-fd fd[4]:extRootNetNS --join-ns uts:/proc/5/ns/uts",
+      "--inherit-fd fd[2]:pipe:[6] --inherit-fd fd[0]:file[18:4] --inherit-fd fd[4]:extRootNetNS --join-ns uts:/proc/5/ns/uts",
   );
 });
 

@@ -21,6 +21,8 @@ export interface DumpInput {
   readonly maskedFiles: readonly string[];
   /** Cgroup directories that a v1 cgroup mount binds into the container. */
   readonly cgroupBinds: readonly ExternalMount[];
+  /** For fd 0, 1 and 2: CRIU's name of a file of the host's, such as `file[18:4]`; empty for others. */
+  readonly hostFiles: readonly string[];
 }
 
 export interface RestoreInput {
@@ -31,6 +33,8 @@ export interface RestoreInput {
   readonly pidFile: string;
   /** Links of the checkpointed process's fds 0, 1 and 2, such as `pipe:[123]`. */
   readonly descriptors: readonly string[];
+  /** As DumpInput.hostFiles had them. */
+  readonly hostFiles: readonly string[];
   /** Fd numbers of criu's that hold namespaces joined by path. */
   readonly joined: Readonly<Partial<Record<OciNamespaceType, number>>>;
   /** Set when the container's cgroup has another path than at its checkpoint. */
@@ -82,6 +86,7 @@ export function dumpArgs(input: DumpInput): readonly string[] {
   ])
     args.push("--external", `mnt[${inside}]:${inside}`);
   for (const inside of input.maskedFiles) args.push("--external", `mnt[${inside}]:/dev/null`);
+  for (const file of new Set(input.hostFiles)) if (file !== "") args.push("--external", file);
   return args;
 }
 
@@ -119,6 +124,8 @@ export function restoreArgs(input: RestoreInput): readonly string[] {
   if ((config.linux?.maskedPaths ?? []).length > 0) args.push("--external", "mnt[/dev/null]:/dev/null");
   for (const [fd, link] of input.descriptors.entries())
     if (link.startsWith("pipe:")) args.push("--inherit-fd", `fd[${fd}]:${link}`);
+  for (const [fd, file] of input.hostFiles.entries())
+    if (file !== "") args.push("--inherit-fd", `fd[${fd}]:${file}`);
   for (const [type, word] of externalNamespaces) {
     const fd = input.joined[type];
     if (fd !== undefined) args.push("--inherit-fd", `fd[${fd}]:${namespaceKey(word)}`);
@@ -136,8 +143,8 @@ function commonArgs(options: CriuOptions, log: string): readonly string[] {
     "--log-file",
     log,
     "-v4",
-    "--manage-cgroups",
-    options.cgroupsMode,
+    // Its value may be left out, so that getopt wants it in one word.
+    `--manage-cgroups=${options.cgroupsMode}`,
     // Interfaces and addresses are made by whoever made those of the first container.
     "--empty-ns",
     "net",

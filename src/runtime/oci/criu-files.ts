@@ -13,6 +13,20 @@ export const imageNote = "gantry-oci.json";
 export interface ImageNote {
   readonly cgroupsPath: string;
   readonly terminal: boolean;
+  /** For fd 0, 1 and 2: CRIU's name of a file of the host's; empty for others. */
+  readonly hostFiles: readonly string[];
+}
+
+/**
+ * CRIU's name of an open file on a mount that the container does not have, such as `file[18:4]`; undefined for one of the
+ * container's own. Pure.
+ * @param fdinfo the text of /proc/PID/fdinfo/FD
+ */
+export function hostFileName(fdinfo: string, mountinfo: string, inode: number): string | undefined {
+  const mount = /^mnt_id:\s*([0-9]+)$/m.exec(fdinfo)?.[1];
+  if (mount === undefined) return undefined;
+  if (mountinfo.split("\n").some((line) => line.startsWith(`${mount} `))) return undefined;
+  return `file[${Number(mount).toString(16)}:${inode.toString(16)}]`;
 }
 
 /**

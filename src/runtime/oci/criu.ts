@@ -16,7 +16,7 @@ const oldestVersion = 31_100;
  * The path of a CRIU that can work on this machine.
  * @throws {GantryError} "unsupported" when there is none, it is too old, or the kernel lacks what it needs; nothing was changed
  */
-export function usableCriu(name: string): string {
+export function usableCriu(name: string, features: readonly CriuFeature[] = []): string {
   const criu = findProgram(name);
   if (criu === undefined)
     throw new GantryError(
@@ -45,7 +45,31 @@ export function usableCriu(name: string): string {
         hint: `see what is missing with: ${criu} check --all; a newer CRIU or a kernel with CONFIG_CHECKPOINT_RESTORE may have it`,
       },
     );
+  for (const { feature, needs, flag } of features)
+    if (run(criu, ["check", "--feature", feature]).status !== 0)
+      throw new GantryError("unsupported", `CRIU cannot do ${flag} on this machine: ${feature} is missing`, {
+        hint: `it needs a kernel with ${needs}; leave ${flag} out`,
+      });
   return criu;
+}
+
+/** What CRIU needs of the kernel for a flag of ours, in its own word. */
+export interface CriuFeature {
+  readonly feature: string;
+  readonly needs: string;
+  readonly flag: string;
+}
+
+/** @param set the flags that are given */
+export function neededFeatures(set: ReadonlySet<string>, hasParent: boolean): readonly CriuFeature[] {
+  const tracking = { feature: "mem_dirty_track", needs: "CONFIG_MEM_SOFT_DIRTY" };
+  return [
+    ...(set.has("pre-dump") ? [{ ...tracking, flag: "--pre-dump" }] : []),
+    ...(hasParent ? [{ ...tracking, flag: "--parent-path" }] : []),
+    ...(set.has("lazy-pages")
+      ? [{ feature: "uffd-noncoop", needs: "CONFIG_USERFAULTFD", flag: "--lazy-pages" }]
+      : []),
+  ];
 }
 
 function run(criu: string, args: readonly string[]) {

@@ -7,7 +7,7 @@ import { freezerFile, removeCgroups } from "./cleanup.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
-import { runCriu, usableCriu } from "./criu.ts";
+import { neededFeatures, runCriu, usableCriu } from "./criu.ts";
 import { bindMounts, restoreArgs } from "./criu-args.ts";
 import { type CriuOptions, criuOptions } from "./criu-flags.ts";
 import { cgroupBinds, type Descriptors, descriptorsFile, type ImageNote, imageNote } from "./criu-files.ts";
@@ -39,7 +39,7 @@ export function restore({ global, flags }: VerbInput): number {
     throw new GantryError("unsupported", "a container with a terminal of its own cannot be restored", {
       hint: "checkpoint one without process.terminal, or use --shell-job for both to take the caller's terminal",
     });
-  const criu = usableCriu(global.criu);
+  const criu = usableCriu(global.criu, neededFeatures(options.set, false));
   if (!flags.is("detach") && !flags.is("no-subreaper")) host.becomeSubreaper();
   dir.make();
   const restored = dir.locked(() =>
@@ -81,7 +81,14 @@ function readImage(imagePath: string): Image {
     );
   // Images of runc have no note.
   const note = (read(imageNote) ?? {}) as Partial<ImageNote>;
-  return { descriptors, note: { cgroupsPath: note.cgroupsPath ?? "", terminal: note.terminal === true } };
+  return {
+    descriptors,
+    note: {
+      cgroupsPath: note.cgroupsPath ?? "",
+      terminal: note.terminal === true,
+      hostFiles: note.hostFiles ?? [],
+    },
+  };
 }
 
 function restoreLocked(dir: ContainerDir, bundle: Bundle, work: RestoreWork): StoredState {
@@ -125,6 +132,7 @@ function runRestore(dir: ContainerDir, stored: StoredState, { criu, options, ima
       root,
       pidFile,
       descriptors: image.descriptors,
+      hostFiles: image.note.hostFiles,
       joined,
       cgroupRoot:
         image.note.cgroupsPath === cgroupsPath || image.note.cgroupsPath === "" ? undefined : cgroupsPath,
