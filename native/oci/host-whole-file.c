@@ -9,15 +9,19 @@
 
 enum { FIRST_BYTES = 16 * 1024, FIFO_MS = 10000 };
 
+/* `bytes` is `first` until that is too small. */
 struct buffer {
+  char first[FIRST_BYTES];
   char *bytes;
   size_t length, capacity;
 };
 
 static int grow(struct buffer *buffer, size_t most) {
   size_t capacity = buffer->capacity * 2 > most + 1 ? most + 1 : buffer->capacity * 2;
-  char *bytes = realloc(buffer->bytes, capacity);
+  bool moves = buffer->bytes == buffer->first;
+  char *bytes = realloc(moves ? NULL : buffer->bytes, capacity);
   if (bytes == NULL) return errno = ENOMEM, -1;
+  if (moves) memcpy(bytes, buffer->first, buffer->length);
   buffer->bytes = bytes;
   buffer->capacity = capacity;
   return 0;
@@ -52,16 +56,13 @@ HOST_FUNCTION(host_read_file) {
   if (most < 0 || most > INT32_MAX) return throw_errno(ctx, EINVAL, "read", path.text);
   int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) return throw_errno(ctx, errno, "open", path.text);
-  struct buffer buffer = {.bytes = malloc(FIRST_BYTES), .capacity = FIRST_BYTES};
-  JSValue result = JS_UNDEFINED;
-  if (buffer.bytes == NULL) {
-    result = JS_ThrowOutOfMemory(ctx);
-  } else if (read_all(fd, &buffer, (size_t)most) != 0) {
-    result = throw_errno(ctx, errno, "read", path.text);
-  } else {
-    result = JS_NewStringLen(ctx, buffer.bytes, buffer.length);
-  }
-  free(buffer.bytes);
+  struct buffer buffer;
+  buffer.bytes = buffer.first;
+  buffer.length = 0;
+  buffer.capacity = FIRST_BYTES;
+  JSValue result = read_all(fd, &buffer, (size_t)most) != 0 ? throw_errno(ctx, errno, "read", path.text)
+                                                            : JS_NewStringLen(ctx, buffer.bytes, buffer.length);
+  if (buffer.bytes != buffer.first) free(buffer.bytes);
   close(fd);
   return result;
 }

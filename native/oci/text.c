@@ -100,6 +100,11 @@ static bool too_deep(const char *text, size_t length) {
 static JSValue parse_json(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int magic, JSValue *data) {
   (void)magic;
   size_t length;
+  uint32_t units = UINT32_MAX;
+  JSValue count = argc > 0 && JS_IsString(argv[0]) ? JS_GetPropertyStr(ctx, argv[0], "length") : JS_UNDEFINED;
+  /* What is as short as this cannot nest as deep. */
+  if (JS_IsNumber(count) && JS_ToUint32(ctx, &units, count) == 0 && units <= JSON_DEPTH_MOST)
+    return JS_Call(ctx, data[0], self, argc, argv);
   const char *text = argc > 0 ? JS_ToCStringLen(ctx, &length, argv[0]) : NULL;
   if (text == NULL) return argc > 0 ? JS_EXCEPTION : JS_ThrowSyntaxError(ctx, "unexpected end of input");
   bool refused = too_deep(text, length);
