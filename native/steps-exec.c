@@ -161,6 +161,7 @@ int step_exec(struct run *run, const struct arg *a) {
   /* Room for "gantry-init init --" in front. */
   char **words = (char **)(void *)run->plan.scratch, **argv = words + 3, **env = list_pointers(&a[0], argv);
   list_pointers(&a[1], env);
+  add_home(env);
   int result = prepare_exec(run);
   if (result) return result;
   /* Without the step the container outlives the monitor, as it must when only the monitor's program is at fault. */

@@ -181,6 +181,7 @@ int step_run_hook(struct run *run, const struct arg *a) {
   int output[2];
   siginfo_t info = {0};
   list_pointers(&a[3], hook.env);
+  add_home(hook.env); /* in the container, after step home: the program's environment */
   tail.length = 0;
   make_input(&input, &a[5], a[6].number, run->child > 0 ? run->child : getpid());
   hook.input = full_pipe(&input);

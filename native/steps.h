@@ -46,6 +46,10 @@ step_function step_security_label;
 bool selinux_enabled(void);
 /* Writes a label to a file of procfs, and to no other. */
 int write_attribute(const char *path, const char *before, const char *label);
+/* steps-home.c */
+step_function step_home;
+/* Adds what step home found, if there was one, to a list that has room for one more. */
+void add_home(char **env);
 /* steps-device.c */
 step_function step_move_device;
 /* steps-console.c */

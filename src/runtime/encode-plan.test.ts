@@ -76,6 +76,7 @@ const signatures: Record<keyof typeof stepOps, string> = {
   "cpu-affinity": "b",
   "security-label": "1s",
   "move-device": "sss",
+  home: "4",
   "oom-score": "i",
   "enter-cgroup": "s",
 };

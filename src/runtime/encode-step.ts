@@ -58,6 +58,7 @@ export const stepOps = {
   "cpu-affinity": 125,
   "security-label": 126,
   "move-device": 127,
+  home: 128,
   "id-maps": 100,
   "user-namespace": 101,
   "namespaces-ready": 102,
@@ -284,6 +285,8 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out.u32(step.value);
     case "memory-policy":
       return void out.u32(step.mode).bytes(step.nodes);
+    case "home":
+      return void out.u32(step.uid);
     case "cpu-affinity":
       return void out.bytes(step.cpus);
     case "security-label":

@@ -146,6 +146,7 @@ const container: readonly ContainerStep[] = [
   { do: "io-priority", value: 0x4003 },
   { do: "memory-policy", mode: 0x8002, nodes: Uint8Array.of(1) },
   { do: "personality", value: 8 },
+  { do: "home", uid: 7 },
   { do: "cpu-affinity", cpus: Uint8Array.of(5) },
   { do: "security-label", module: "selinux", label: "a:b:c" },
   { do: "wait-start", fifo: "/run/fifo" },

@@ -178,6 +178,8 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Take memory by ${memoryModes[step.mode & 0xfff] ?? step.mode}.`;
     case "personality":
       return `Set the execution domain to 0x${step.value.toString(16)}.`;
+    case "home":
+      return `Set HOME to what the container's /etc/passwd says of user ${step.uid}.`;
     case "cpu-affinity":
       return `Run on ${cpuWords(step.cpus)}.`;
     case "security-label":

@@ -1,6 +1,7 @@
 /** The last steps of a child, from resource limits to execve: for a container and for an exec alike. Pure. */
 import { GantryError } from "../lib/index.ts";
 import { capabilityMasks } from "./capability-masks.ts";
+import { cleanEnvironment, lacksHome } from "./environment.ts";
 import type { OciConfig, OciLinux, OciProcess, OciRlimit } from "./oci-types.ts";
 import type { Because } from "./plan-input.ts";
 import { type ListenerState, seccompSteps } from "./plan-seccomp.ts";
@@ -43,6 +44,9 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
     make: input.makeCwd,
     because: because("the image's working directory", "process.cwd"),
   });
+  const env = cleanEnvironment(process.env ?? []);
+  if (lacksHome(env))
+    steps.push({ do: "home", uid: user.uid, because: "the default: HOME is set in every process" });
   if (noNewPrivs)
     steps.push({
       do: "no-new-privs",
@@ -64,7 +68,7 @@ export function planProcess(input: ProcessInput): readonly ContainerStep[] {
   steps.push({
     do: "exec",
     argv: process.args ?? [],
-    env: process.env ?? [],
+    env,
     useInit: input.useInit,
     because: because("the image's command", "process.args"),
   });

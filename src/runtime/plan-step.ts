@@ -366,6 +366,8 @@ export type ContainerStep = StepReason &
     /** `mode` with its flags; bit n of the bytes is node n. */
     | { readonly do: "memory-policy"; readonly mode: number; readonly nodes: Uint8Array }
     | { readonly do: "personality"; readonly value: number }
+    /** HOME by the container's /etc/passwd, for a program whose environment has none. */
+    | { readonly do: "home"; readonly uid: number }
     | { readonly do: "security-label"; readonly module: "apparmor" | "selinux"; readonly label: string }
     | { readonly do: "oom-score"; readonly value: number }
   );

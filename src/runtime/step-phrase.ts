@@ -140,6 +140,8 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `set the memory policy to ${memoryModes[step.mode & 0xfff] ?? step.mode}`;
     case "personality":
       return `set the execution domain to 0x${step.value.toString(16)}`;
+    case "home":
+      return `look up the home of user ${step.uid}`;
     case "cpu-affinity":
       return `let it run on ${cpuWords(step.cpus)}`;
     case "security-label":

@@ -1,6 +1,6 @@
 /** What the config says of a process, seen from inside, on the real kernel. As root: scripts/bun test test/system/oci-process.test.ts */
 import { afterAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { gantryOci, OciWorld } from "./oci-program.ts";
 
 const oci = new OciWorld();
@@ -219,6 +219,25 @@ test("user, groups, umask and no_new_privs", () => {
   const process = { user: { uid: 5, gid: 6, umask: 0o77, additionalGids: [7, 8] }, noNewPrivileges: true };
   const answer = run(`id; umask; ${status("NoNewPrivs")}`, { process });
   expect(answer.stdout).toBe("uid=5 gid=6 groups=7,8\n0077\n1\n");
+});
+
+test("HOME is the user's of the container's /etc/passwd, unless the config has one", () => {
+  const passwd = `${oci.world.rootfs}/etc/passwd`;
+  const env = ["PATH=/bin"];
+  const home = (uid: number, extra: readonly string[] = []): string =>
+    run("echo $HOME", { process: { env: [...env, ...extra], user: { uid, gid: 0 } } }).stdout;
+  expect(home(5)).toBe("/\n");
+  writeFileSync(passwd, `root:x:0:0::/root:/bin/sh\n${"x".repeat(5000)}\nbad\nme:x:5:5:I:/home/me:/bin/sh`);
+  expect([home(0), home(5), home(6), home(5, ["HOME="]), home(5, ["HOME=", "HOME=/own"])]).toEqual([
+    "/root\n",
+    "/home/me\n",
+    "/\n",
+    "/home/me\n",
+    "/own\n",
+  ]);
+  rmSync(passwd);
+  const name = start();
+  expect(oci.call("exec", "--user", "7", name, "sh", "-c", "echo $HOME").stdout).toBe("/\n");
 });
 
 test("there is one session keyring for a container and its execs", () => {
