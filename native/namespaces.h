@@ -14,9 +14,6 @@ int follow_child(struct run *run, pid_t pid);
 /* a: text of uid_map, text of gid_map, bits, path of newuidmap, of newgidmap (empty: written by this process). */
 int write_id_maps(pid_t pid, const struct arg *a);
 
-/* Remembers whether the user namespace that this process is in allows setgroups; the host's /proc is in sight. */
-void note_groups(struct run *run);
-
 /* The detached mount that `open-source` made for this place: the caller's to close. -1: there is none. */
 int take_source(struct run *run, const char *inside, const char *path);
 

@@ -50,7 +50,6 @@ struct run {
     int mount;
   } kept[64];       /* mounts whose attributes change once all is made */
   u32 kept_count;
-  bool groups_denied; /* setgroups is off in the user namespace */
   u32 death_signal; /* of step parent-death-signal */
   bool prepared;    /* exec needs nothing but execve any more */
   u32 umask;        /* what exec restores; setup runs with umask 0 so that modes are exact */

@@ -61,25 +61,23 @@ static bool is_own(int fd, const char *own) {
   return !fstat(fd, &there) && !stat(own, &here) && there.st_ino == here.st_ino && there.st_dev == here.st_dev;
 }
 
-static int enter(struct run *run, struct joined *one) {
+static int enter(struct joined *one) {
   /* One's own user namespace cannot be entered again, and need not be. */
   if (one->type != CLONE_NEWUSER || !is_own(one->fd, "/proc/self/ns/user")) {
     if (setns(one->fd, (int)one->type)) return -errno;
   }
   one->done = true;
-  /* Before the mount namespace changes: this is read through the host's /proc. */
-  if (one->type == CLONE_NEWUSER) note_groups(run);
   return 0;
 }
 
-static int enter_all(struct run *run, struct joined *all, u32 count) {
+static int enter_all(struct joined *all, u32 count) {
   bool has_user = false;
   for (u32 i = 0; i < count; i++) has_user |= all[i].type == CLONE_NEWUSER;
   /* With the rights that this process has: some namespaces may belong to its own user namespace, others to the one that
-   * is entered. The mount namespace always last: /proc is needed until then. */
+   * is entered. The mount namespace always last: /proc is looked at until then. */
   for (u32 i = 0; i < count; i++) {
     if (all[i].type == CLONE_NEWUSER || all[i].type == CLONE_NEWNS) continue;
-    int result = enter(run, &all[i]);
+    int result = enter(&all[i]);
     if (result && !(has_user && result == -EPERM)) return fail(-result, "setns", all[i].path);
   }
   for (int pass = 0; pass < 3; pass++) {
@@ -87,7 +85,7 @@ static int enter_all(struct run *run, struct joined *all, u32 count) {
       u32 type = all[i].type;
       int turn = type == CLONE_NEWUSER ? 0 : type == CLONE_NEWNS ? 2 : 1;
       if (all[i].done || turn != pass) continue;
-      int result = enter(run, &all[i]);
+      int result = enter(&all[i]);
       if (result) return fail(-result, "setns", all[i].path);
     }
   }
@@ -101,7 +99,7 @@ int step_join_paths(struct run *run, const struct arg *a) {
   if (count > MAX_JOINED || a[1].count != count) return fail(EINVAL, "paths and types of namespaces", NULL);
   for (u32 i = 0; i < count; i++) all[i].fd = -1;
   int result = open_all(a, all);
-  if (!result) result = enter_all(run, all, count);
+  if (!result) result = enter_all(all, count);
   for (u32 i = 0; i < count; i++) {
     moves |= all[i].type == CLONE_NEWPID;
     close_fd(&all[i].fd);
@@ -132,10 +130,9 @@ int step_join_namespaces(struct run *run, const struct arg *a) {
   u64 flags = a[2].number & CLONE_NEWUSER ? without_own_user(pid, a[2].number) : a[2].number;
   /* The pidfd is open: if the start time is still the expected one now, the pidfd names that very process. */
   int result = start_time_of(pid) == a[1].number ? 0 : fail(ESRCH, "container's process has ended", NULL);
-  /* The user namespace by itself and first, while the host's /proc is in sight. */
+  /* The user namespace by itself and first: it gives the right to the others. */
   if (!result && flags & CLONE_NEWUSER) {
     if (setns(pidfd, CLONE_NEWUSER)) result = fail(errno, "setns", "user namespace");
-    else note_groups(run);
     flags &= ~(u64)CLONE_NEWUSER;
   }
   if (!result && flags && setns(pidfd, (int)flags)) result = fail(errno, "setns", NULL);

@@ -61,6 +61,18 @@ static void give_stdio(const struct run *run, uid_t uid) {
   }
 }
 
+/* A refusal in spite of the capability means that the user namespace denies setgroups: then there is nothing to drop, the
+ * caller's groups are nobody's inside. */
+static int set_groups(const gid_t *groups, size_t count) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {0};
+  if (!syscall(SYS_setgroups, count, groups)) return 0;
+  int error = errno;
+  bool denied = error == EPERM && !count && !syscall(SYS_capget, &header, data) && data[0].effective & 1u << CAP_SETGID;
+  errno = error;
+  return denied ? 0 : -1;
+}
+
 int step_ids(struct run *run, const struct arg *a) {
   uid_t uid = (uid_t)a[0].number;
   gid_t gid = (gid_t)a[1].number, *groups = (gid_t *)run->plan.scratch;
@@ -69,8 +81,7 @@ int step_ids(struct run *run, const struct arg *a) {
   give_stdio(run, uid);
   /* wait-start opens it as that user. In a user namespace `id-maps` has seen to it. */
   if (run->fifo >= 0 && uid) (void)!fchownat(run->fifo, "", uid, (gid_t)-1, AT_EMPTY_PATH);
-  /* Where a user namespace denies setgroups there is nothing to drop: the caller's groups are nobody's inside. */
-  if (syscall(SYS_setgroups, (size_t)a[2].count, groups) && (a[2].count || !run->groups_denied)) return fail(errno, "set groups", NULL);
+  if (set_groups(groups, a[2].count)) return fail(errno, "set groups", NULL);
   if (syscall(SYS_setresgid, gid, gid, gid)) return fail(errno, "set group", NULL);
   if (syscall(SYS_setresuid, uid, uid, uid)) return fail(errno, "set user", NULL);
   /* The change of ids cleared these two. */

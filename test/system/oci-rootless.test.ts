@@ -188,6 +188,37 @@ describe("what spec --rootless writes runs", () => {
   });
 });
 
+describe("as root of a user namespace, as podman runs it for an ordinary user", () => {
+  const within = (dir: string, id: string): Ran => {
+    const own = String(uid);
+    const script = 'cd "$0" && exec "$@" < /dev/null';
+    return runBounded([
+      ...["setpriv", "--reuid", own, "--regid", own, "--clear-groups", "--inh-caps=-all"],
+      ...["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", `XDG_RUNTIME_DIR=${user.home}/run`],
+      ...["unshare", "--user", "--map-root-user", "sh", "-c", script, dir, ociRuntime, "run", id],
+    ]);
+  };
+  const mapOf = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+
+  test("a user namespace in it", () => {
+    const { dir, id } = user.bundle((config) =>
+      withLinux({ uidMappings: mapOf(0), gidMappings: mapOf(0) })(
+        withArgs(config, ["sh", "-c", "id -u; cat /proc/self/setgroups"]),
+      ),
+    );
+    expect(within(dir, id)).toEqual({ code: 0, out: "0\ndeny\n", err: "" });
+    expect(readdirSync(`${user.home}/run/gantry-oci`)).toEqual([]);
+  });
+
+  test("none of its own", () => {
+    const namespaces = (["mount", "pid", "ipc", "uts"] as const).map((type) => ({ type }));
+    const { dir, id } = user.bundle((config) =>
+      withLinux({ namespaces, uidMappings: [], gidMappings: [] })(withArgs(config, ["id", "-u"])),
+    );
+    expect(within(dir, id)).toEqual({ code: 0, out: "0\n", err: "" });
+  });
+});
+
 describe("cgroups", () => {
   test("without rights there are none, and device rules are passed over", () => {
     const devices = [{ allow: false, access: "rwm" }];

@@ -39,7 +39,7 @@ function mayWrite(dir: string): boolean | undefined {
 }
 
 /** Root of the first user namespace; another one's has few rights in the hierarchies. */
-function ownsTheMachine(): boolean {
+export function ownsTheMachine(): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(host.readFile("/proc/self/uid_map", 1 << 16));
 }
 
