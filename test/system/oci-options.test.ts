@@ -312,6 +312,24 @@ test("kill --all reaches every process; names, numbers and both cases", async ()
   expect(own.call("delete", "many").code).toBe(0);
 });
 
+test("kill KILL ends a paused container, and all processes of one without a pid namespace", async () => {
+  const paused = own.bundle("frozen", ["sleep", "60"]);
+  own.call("run", "-d", "-b", paused, "frozen");
+  expect(own.call("pause", "frozen").code).toBe(0);
+  expect(own.call("kill", "frozen", "KILL")).toEqual({ code: 0, stdout: "", stderr: "" });
+  await own.until("frozen", "stopped");
+  expect(own.status("frozen")).toBe("stopped");
+  const types = ["ipc", "uts", "mount", "network"].map((type) => ({ type }));
+  const shared = own.bundle("shared", ["sh", "-c", "sleep 61 & sleep 62 & wait"], {}, { namespaces: types });
+  own.call("run", "-d", "-b", shared, "shared");
+  const pids = JSON.parse(own.call("ps", "-f", "json", "shared").stdout) as number[];
+  expect(own.call("kill", "shared", "KILL")).toEqual({ code: 0, stdout: "", stderr: "" });
+  await own.until("shared", "stopped");
+  for (let i = 0; i < 100 && pids.some((pid) => existsSync(`/proc/${pid}/exe`)); i++) await Bun.sleep(10);
+  expect(pids.filter((pid) => existsSync(`/proc/${pid}/exe`))).toEqual([]);
+  for (const id of ["frozen", "shared"]) expect(own.call("delete", id).code).toBe(0);
+});
+
 test("--root and what is in it is for its owner", () => {
   const dir = own.bundle("modes", ["sleep", "60"]);
   own.call("create", "-b", dir, "modes");

@@ -1,11 +1,13 @@
 /** `gantry-oci kill`. */
 import { GantryError, isErrno } from "../../lib/index.ts";
-import { containerPids } from "./container-cgroups.ts";
+import { killCgroups } from "./cleanup.ts";
+import { containerPids, freezeContainer } from "./container-cgroups.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
+import { isPaused } from "./oci-state.ts";
 import { isAlive } from "./process-identity.ts";
-import { parseSignal } from "./signals.ts";
+import { parseSignal, SIGKILL } from "./signals.ts";
 
 export function kill({ global, flags }: VerbInput): number {
   const [id = "", word = "SIGTERM"] = expectWords("kill", flags, 1, 2);
@@ -16,8 +18,29 @@ export function kill({ global, flags }: VerbInput): number {
     for (const pid of containerPids(stored)) signalPid(pid, signal);
     return 0;
   }
-  if (!signalFirst(stored, signal)) throw new GantryError("conflict", "container not running");
+  const reached = signal === SIGKILL ? killFirst(stored) : signalFirst(stored, signal);
+  if (!reached) throw new GantryError("conflict", "container not running");
   return 0;
+}
+
+/**
+ * SIGKILL as runc sends it: a frozen process is let go so that it can end, and without a pid namespace of its own, whose
+ * processes would end with the first one, every process of the container gets it. False when there is none.
+ */
+function killFirst(stored: StoredState): boolean {
+  if (ownsPids(stored)) {
+    if (!signalFirst(stored, SIGKILL)) return false;
+    if (isPaused(stored)) freezeContainer(stored, false);
+    return true;
+  }
+  const pids = containerPids(stored);
+  const reached = signalFirst(stored, SIGKILL);
+  if (pids.length > 0) killCgroups(stored);
+  return reached || pids.length > 0;
+}
+
+function ownsPids({ config }: StoredState): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type, path = "" }) => type === "pid" && path === "");
 }
 
 /** Signals the container's first process, and no later one of the same pid. False when it has ended. */
