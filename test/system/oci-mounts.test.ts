@@ -1,5 +1,5 @@
 /** Mounts of a container on the real kernel, as it sees them. As root: scripts/bun test test/system/oci-mounts.test.ts */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -14,6 +14,9 @@ import {
 import { defaultMounts } from "../../src/runtime/defaults.ts";
 import type { OciMount } from "../../src/runtime/oci-types.ts";
 import { type BundleChange, OciBundles, parseMountInfo, runBounded } from "../lib/oci-bundle.ts";
+
+// Many containers a test, on a machine that may be busy.
+setDefaultTimeout(60_000);
 
 const world = new OciBundles("mounts");
 const volume = `${world.dir}/volume`;
@@ -37,7 +40,7 @@ beforeAll(() => {
   writeFileSync(`${volume}/below/file`, "from below\n");
   symlinkSync("file", `${volume}/link`);
 });
-afterAll(() => world.cleanUp());
+afterAll(() => world.cleanUp(), 60_000);
 
 const tmpfs = (...options: readonly string[]): OciMount => ({
   destination: "/mnt",
