@@ -11,6 +11,7 @@ import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { type Json, jsonText } from "./json-text.ts";
 import { type ShownState, shownState } from "./oci-state.ts";
 import { planText, planValue } from "./plan.ts";
+import { rightsInput, rootlessInput } from "./rootless.ts";
 
 const namespaceFiles = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
@@ -49,11 +50,15 @@ export function explain({ global, flags }: VerbInput): number {
     });
   const dir = new ContainerDir(global.root, id);
   const stored = dir.read();
+  const cgroups = hostCgroups();
   const { plan } = planContainer({
     config: stored.config,
-    cgroups: hostCgroups(),
+    cgroups,
     hooks: { id, bundle: stored.bundle, rootfs: stored.rootfs, env: host.env },
     readText: tryReadText,
+    systemdCgroup: stored.systemdCgroup === true,
+    ...rootlessInput(),
+    ...rightsInput(cgroups, cgroupsPathOf(stored), global.rootless),
     reasons: configReasons(stored.config),
   });
   const present = presentOf(dir, stored);

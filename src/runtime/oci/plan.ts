@@ -13,6 +13,7 @@ import { expectWords } from "./flags.ts";
 import { hostCgroups, tryReadText } from "./host-cgroups.ts";
 import { type Json, jsonText } from "./json-text.ts";
 import { rightsInput, rootlessInput } from "./rootless.ts";
+import { systemdScopes } from "./systemd.ts";
 
 export function printPlan(input: VerbInput): number {
   const { flags } = input;
@@ -28,14 +29,15 @@ export function printPlan(input: VerbInput): number {
 
 function bundlePlan({ global, flags }: VerbInput): Plan {
   const [id = "ID"] = expectWords("plan", flags, 0, 1);
-  const { config, path, rootfs } = readBundle(flags.text("bundle"), id);
+  const read = readBundle(flags.text("bundle"), id, global.systemdCgroup);
+  const config = global.systemdCgroup ? systemdScopes().placeInSystemd(read.config, id).config : read.config;
   const cgroups = hostCgroups();
-  const hooks = { id, bundle: path, rootfs, env: host.env };
   return planContainer({
     config,
     cgroups,
-    hooks,
+    hooks: { id, bundle: read.path, rootfs: read.rootfs, env: host.env },
     readText: tryReadText,
+    systemdCgroup: global.systemdCgroup,
     ...rootlessInput(),
     ...rightsInput(cgroups, config.linux?.cgroupsPath ?? "", global.rootless),
     reasons: configReasons(config),
