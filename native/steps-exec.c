@@ -175,5 +175,7 @@ int step_exec(struct run *run, const struct arg *a) {
     return fail(errno, NULL, argv[0]);
   }
   result = execute(argv[0], path_of(&a[1]), argv, env);
-  return fail(-name_directory(argv[0], result), NULL, argv[0]);
+  struct stat status;
+  bool lacks_interpreter = result == -ENOENT && strchr(argv[0], '/') && !stat(argv[0], &status);
+  return fail(-name_directory(argv[0], result), lacks_interpreter ? "interpreter of" : NULL, argv[0]);
 }

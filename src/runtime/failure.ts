@@ -100,6 +100,11 @@ function execError(step: ContainerStep & { readonly do: "exec" }, failed: Failed
       `${taskFailed}${quoted}: is a directory: permission denied`,
       { fields },
     );
+  if (name === "ENOENT" && failed.context.startsWith("interpreter of "))
+    // The file is there, but not what its first line names, or its dynamic loader: runc's words, and no more.
+    return new GantryError("command-not-found", `${taskFailed}exec ${command}: ${errnoWords(failed.errno)}`, {
+      fields,
+    });
   if (name === "ENOENT" || name === "ENOTDIR") {
     const words = command.includes("/")
       ? `stat ${command}: ${errnoWords(failed.errno)}`

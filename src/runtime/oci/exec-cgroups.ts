@@ -51,7 +51,7 @@ export function parseSubCgroup(
     .split("/")
     .filter((part) => part !== "" && part !== ".");
   if (controllers.includes("") || parts.includes(".."))
-    throw new GantryError("invalid", `--cgroup: ${JSON.stringify(word)} is not [CONTROLLER:]PATH`);
+    throw new GantryError("invalid", `bad sub cgroup path: --cgroup: ${JSON.stringify(word)} is not [CONTROLLER:]PATH`);
   if (v2 && controllers.length > 0)
     throw new GantryError("invalid", `--cgroup ${word}: cgroup v2 has no hierarchies of single controllers`, {
       hint: "give the path alone",

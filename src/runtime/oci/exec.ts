@@ -7,8 +7,9 @@ import type { VerbInput } from "./context.ts";
 import { execCgroupDirs, roomForProcess } from "./exec-cgroups.ts";
 import { execProcess } from "./exec-process.ts";
 import { expectWords } from "./flags.ts";
-import { followToEnd, SignalForwarder } from "./follow.ts";
+import { followToEnd, SignalForwarder, VanishedError } from "./follow.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
+import { signalProcess } from "./kill.ts";
 import { launchRun } from "./launch.ts";
 import { debug, warn } from "./log.ts";
 import { hookState, shownState } from "./oci-state.ts";
@@ -17,6 +18,7 @@ import { resolvePath } from "./paths.ts";
 import { rootlessInput } from "./rootless.ts";
 import { sendPidfd } from "./pidfd-socket.ts";
 import { relay } from "./relay.ts";
+import { SIGKILL } from "./signals.ts";
 import { terminalOptions } from "./terminal-options.ts";
 
 export function exec({ global, flags }: VerbInput): number {
@@ -62,8 +64,14 @@ export function exec({ global, flags }: VerbInput): number {
     ...terminal.passed(),
   });
   terminal.closePassed();
+  debug(() => `container ${id}: further process ${running.started.pid}`);
   sendPidfd(flags.text("pidfd-socket"), running.started.pid);
   if (signals === undefined) return 0;
   const { console } = terminal.kept();
-  return console === undefined ? followToEnd(running, signals) : relay(running, console, signals);
+  try {
+    return console === undefined ? followToEnd(running, signals) : relay(running, console, signals);
+  } catch (error) {
+    if (error instanceof VanishedError) signalProcess(running.started, SIGKILL);
+    throw error;
+  }
 }
