@@ -227,6 +227,24 @@ test.each([[["delete", "--force"]], [["delete"]]])(
   60_000,
 );
 
+test("gantry-init of a running exec is killed: the process goes with it, the container stays", async () => {
+  const dir = own.bundle("inner", ["sleep", "60"]);
+  own.call("run", "--detach", "--bundle", dir, "inner");
+  const pidFile = `${world.dir}/inner.pid`;
+  const child = spawn("exec", "--pid-file", pidFile, "inner", "sleep", "61");
+  const init = await initOf(child.pid);
+  for (let i = 0; i < 500 && !existsSync(pidFile); i++) await Bun.sleep(5);
+  await Bun.sleep(100);
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  expect(alive(pid)).toBe(true);
+  process.kill(init, "SIGKILL");
+  expect(await child.exited).toBe(255);
+  for (let i = 0; i < 100 && alive(pid); i++) await Bun.sleep(10);
+  expect(alive(pid)).toBe(false);
+  expect(own.status("inner")).toBe("running");
+  cleans("inner");
+});
+
 test("exec is killed: its process runs on in the container, and ends with it", async () => {
   const dir = own.bundle("host", ["sleep", "60"]);
   own.call("run", "--detach", "--bundle", dir, "host");

@@ -7,7 +7,7 @@ import type { VerbInput } from "./context.ts";
 import { execCgroupDirs, roomForProcess } from "./exec-cgroups.ts";
 import { execProcess } from "./exec-process.ts";
 import { expectWords } from "./flags.ts";
-import { followToEnd, SignalForwarder, VanishedError } from "./follow.ts";
+import { followToEnd, SignalForwarder } from "./follow.ts";
 import { hostCgroupIo, hostCgroups } from "./host-cgroups.ts";
 import { signalProcess } from "./kill.ts";
 import { launchRun } from "./launch.ts";
@@ -65,13 +65,14 @@ export function exec({ global, flags }: VerbInput): number {
   });
   terminal.closePassed();
   debug(() => `container ${id}: further process ${running.started.pid}`);
-  sendPidfd(flags.text("pidfd-socket"), running.started.pid);
-  if (signals === undefined) return 0;
-  const { console } = terminal.kept();
   try {
+    sendPidfd(flags.text("pidfd-socket"), running.started.pid);
+    if (signals === undefined) return 0;
+    const { console } = terminal.kept();
     return console === undefined ? followToEnd(running, signals) : relay(running, console, signals);
   } catch (error) {
-    if (error instanceof VanishedError) signalProcess(running.started, SIGKILL);
+    // Nobody would hear of its end.
+    signalProcess(running.started, SIGKILL);
     throw error;
   }
 }

@@ -66,11 +66,9 @@ export function followToEnd(
 }
 
 /** gantry-init was killed: nobody knows how the container ended, and whether it has. */
-export class VanishedError extends GantryError {}
-
-export function vanished(): VanishedError {
-  return new VanishedError("unavailable", "gantry-init ended without saying how the container ended", {
-    hint: "something killed it; its container was killed, too",
+export function vanished(): GantryError {
+  return new GantryError("unavailable", "gantry-init ended without saying how the container ended", {
+    hint: "something killed it; what it ran was killed, too",
   });
 }
 

@@ -6,7 +6,7 @@ import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
 import { isPaused } from "./oci-state.ts";
-import { isAlive } from "./process-identity.ts";
+import { isAlive, type ProcessIdentity } from "./process-identity.ts";
 import { parseSignal, SIGKILL } from "./signals.ts";
 
 export function kill({ global, flags }: VerbInput): number {
@@ -44,18 +44,22 @@ function ownsPids({ config }: StoredState): boolean {
 }
 
 /** Signals the container's first process, and no later one of the same pid. False when it has ended. */
-export function signalFirst(stored: StoredState, signal: number): boolean {
-  if (stored.process === undefined) return false;
+export function signalFirst({ process }: StoredState, signal: number): boolean {
+  return process !== undefined && signalProcess(process, signal);
+}
+
+/** As signalFirst, for any process. */
+export function signalProcess(process: ProcessIdentity, signal: number): boolean {
   let pidfd: number;
   try {
-    pidfd = host.pidfdOpen(stored.process.pid);
+    pidfd = host.pidfdOpen(process.pid);
   } catch (error) {
     if (isErrno(error, "ESRCH")) return false;
     throw error;
   }
   try {
     // The pidfd is open: if the start time is right now, it is that process's.
-    if (!isAlive(stored.process)) return false;
+    if (!isAlive(process)) return false;
     host.pidfdSignal(pidfd, signal);
     return true;
   } catch (error) {

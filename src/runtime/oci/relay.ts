@@ -40,6 +40,16 @@ function resize(master: number, terminal: number): void {
   if (rows > 0 && cols > 0) host.setWindowSize(master, rows, cols);
 }
 
+/** Our input; its end when our terminal has hung up. */
+function readOwn(): Uint8Array | undefined {
+  try {
+    return host.read(0, pieceBytes, 0);
+  } catch (error) {
+    if (isErrno(error, "EIO", "EBADF")) return nothing;
+    throw error;
+  }
+}
+
 const nothing: Uint8Array = new Uint8Array(0);
 
 interface RelayParts {
@@ -131,7 +141,7 @@ class Relay {
   }
 
   #readInput(): void {
-    const bytes = host.read(0, pieceBytes, 0);
+    const bytes = readOwn();
     if (bytes === undefined) return;
     if (bytes.length === 0) {
       this.#input = false;
@@ -172,7 +182,7 @@ class Relay {
       this.#toOutput = this.#toOutput.subarray(host.writeSome(1, this.#toOutput.subarray(0, 4096)));
     } catch (error) {
       // Nobody reads any more: the container's terminal is closed, which it notices.
-      if (!isErrno(error, "EPIPE")) throw error;
+      if (!isErrno(error, "EPIPE", "EIO")) throw error;
       this.#toOutput = nothing;
       this.#output = false;
     }

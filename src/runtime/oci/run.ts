@@ -3,7 +3,7 @@ import { begin, type Beginning } from "./begin.ts";
 import { removeCgroups } from "./cleanup.ts";
 import type { VerbInput } from "./context.ts";
 import { endContainer } from "./delete.ts";
-import { followToEnd, SignalForwarder, VanishedError } from "./follow.ts";
+import { followToEnd, SignalForwarder } from "./follow.ts";
 import { poststart } from "./start.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { hookState, shownState } from "./oci-state.ts";
@@ -27,10 +27,9 @@ export function run(input: VerbInput): number {
     if (!flags.is("keep")) tidy(beginning);
     return code;
   } catch (error) {
-    if (error instanceof VanishedError) {
-      endContainer(beginning.stored);
-      if (!flags.is("keep")) tidy(beginning);
-    }
+    // Nobody would hear of its end.
+    endContainer(beginning.stored);
+    if (!flags.is("keep")) tidy(beginning);
     throw error;
   }
 }
