@@ -193,9 +193,27 @@ describe("as root of a user namespace, as podman runs it for an ordinary user", 
     const own = String(uid);
     const script = 'cd "$0" && exec "$@" < /dev/null';
     return runBounded([
-      ...["setpriv", "--reuid", own, "--regid", own, "--clear-groups", "--inh-caps=-all"],
-      ...["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", `XDG_RUNTIME_DIR=${user.home}/run`],
-      ...["unshare", "--user", "--map-root-user", "sh", "-c", script, dir, ociRuntime, "run", id],
+      "setpriv",
+      "--reuid",
+      own,
+      "--regid",
+      own,
+      "--clear-groups",
+      "--inh-caps=-all",
+      "/usr/bin/env",
+      "-i",
+      "PATH=/usr/bin:/bin",
+      `XDG_RUNTIME_DIR=${user.home}/run`,
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "sh",
+      "-c",
+      script,
+      dir,
+      ociRuntime,
+      "run",
+      id,
     ]);
   };
   const mapOf = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
