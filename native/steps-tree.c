@@ -28,9 +28,10 @@ static int make_node(int parent, const char *name, const char *path, const struc
   int result = mknodat(parent, name, wanted->st_mode, wanted->st_rdev) ? -errno : 0;
   if (result == -EEXIST) {
     if (fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW)) return -errno;
-    if (present.st_mode == wanted->st_mode && present.st_rdev == wanted->st_rdev) result = 0;
-    else if (unlinkat(parent, name, 0)) return -errno;
-    else result = mknodat(parent, name, wanted->st_mode, wanted->st_rdev) ? -errno : 0;
+    /* Left as it is, with its owner: where /dev is bound, it is the host's. */
+    if (present.st_mode == wanted->st_mode && present.st_rdev == wanted->st_rdev) return 0;
+    if (unlinkat(parent, name, 0)) return -errno;
+    result = mknodat(parent, name, wanted->st_mode, wanted->st_rdev) ? -errno : 0;
   }
   if (result == -EPERM || result == -EACCES) return bind_host_node(parent, name, path, wanted);
   if (!result && fchownat(parent, name, wanted->st_uid, wanted->st_gid, AT_SYMLINK_NOFOLLOW)) result = -errno;

@@ -3,7 +3,6 @@ import { GantryError } from "../lib/index.ts";
 import {
   absolutePath,
   boolean,
-
   Checked,
   filled,
   type Finding,

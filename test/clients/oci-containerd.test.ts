@@ -15,7 +15,14 @@ let daemon: Bun.Subprocess | undefined;
 const client = (): string[] => ["ctr", "-a", `${dir}/c.sock`, "-n", "gantrytest"];
 const ctr = (...words: string[]): Promise<string> => mustRun([...client(), ...words]);
 const run = (flags: readonly string[], id: string, ...command: string[]): string[] => [
-  ...[...client(), "run", "--runc-binary", ociRuntime, ...flags, image, id, ...command],
+  ...client(),
+  "run",
+  "--runc-binary",
+  ociRuntime,
+  ...flags,
+  image,
+  id,
+  ...command,
 ];
 
 beforeAll(async () => {

@@ -32,9 +32,20 @@ beforeAll(async () => {
   daemon = Bun.spawn(
     [
       "dockerd",
-      ...["--data-root", join(dir, "data"), "--exec-root", join(dir, "exec"), "-p", join(dir, "pid")],
-      ...["-H", `unix://${dir}/docker.sock`, "--bridge", "none", "--iptables=false", "--ip6tables=false"],
-      ...["--add-runtime", `gantry=${ociRuntime}`],
+      "--data-root",
+      join(dir, "data"),
+      "--exec-root",
+      join(dir, "exec"),
+      "-p",
+      join(dir, "pid"),
+      "-H",
+      `unix://${dir}/docker.sock`,
+      "--bridge",
+      "none",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--add-runtime",
+      `gantry=${ociRuntime}`,
     ],
     { stdin: "ignore", stdout: "ignore", stderr: Bun.file(join(dir, "log")) },
   );
@@ -87,8 +98,17 @@ describe.skipIf(missing.length > 0)("dockerd", () => {
   test("exec with user, directory, environment, terminal, exit code, detached", async () => {
     const id = await docker("run", "-d", ...alone, "busybox", "sleep", "600");
     const ran = await tryDocker([
-      ...["exec", "-u", "12:34", "-w", "/tmp", "-e", "A=b", id],
-      ...["sh", "-c", "id -u; id -g; pwd; echo $A; exit 5"],
+      "exec",
+      "-u",
+      "12:34",
+      "-w",
+      "/tmp",
+      "-e",
+      "A=b",
+      id,
+      "sh",
+      "-c",
+      "id -u; id -g; pwd; echo $A; exit 5",
     ]);
     expect(ran).toMatchObject({ code: 5, out: "12\n34\n/tmp\nb\n" });
     expect((await tryDocker(["exec", "-i", id, "cat"], "through")).out).toBe("through");

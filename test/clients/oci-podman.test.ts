@@ -20,8 +20,18 @@ if (missing.length > 0) process.stdout.write(`oci-podman.test.ts skipped: no ${m
 let dir = "";
 const client = (): string[] => [
   "podman",
-  ...["--root", join(dir, "root"), "--runroot", join(dir, "run"), "--tmpdir", join(dir, "tmp")],
-  ...["--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", ociRuntime],
+  "--root",
+  join(dir, "root"),
+  "--runroot",
+  join(dir, "run"),
+  "--tmpdir",
+  join(dir, "tmp"),
+  "--cgroup-manager",
+  "cgroupfs",
+  "--events-backend",
+  "file",
+  "--runtime",
+  ociRuntime,
 ];
 const podman = (...words: string[]): Promise<string> => mustRun([...client(), ...words]);
 const tryPodman = (words: string[], stdin?: string): Promise<Ran> =>

@@ -71,7 +71,7 @@ describe("a new user namespace", () => {
         linux: { readonlyPaths: [] },
       }),
     );
-expect(out).toContain("can't set date: Operation not permitted");
+    expect(out).toContain("can't set date: Operation not permitted");
     expect(new Date().getFullYear()).toBeGreaterThan(2020);
     expect(out).toContain("not permitted");
   });
