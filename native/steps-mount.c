@@ -99,7 +99,9 @@ static int open_or_bind_root(struct run *run, const struct arg *a) {
 int step_root(struct run *run, const struct arg *a) {
   int fd = open_or_bind_root(run, a);
   if (fd < 0) return fd;
-  int result = set_propagation(fd, a[1].number & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
+  /* A tree that the monitor took has mounts below that are peers of the host's; in one that was bound here they are slaves. */
+  int result = a[1].number & MS_SHARED ? 0 : set_propagation(fd, MS_SLAVE | MS_REC);
+  if (!result) result = set_propagation(fd, a[1].number & MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
   if (!result) result = set_attributes(fd, a[1].number, false);
   if (result) return fail(-result, "attributes of the root", a[0].text);
   run->root = fd;

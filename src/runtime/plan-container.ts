@@ -186,7 +186,8 @@ function rootSteps(
   steps.push({
     do: "root",
     path: rootPath,
-    flags: mountFlags.MS_BIND | mountFlags.MS_REC | (propagation & mountFlags.MS_SLAVE),
+    flags:
+      mountFlags.MS_BIND | mountFlags.MS_REC | (propagation & (mountFlags.MS_SLAVE | mountFlags.MS_SHARED)),
     because: because("the image", "root"),
   });
   steps.push(...mounts.mounts, ...planDevices(config, because));

@@ -532,10 +532,10 @@ describe("propagation", () => {
   const onSharedHost = (
     bundle: string,
     id: string,
-    between = "true",
+    before = "true",
   ): { readonly inside: string; readonly host: string } => {
     const script = `mount --make-rprivate / && mount --make-rshared / && mkdir -p ${volume}/shared && mount -t tmpfs s ${volume}/shared && mount --make-shared ${volume}/shared && mkdir -p ${volume}/shared/sub
-      "$@"; echo "exit $?"; ${between}; echo =====; cat /proc/self/mountinfo`;
+      ${before} || exit 9; "$@"; echo "exit $?"; echo =====; cat /proc/self/mountinfo`;
     const ran = runBounded([
       "unshare",
       "-m",
@@ -577,6 +577,38 @@ describe("propagation", () => {
     expect(kindsAt(inside, "/")).toEqual([...expected]);
     expect(host).not.toContain(root);
   });
+
+  test.each([false, true])(
+    "what is mounted below the root on the host stays there (user namespace: %p)",
+    (isMapped) => {
+      const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+      const types = [
+        "mount",
+        "pid",
+        "network",
+        "ipc",
+        "uts",
+        ...(isMapped ? (["user"] as const) : []),
+      ] as const;
+      const linux = {
+        namespaces: types.map((type) => ({ type })),
+        ...(isMapped ? { uidMappings: ids, gidMappings: ids } : {}),
+      };
+      const { dir, id, root } = world.bundle({
+        args: ["cat", "/proc/self/mountinfo"],
+        mounts: [{ ...tmpfs(), destination: "/mnt/inner" }],
+        linux,
+      });
+      const before = `chmod 777 ${root} && mount -t tmpfs host ${root}/mnt && mkdir -m 777 ${root}/mnt/inner`;
+      const { inside, host } = onSharedHost(dir, id, before);
+      expect(kindsAt(inside, "/mnt/inner")).toEqual([]);
+      expect(
+        parseMountInfo(host)
+          .filter(({ path }) => path.startsWith(root))
+          .map(({ path }) => path),
+      ).toEqual([`${root}/mnt`]);
+    },
+  );
 
   test.each([
     ["private", [], []],
