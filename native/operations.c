@@ -71,6 +71,7 @@ static const struct operation operations[] = {
     {126, C, "security-label", "1s", step_security_label},
     {127, M, "move-device", "sss", step_move_device},
     {128, C, "home", "4", step_home},
+    {132, M, "unmount-tree", "s", step_unmount_tree},
     {134, M, "become-parent", "", step_become_parent},
     {135, M, "private-mounts", "S", step_private_mounts},
     {136, M, "run-program", "SS41s", step_run_program},

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -122,6 +123,35 @@ static u64 without_own_user(pid_t pid, u64 flags) {
   return flags & ~(u64)CLONE_NEWUSER;
 }
 
+/* With the caller's own rights where those are enough, as for who is root on the host: the namespaces may belong to another
+ * user namespace than the one that is joined. Else the user namespace comes first, for the right to the others. */
+static int enter_of(int pidfd, u64 flags) {
+  u64 others = flags & ~(u64)CLONE_NEWUSER;
+  bool user = flags & CLONE_NEWUSER, done = !others || !setns(pidfd, (int)others);
+  if (!done && (!user || errno != EPERM)) return fail(errno, "setns", NULL);
+  if (user && setns(pidfd, CLONE_NEWUSER)) return fail(errno, "setns", "user namespace");
+  return done || !setns(pidfd, (int)others) ? 0 : fail(errno, "setns", NULL);
+}
+
+static int enter_root_of(pid_t pid) {
+  char path[48];
+  struct text text = {path, sizeof path, 0};
+  text_add(&text, "/proc/");
+  text_add_number(&text, (u64)pid);
+  text_add(&text, "/root");
+  int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return fail(errno, "open the container's root", NULL);
+  int result = fchdir(root) || chroot(".") ? fail(errno, "enter the container's root", NULL) : 0;
+  close(root);
+  return result;
+}
+
+/* A pid found under /proc while its pidfd has not ended was that process's. */
+static bool has_ended(int pidfd) {
+  struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+  return poll(&ended, 1, 0) > 0;
+}
+
 int step_join_namespaces(struct run *run, const struct arg *a) {
   pid_t pid = (pid_t)(i64)a[0].number;
   if (!pid) return 0;
@@ -130,16 +160,14 @@ int step_join_namespaces(struct run *run, const struct arg *a) {
   u64 flags = a[2].number & CLONE_NEWUSER ? without_own_user(pid, a[2].number) : a[2].number;
   /* The pidfd is open: if the start time is still the expected one now, the pidfd names that very process. */
   int result = start_time_of(pid) == a[1].number ? 0 : fail(ESRCH, "container's process has ended", NULL);
-  /* The user namespace by itself and first: it gives the right to the others. */
-  if (!result && flags & CLONE_NEWUSER) {
-    if (setns(pidfd, CLONE_NEWUSER)) result = fail(errno, "setns", "user namespace");
-    flags &= ~(u64)CLONE_NEWUSER;
-  }
-  if (!result && flags && setns(pidfd, (int)flags)) result = fail(errno, "setns", NULL);
+  if (!result) result = enter_of(pidfd, flags);
+  /* With a mount namespace comes its root; else the container has one by chroot. */
+  if (!result && !(a[2].number & CLONE_NEWNS)) result = enter_root_of(pid);
+  if (!result && has_ended(pidfd)) result = fail(ESRCH, "container's process has ended", NULL);
   close(pidfd);
   netlink_forget();
-  /* setns(CLONE_NEWNS) made the container's root ours: inside paths are absolute ones from here on. */
-  if (!result && a[2].number & CLONE_NEWNS) run->pivoted = true;
+  /* The container's root is ours: inside paths are absolute ones from here on. */
+  if (!result) run->pivoted = true;
   if (result || !(a[2].number & CLONE_NEWPID)) return result;
   return move_into_pid_namespace(run);
 }

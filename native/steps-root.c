@@ -12,12 +12,27 @@
 #include <unistd.h>
 
 /* pivot_root(2), NOTES: with "." twice the old root is stacked on the new one and needs no directory of its own. */
+/* In a mount namespace that is not the container's own nothing may be moved or detached. */
+static int chroot_only(struct run *run) {
+  if (fchdir(run->root)) return fail(errno, "enter the new root", NULL);
+  if (chroot(".")) return fail(errno, "chroot", NULL);
+  close_fd(&run->root);
+  run->pivoted = true;
+  return 0;
+}
+
+int step_unmount_tree(struct run *run, const struct arg *a) {
+  (void)run;
+  return umount2(a[0].text, MNT_DETACH | UMOUNT_NOFOLLOW) ? fail(errno, "unmount", a[0].text) : 0;
+}
+
 int step_pivot_root(struct run *run, const struct arg *a) {
   if (run->root < 0) return fail(ENOTCONN, "pivot-root without root", NULL);
   /* wait-start reopens its fifo through the host's /proc, which can be trusted. */
   if (run->fifo >= 0 && (run->proc_self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
     return fail(errno, "open", "/proc/self/fd");
-  if (a[0].number) return move_root(run);
+  if (a[0].number == 1) return move_root(run);
+  if (a[0].number == 2) return chroot_only(run);
   int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (old < 0) return fail(errno, "open", "/");
   if (fchdir(run->root)) return fail(errno, "enter the new root", NULL);

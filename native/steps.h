@@ -59,6 +59,6 @@ step_function step_ask_hooks, step_run_hook;
 /* steps-exec.c */
 step_function step_wait_start, step_exec;
 /* steps-foreign.c */
-step_function step_become_parent, step_private_mounts, step_run_program, step_adopt, step_console_listen, step_child_netlink;
+step_function step_unmount_tree, step_become_parent, step_private_mounts, step_run_program, step_adopt, step_console_listen, step_child_netlink;
 
 #endif

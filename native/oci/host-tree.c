@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,13 @@ HOST_FUNCTION(host_unlink) {
   struct path path;
   if (!take_path(ctx, argv[0], &path)) return JS_EXCEPTION;
   return done_or_throw(ctx, unlink(path.text), "unlink", path.text);
+}
+
+HOST_FUNCTION(host_unmount) {
+  UNUSED_SELF;
+  struct path path;
+  if (!take_path(ctx, argv[0], &path)) return JS_EXCEPTION;
+  return done_or_throw(ctx, umount2(path.text, MNT_DETACH | UMOUNT_NOFOLLOW), "umount2", path.text);
 }
 
 HOST_FUNCTION(host_rmdir) {
@@ -112,7 +120,7 @@ HOST_FUNCTION(host_cwd) {
 }
 
 static const JSCFunctionListEntry entries[] = {
-    JS_CFUNC_DEF("rename", 2, host_rename),     JS_CFUNC_DEF("unlink", 1, host_unlink),
+    JS_CFUNC_DEF("unmount", 1, host_unmount),   JS_CFUNC_DEF("rename", 2, host_rename),     JS_CFUNC_DEF("unlink", 1, host_unlink),
     JS_CFUNC_DEF("rmdir", 1, host_rmdir),       JS_CFUNC_DEF("mkdir", 2, host_mkdir),
     JS_CFUNC_DEF("mkfifo", 2, host_mkfifo),     JS_CFUNC_DEF("symlink", 2, host_symlink),
     JS_CFUNC_DEF("readlink", 1, host_readlink), JS_CFUNC_DEF("readdir", 1, host_readdir),

@@ -31,6 +31,7 @@ const signatures: Record<keyof typeof stepOps, string> = {
   "wait-parent": "",
   "ask-hooks": "",
   "run-hook": "ssSS4b4s",
+  "unmount-tree": "s",
   "become-parent": "",
   "private-mounts": "S",
   "run-program": "SS41s",

@@ -70,6 +70,7 @@ export const stepOps = {
   "mount-attributes": 111,
   "root-propagation": 112,
   remount: 113,
+  "unmount-tree": 132,
   "become-parent": 134,
   "private-mounts": 135,
   "run-program": 136,
@@ -81,6 +82,7 @@ export const stepOps = {
 } as const satisfies Record<(MonitorStep | ContainerStep)["do"], number>;
 
 const noPidOffset = 0xffffffff;
+const rootModes = { pivot: 0, move: 1, chroot: 2 } as const;
 const keepUmask = 0xffffffff;
 const nobody = 0xffffffff;
 const userKinds = { born: 0, unshared: 1, joined: 2 } as const;
@@ -120,6 +122,7 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
     case "netlink":
       return writeNetlink(out, step.protocol, step.messages);
     case "remove-file":
+    case "unmount-tree":
     case "write-pid-file":
     case "mask":
     case "read-only":
@@ -173,7 +176,7 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
     case "no-new-privs":
       return;
     case "pivot-root":
-      return void out.flag(step.move === true);
+      return void out.u8(rootModes[step.instead ?? "pivot"]);
     case "mount-propagation":
     case "root":
       return void out.string(step.path).u64(step.flags);

@@ -48,6 +48,7 @@ const monitor: readonly MonitorStep[] = [
   { do: "warm-program", root: "/r", files: ["bin/sh", "usr/bin/sh"] },
   { do: "write-pid-file", path: "/pid" },
   { do: "move-device", name: "eth1", inside: "eth0", namespace: "" },
+  { do: "unmount-tree", path: "/root" },
   { do: "become-parent" },
   { do: "private-mounts", hide: ["/sys/fs/cgroup/unified"] },
   { do: "console-listen", path: "/c.sock" },

@@ -74,6 +74,8 @@ function sentence(step: MonitorStep | ContainerStep): string {
       return `Read the first of ${step.files.join(", ")} below ${step.root} that is a program: the container's memory limit is too small for the kernel's reading ahead.`;
     case "remove-cgroup":
       return `Kill what is left in the cgroup ${step.dir} and remove it.`;
+    case "unmount-tree":
+      return `Unmount ${step.path} and what is mounted below.`;
     case "remove-file":
       return `Remove ${step.path}.`;
     case "write-pid-file":
@@ -125,8 +127,10 @@ function sentence(step: MonitorStep | ContainerStep): string {
     case "make-inside-dir":
       return `Make the directory ${step.inside} in the container.`;
     case "pivot-root":
-      return step.move === true
-        ? 'Move the root file system over "/" and enter it by chroot; the host\'s stays below, out of sight.'
+      if (step.instead === "move")
+        return 'Move the root file system over "/" and enter it by chroot; the host\'s stays below, out of sight.';
+      return step.instead === "chroot"
+        ? "Enter the root file system by chroot, in the mount namespace that the container shares."
         : "Make the root file system the root directory and detach the host's.";
     case "mask":
       return `Hide ${step.path}.`;

@@ -252,12 +252,6 @@ describe("what is refused", () => {
       words: "linux.uidMappings",
     },
     {
-      name: "no mount namespace",
-      input: withLinux({ namespaces: [] }),
-      code: "unsupported",
-      words: "mount namespace",
-    },
-    {
       name: "a kernel setting of the whole machine",
       input: withLinux({ namespaces: [{ type: "mount" }], sysctl: { "vm.swappiness": "1" } }),
       code: "invalid",

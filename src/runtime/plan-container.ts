@@ -18,7 +18,7 @@ import { type PlannedHooks, planHooks, withHooks } from "./plan-hooks.ts";
 import { labelSteps, withMountLabel } from "./plan-labels.ts";
 import { planLoopback } from "./plan-loopback.ts";
 import { planMounts } from "./plan-mounts.ts";
-import { type NamespaceSteps, planNamespaces } from "./plan-namespaces.ts";
+import { type NamespaceSteps, planNamespaces, sharesMounts } from "./plan-namespaces.ts";
 import { netDeviceSteps } from "./plan-net-devices.ts";
 import { planNotes } from "./plan-notes.ts";
 import { planProcess, raisedLimits } from "./plan-process.ts";
@@ -75,7 +75,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
     monitor: monitorSteps(input, cgroup, namespaces, network, because),
     ...(hooks.runtime.length === 0 ? {} : { hooks: hooks.runtime }),
     container: withMountLabel(withHooks(container, hooks), config.linux?.mountLabel),
-    teardown: [...cgroup.teardown, ...network.teardown],
+    teardown: [...cgroup.teardown, ...unmountRoot(config), ...network.teardown],
   };
   return {
     plan,
@@ -176,7 +176,8 @@ function rootSteps(
   const frozen = because("the default read-only paths", "linux.readonlyPaths");
   const steps: ContainerStep[] = [];
   const rootPath = overlay?.target ?? config.root?.path ?? "";
-  steps.push(...earlyPropagation(propagation, rootPath, because));
+  // What the container shares with the host stays as the host has it.
+  if (!sharesMounts(config)) steps.push(...earlyPropagation(propagation, rootPath, because));
   if (overlay !== undefined)
     steps.push({
       do: "overlay",
@@ -191,11 +192,7 @@ function rootSteps(
     because: because("the image", "root"),
   });
   steps.push(...mounts.mounts, ...planDevices(config, because));
-  steps.push(
-    input.noPivot === true
-      ? { do: "pivot-root", move: true, because: "--no-pivot" }
-      : { do: "pivot-root", because: "the default: the host's files are out of sight" },
-  );
+  steps.push(enterRoot(input));
   const session: ContainerStep =
     config.process?.terminal === true ? { do: "console", bindDevConsole: true } : { do: "set-session" };
   steps.push({ ...session, because: because("the default: a session of its own", "process.terminal") });
@@ -212,6 +209,25 @@ function rootSteps(
       because: because("root.readonly of the config", "root.readonly"),
     });
   return steps;
+}
+
+function enterRoot({ config, noPivot }: ContainerPlanInput): ContainerStep {
+  if (sharesMounts(config))
+    return {
+      do: "pivot-root",
+      instead: "chroot",
+      because: "linux.namespaces of the config has no mount namespace",
+    };
+  return noPivot === true
+    ? { do: "pivot-root", instead: "move", because: "--no-pivot" }
+    : { do: "pivot-root", because: "the default: the host's files are out of sight" };
+}
+
+/** As with runc the mounts of such a container are then the host's, below its root; they go with it. */
+function unmountRoot(config: OciConfig): readonly MonitorStep[] {
+  if (!sharesMounts(config)) return [];
+  const because = "linux.namespaces of the config has no mount namespace";
+  return [{ do: "unmount-tree", path: config.root?.path ?? "", because, optional: true }];
 }
 
 /**

@@ -182,7 +182,6 @@ describe("id maps", () => {
       "/dev/pts: gid=70000",
       undefined,
     ],
-    ["no mount namespace", config({ namespaces: [{ type: "pid" }] }), "mount namespace", undefined],
   ] as const)("%s is refused", (_, value, words, rootless) => {
     const error = refusal(value, rootless);
     expect(error.message).toContain(words);

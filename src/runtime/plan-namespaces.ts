@@ -1,5 +1,4 @@
 /** Namespaces (runtime-spec config-linux.md, "Namespaces") as clone flags and the child's first steps. Pure. */
-import { GantryError } from "../lib/index.ts";
 import { cloneFlags } from "../kernel/index.ts";
 import type { OciConfig, OciNamespaceType } from "./oci-types.ts";
 import type { Because, Rootless } from "./plan-input.ts";
@@ -46,15 +45,16 @@ export interface NamespaceSteps {
   readonly newCgroup: boolean;
 }
 
-/** @throws {GantryError} "unsupported" without a mount namespace; "invalid" for maps and ids that do not fit together */
+/** True when its mounts are made in the mount namespace of who starts it. */
+export function sharesMounts(config: OciConfig): boolean {
+  return !(config.linux?.namespaces ?? []).some(({ type }) => type === "mount");
+}
+
+/** @throws {GantryError} "invalid" for maps and ids that do not fit together */
 export function planNamespaces(config: OciConfig, because: Because, rootless?: Rootless): NamespaceSteps {
   const wanted = config.linux?.namespaces ?? [];
   const fresh = wanted.filter(({ path }) => path === undefined || path === "").map(({ type }) => type);
   const hasPath = wanted.length > fresh.length;
-  if (!wanted.some(({ type }) => type === "mount"))
-    throw new GantryError("unsupported", "linux.namespaces: a container needs a mount namespace", {
-      hint: 'add {"type": "mount"} to linux.namespaces',
-    });
   const user = planUserNamespace(config, because, hasPath, rootless);
   const join = joinPaths(config, because);
   const time = fresh.includes("time") ? [timeStep(config, because)] : [];

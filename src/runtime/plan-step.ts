@@ -201,6 +201,8 @@ export type MonitorStep = StepReason &
     | { readonly do: "warm-program"; readonly root: string; readonly files: readonly string[] }
     | { readonly do: "remove-cgroup"; readonly dir: string }
     | { readonly do: "remove-file"; readonly path: string }
+    /** Of a container that shares its mount namespace. */
+    | { readonly do: "unmount-tree"; readonly path: string }
     | { readonly do: "write-pid-file"; readonly path: string }
     | MoveDeviceStep
     | CpuAffinityStep
@@ -328,7 +330,8 @@ export type ContainerStep = StepReason &
         readonly gid: number;
       }
     /** With `move` the root is moved over "/" and entered by chroot, where pivot_root(2) is refused. */
-    | { readonly do: "pivot-root"; readonly move?: boolean }
+    /** How another root than by pivot_root: moved over / (initramfs), or by chroot alone (no mount namespace). */
+    | { readonly do: "pivot-root"; readonly instead?: "move" | "chroot" }
     | { readonly do: "mask"; readonly path: string }
     | { readonly do: "read-only"; readonly path: string }
     | { readonly do: "remount-root"; readonly flags: bigint }

@@ -40,6 +40,8 @@ export function stepPhrase(step: MonitorStep | ContainerStep): string {
       return `read the program below ${step.root}`;
     case "remove-cgroup":
       return `remove cgroup ${step.dir}`;
+    case "unmount-tree":
+      return `unmount ${step.path}`;
     case "remove-file":
       return `remove ${step.path}`;
     case "write-pid-file":

@@ -127,13 +127,24 @@ describe("what is refused", () => {
     expect(err).toContain(words);
   });
 
-  test("no mount namespace at all", () => {
-    const { code, err } = world.run({
-      linux: { ...plain, namespaces: list(["pid"]) },
-      config: { hostname: "" },
+  test("no mount namespace: the host's, with mounts that exec sees and delete takes away", () => {
+    const { id, ran } = world.start({
+      linux: { ...plain, namespaces: list(all.filter((type) => type !== "mount")) },
     });
-    expect(code).toBe(1);
-    expect(err).toContain("linux.namespaces: a container needs a mount namespace");
+    expect(ran).toEqual({ code: 0, out: "", err: "" });
+    const { rootfs } = JSON.parse(world.runtime("state", id).out);
+    const mounted = (): boolean => readFileSync("/proc/self/mountinfo", "utf8").includes(` ${rootfs}/proc `);
+    expect(mounted()).toBe(true);
+    const inside = world.runtime(
+      "exec",
+      id,
+      "sh",
+      "-c",
+      "readlink /proc/self/ns/mnt; ls -d /etc/debian_version",
+    );
+    expect(inside.out).toBe(`${own("mount")}\n`);
+    expect(world.runtime("delete", "--force", id).code).toBe(0);
+    expect(mounted()).toBe(false);
   });
 
   test("a failure leaves no cgroup and no state", () => {

@@ -1,5 +1,6 @@
 /** `gantry-oci delete`. */
-import { GantryError } from "../../lib/index.ts";
+import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
+import { sharesMounts } from "../plan-namespaces.ts";
 import { killCgroups, removeCgroups } from "./cleanup.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
@@ -50,8 +51,19 @@ function deleteStored(dir: ContainerDir, stored: StoredState, force: boolean): v
     });
   if (status === "stopped") removeCgroups(stored);
   else endContainer(stored);
+  if (sharesMounts(stored.config)) unmountRoot(stored);
   const hooks = stored.config.hooks?.poststop;
   if (hooks !== undefined) runHooksToTheEnd("poststop", hooks, hookState(shownState(dir, stored)));
+}
+
+/** What was mounted for a container without a mount namespace is the host's until it is deleted. */
+function unmountRoot({ rootfs }: StoredState): void {
+  try {
+    host.unmount(rootfs);
+  } catch (error) {
+    // EINVAL: it is unmounted already. ENOENT: the bundle is gone.
+    if (!isErrno(error, "EINVAL", "ENOENT")) throw toGantryError(error, `unmount ${rootfs}`);
+  }
 }
 
 /** Kills the container, waits for its end and removes its cgroups. */

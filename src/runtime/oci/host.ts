@@ -79,6 +79,8 @@ export interface OciHost {
   replaceFile(path: string, text: string, mode: number): void;
   rename(from: string, to: string): void;
   unlink(path: string): void;
+  /** umount2(2) with what is mounted below; a link is not followed. @throws EINVAL where nothing is mounted */
+  unmount(path: string): void;
   rmdir(path: string): void;
   mkdir(path: string, mode: number): void;
   mkfifo(path: string, mode: number): void;
