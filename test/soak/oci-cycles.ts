@@ -31,7 +31,7 @@ const inside = "GANTRY_SOAK_INSIDE";
 const gantryOci = resolve(import.meta.dir, "../../dist/gantry-oci");
 const ourCgroup = /gantry-oci\.soak-/;
 
-/** What may be left: counted before and after. Open files are held by processes, and those are counted. */
+/** What may be left: counted before and after, and to be the same. */
 interface Footprint {
   /** How many by name. */
   readonly processes: Readonly<Record<string, number>>;
@@ -39,6 +39,57 @@ interface Footprint {
   readonly mounts: number;
   readonly cgroups: number;
   readonly stateFiles: number;
+}
+
+/** Of the whole machine, where others work, too: a leak shows as growth with the number of containers. */
+interface MachineFootprint {
+  readonly openFiles: number;
+  readonly slabMiB: number;
+  /** Those too that were removed but that the kernel holds still. */
+  readonly cgroups: number;
+  readonly mounts: number;
+  readonly processes: number;
+  readonly runFiles: number;
+}
+
+function firstNumber(text: string): number {
+  return Number(/\d+/.exec(text)?.[0] ?? 0);
+}
+
+function machineFootprint(): MachineFootprint {
+  const meminfo = readFileSync("/proc/meminfo", "utf8");
+  const hierarchies = readFileSync("/proc/cgroups", "utf8").trim().split("\n").slice(1);
+  return {
+    openFiles: firstNumber(readFileSync("/proc/sys/fs/file-nr", "utf8")),
+    slabMiB: Math.round(firstNumber(/^Slab:.*/m.exec(meminfo)?.[0] ?? "") / 1024),
+    cgroups: hierarchies.reduce((sum, line) => sum + Number(line.split("\t")[2] ?? 0), 0),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8").split("\n").length,
+    processes: Number(/\/(\d+)/.exec(readFileSync("/proc/loadavg", "utf8"))?.[1] ?? 0),
+    runFiles: readdirSync("/run", { recursive: true }).length,
+  };
+}
+
+/** The kernel frees cgroups, namespaces and files some time after their last user: as long as they still get fewer. */
+async function settledFootprint(): Promise<MachineFootprint> {
+  let seen = machineFootprint();
+  for (let quiet = 0; quiet < 5;) {
+    await Bun.sleep(1000);
+    const now = machineFootprint();
+    quiet = now.cgroups < seen.cgroups || now.slabMiB < seen.slabMiB ? 0 : quiet + 1;
+    seen = now;
+  }
+  return seen;
+}
+
+/** What grew by more than others can be meant to have added: a tenth of a thing, or 20 KiB, for each container. */
+function leaks(before: MachineFootprint, after: MachineFootprint, containers: number): readonly string[] {
+  const most = Math.max(200, containers / 10);
+  const words: string[] = [];
+  for (const name of ["openFiles", "cgroups", "mounts", "processes", "runFiles"] as const)
+    if (after[name] - before[name] > most) words.push(`${name}: ${before[name]}, then ${after[name]}`);
+  if (after.slabMiB - before.slabMiB > Math.max(128, containers / 50))
+    words.push(`slab: ${before.slabMiB} MiB, then ${after.slabMiB}`);
+  return words;
 }
 
 /** A container without a path of its own is in `gantry-oci.ID`. */
@@ -154,6 +205,7 @@ async function measure(dir: string): Promise<boolean> {
   const soak = new Soak(state, makeBundle(join(dir, "bundle"), rootfs, ["true"]));
   await soak.cycle("soak-first");
   const before = footprint(dir, state);
+  const machineBefore = await settledFootprint();
   const started = performance.now();
   await soak.all(cycles, (id) => soak.cycle(id));
   const seconds = (performance.now() - started) / 1000;
@@ -163,7 +215,7 @@ async function measure(dir: string): Promise<boolean> {
 
   await soak.all(alive, (id) => soak.create(id));
   const times: number[] = [];
-  for (let turn = 0; turn < 7; turn++) times.push(await soak.timeList(alive));
+  for (let turn = 0; turn < 10; turn++) times.push(await soak.timeList(alive));
   const { median, min, max } = summarize(times);
   say(`list of ${alive} containers: ${median.toFixed(1)} ms (${min.toFixed(1)} to ${max.toFixed(1)})`);
   await soak.all(alive, (id) => soak.run("delete", "--force", id));
@@ -171,9 +223,12 @@ async function measure(dir: string): Promise<boolean> {
   // The kernel ends the last processes of a pid namespace a moment after delete has seen the first one's end.
   await Bun.sleep(1000);
   const after = footprint(dir, state);
-  say(`before: ${JSON.stringify(before)}`);
-  say(`after:  ${JSON.stringify(after)}`);
-  return Bun.deepEquals(before, after) && median <= longestListMs;
+  const machineAfter = await settledFootprint();
+  say(`before: ${JSON.stringify({ ours: before, machine: machineBefore })}`);
+  say(`after:  ${JSON.stringify({ ours: after, machine: machineAfter })}`);
+  const left = leaks(machineBefore, machineAfter, cycles + alive);
+  for (const words of left) say(`left on the machine: ${words}`);
+  return Bun.deepEquals(before, after) && left.length === 0 && median <= longestListMs;
 }
 
 /** A pid namespace whose first process reaps orphans, with its own /proc; and no mount of it reaches the host. */
