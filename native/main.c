@@ -34,7 +34,7 @@ static int run_plan(char **argv, bool relay) {
       .ends = {-1, -1, -1},
       .root = -1,
       .self_exe = -1,
-      .proc_self_fd = -1,
+      .proc = -1,
       .fifo = -1,
       .starter = -1,
       .null_dir = -1,

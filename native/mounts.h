@@ -32,6 +32,8 @@ int move_root(struct run *run);
 
 /* An empty, read-only file system, detached. */
 int new_empty_directory(void);
+/* steps-exec.c: a procfs that is not the container's */
+int open_own_proc(void);
 /* What `from` (O_PATH) holds, copied into the detached mount `to`; has called fail(). */
 int copy_up(int from, int to, const char *inside);
 /* A symlink inside; an equal one is fine, any other file there is replaced if asked, else -EEXIST. */

@@ -41,7 +41,7 @@ struct run {
   bool pivoted;
   bool console;     /* 0..2 are the container's pty */
   int self_exe;     /* this program, for exec with useInit */
-  int proc_self_fd; /* the host's /proc/self/fd, for wait-start */
+  int proc;         /* a /proc that is none of the container's, for wait-start */
   int fifo;         /* O_PATH of wait-start's fifo */
   int starter;      /* that fifo once `start` has opened it: a failure until execve is told there; -1 */
   int null_dir;     /* an empty read-only tmpfs, for mask; -1 until first used */

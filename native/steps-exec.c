@@ -1,4 +1,5 @@
 /* The last steps: waiting for `start`, finding the program, becoming it. */
+#include "mounts.h"
 #include "operations.h"
 #include "steps.h"
 
@@ -6,6 +7,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,6 +67,15 @@ static int arrange_fds(u32 preserved) {
   return 0;
 }
 
+/* A signal that ends every ordinary process ends this one, too, while it waits: the first process of a pid namespace gets
+ * only signals that it has a handler for. execve takes the handlers back. */
+static void end_by(int number) { _exit(128 + number); }
+
+static void end_by_signals(void) {
+  static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+  for (size_t i = 0; i < COUNT(ending); i++) signal(ending[i], end_by);
+}
+
 /* A filter knows the program's calls, not ours: what exec needs beside execve is done before one is loaded. With `create` a
  * program that cannot be found must not be reported as created. */
 int prepare_exec(struct run *run) {
@@ -84,13 +95,24 @@ int prepare_exec(struct run *run) {
     if ((result = find_program(name, path_of(&a[1]), found))) return fail(-result, NULL, name);
   }
   umask(run->umask);
+  if (run->plan.fifo && getpid() == 1) end_by_signals();
   return arrange_fds(run->plan.options.preserved);
+}
+
+/* A /proc of processes alone, mounted nowhere: who got hold of it would find nothing of the host in it. Without a kernel or the
+ * rights for that, the host's. */
+int open_own_proc(void) {
+  int context = fsopen("proc", FSOPEN_CLOEXEC), proc = -1;
+  if (context >= 0 && !fsconfig(context, FSCONFIG_SET_STRING, "subset", "pid", 0) && !fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+    proc = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  close_fd(&context);
+  return proc >= 0 ? proc : open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* While a container waits, nothing of the host is held open but the fifo and the way to it. */
 static void close_others(const struct run *run) {
   u32 preserved = run->plan.options.preserved;
-  const int kept[] = {run->channel[1], run->fifo, run->proc_self_fd, run->self_exe};
+  const int kept[] = {run->channel[1], run->fifo, run->proc, run->self_exe};
   u32 from = 3 + (preserved ? preserved : 1);
   for (;;) {
     /* The lowest kept one from `from` on; what lies before it goes. */
@@ -107,13 +129,14 @@ int step_wait_start(struct run *run, const struct arg *a) {
   int result = prepare_exec(run);
   if (result) return result;
   close_others(run);
-  char name[24];
+  char name[40];
   struct text text = {name, sizeof name, 0};
+  text_add(&text, "self/fd/");
   text_add_number(&text, (u64)run->fifo);
   /* From here on the monitor may be gone (gantry-oci create). */
   prctl(PR_SET_PDEATHSIG, 0);
   if ((result = channel_send(run->channel[1], MESSAGE_READY, 0, -1))) return fail(-result, "tell the monitor", NULL);
-  int dir = run->proc_self_fd >= 0 ? run->proc_self_fd : open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int dir = run->proc >= 0 ? run->proc : open_own_proc();
   int fd;
   do fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
   while (fd < 0 && errno == EINTR);
@@ -143,7 +166,7 @@ static int execute(const char *name, const char *path, char **argv, char **env) 
       text_add(&text, "/");
       text_add(&text, name);
       execve(file, argv, env);
-      if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return -errno;
+      if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP) return -errno;
       if (errno == EACCES) result = -EACCES;
     }
     path += length + (path[length] == ':');

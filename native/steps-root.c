@@ -28,9 +28,8 @@ int step_unmount_tree(struct run *run, const struct arg *a) {
 
 int step_pivot_root(struct run *run, const struct arg *a) {
   if (run->root < 0) return fail(ENOTCONN, "pivot-root without root", NULL);
-  /* wait-start reopens its fifo through the host's /proc, which can be trusted. */
-  if (run->fifo >= 0 && (run->proc_self_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-    return fail(errno, "open", "/proc/self/fd");
+  /* wait-start reopens its fifo through a /proc that can be trusted. */
+  if (run->fifo >= 0 && (run->proc = open_own_proc()) < 0) return fail(errno, "open", "/proc");
   if (a[0].number == 1) return move_root(run);
   if (a[0].number == 2) return chroot_only(run);
   int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -67,7 +67,9 @@ static const char *file_system_name(int fd) {
 static int map_ids(int tree, const struct arg *a) {
   static char words[4400];
   struct arg maps[5] = {a[3], a[4]};
-  int user = user_namespace(maps);
+  /* The maps of one that exists, by its path. */
+  int user = a[3].text[0] == '/' ? open(a[3].text, O_RDONLY | O_CLOEXEC) : user_namespace(maps);
+  if (user < 0 && a[3].text[0] == '/') return fail(errno, "open", a[3].text);
   if (user < 0) return user;
   struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (u64)user};
   int result = mount_setattr(tree, "", AT_EMPTY_PATH | (a[2].number & IDMAP_RECURSIVE ? AT_RECURSIVE : 0), &attr, sizeof attr) ? -errno : 0;

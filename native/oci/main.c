@@ -41,7 +41,7 @@ static size_t stack_size(void) {
   return limit.rlim_cur / 2 > STACK_SPARE ? limit.rlim_cur / 2 : STACK_SPARE;
 }
 
-static void add_host(JSContext *ctx, JSValueConst global, char **args) {
+static void add_host(JSContext *ctx, JSValueConst global, const char *program, char **args) {
   static const struct host_table *const tables[] = {
       &host_file_table,  &host_whole_file_table, &host_tree_table, &host_stat_table,   &host_time_table,
       &host_process_table, &host_spawn_table,    &host_run_table,  &host_socket_table, &host_poll_table,
@@ -49,6 +49,7 @@ static void add_host(JSContext *ctx, JSValueConst global, char **args) {
   JSValue host = JS_NewObject(ctx);
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
     JS_SetPropertyFunctionList(ctx, host, tables[i]->entries, tables[i]->count);
+  set_member(ctx, host, "program", JS_NewString(ctx, program));
   set_member(ctx, host, "args", make_strings(ctx, args));
   set_member(ctx, host, "env", make_strings(ctx, environ));
   JS_DefinePropertyValueStr(ctx, global, "host", host, 0);
@@ -81,7 +82,7 @@ static void open_standard_fds(void) {
     if (fstat(fd, &found) != 0 && open("/dev/null", O_RDWR) != fd) _exit(1);
 }
 
-static int run(char **args) {
+static int run(const char *program, char **args) {
   JSRuntime *runtime = JS_NewRuntime2(&arena_functions, NULL);
   if (runtime == NULL) return 1;
   JS_SetMemoryLimit(runtime, MEMORY_MOST);
@@ -92,7 +93,7 @@ static int run(char **args) {
   if (ctx == NULL) return 1;
   JSValue global = JS_GetGlobalObject(ctx);
   if (!add_text_globals(ctx, global)) return report(ctx);
-  add_host(ctx, global, args);
+  add_host(ctx, global, program, args);
   return run_bundle(ctx, global);
 }
 
@@ -100,7 +101,7 @@ int main(int argc, char **argv) {
   open_standard_fds();
   /* A reader that has gone is an error of write. */
   signal(SIGPIPE, SIG_IGN);
-  int status = run(argv + (argc > 0));
+  int status = argc > 0 ? run(argv[0], argv + 1) : run("", argv);
   restore_terminal();
   _exit(status);
 }

@@ -87,6 +87,14 @@ test.each([
   ["crun's words", bind(["bind", "idmap=uids=0-7-3;gids=@0-1-2"]), { uids: "0 7 3\n", gids: "0 7 2\n" }],
 ])("%s", (_, mount, more) => expect(planned([mount], [{ type: "mount" }])).toEqual([{ ...data, ...more }]));
 
+test("idmap in a user namespace that is joined: its maps, by its path", () => {
+  const path = "/proc/7/ns/user";
+  expect(planned([bind(["bind", "idmap"])], [{ type: "mount" }, { type: "user", path }])).toEqual([
+    root,
+    { ...data, uids: path, gids: path },
+  ]);
+});
+
 test.each([
   ["an ordinary user's", bind(["bind", "idmap"]), { uid: 1, gid: 1 }, "need root"],
   ["another than a bind mount", bind(["idmap"], { type: "tmpfs" }), undefined, "only bind mounts"],

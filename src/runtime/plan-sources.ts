@@ -68,10 +68,13 @@ interface MountMaps {
   readonly isRecursive: boolean;
 }
 
-/** Of an id-mapped mount: its own, or those of the container's user namespace. */
+/** Of an id-mapped mount: its own, or those of the container's user namespace, which may be one that exists: its path. */
 function mapsOf(mount: OciMount, options: MountOptions, config: OciConfig): MountMaps | undefined {
   const own = (mount.uidMappings ?? []).length > 0 || (mount.gidMappings ?? []).length > 0;
   if (!own && options.idmap === "none") return undefined;
+  const isRecursive = options.idmap === "ridmap";
+  const joined = config.linux?.namespaces?.find(({ type }) => type === "user")?.path ?? "";
+  if (!own && options.idmapText === "" && joined !== "") return { uids: joined, gids: joined, isRecursive };
   const { uidMappings = [], gidMappings = [] } = own
     ? mount
     : { ...config.linux, ...fromOption(mount, options, config) };
@@ -83,7 +86,7 @@ function mapsOf(mount: OciMount, options: MountOptions, config: OciConfig): Moun
   return {
     uids: mapText(uidMappings),
     gids: mapText(gidMappings),
-    isRecursive: options.idmap === "ridmap",
+    isRecursive,
   };
 }
 

@@ -228,7 +228,24 @@ test("--keep: the container stays as stopped until it is deleted", () => {
   const dir = own.bundle("kept", ["sh", "-c", "exit 3"]);
   expect(own.call("run", "--keep", "-b", dir, "kept").code).toBe(3);
   expect(own.state("kept")).toMatchObject({ status: "stopped", pid: 0 });
+  expect(cgroupLeftovers(own.cgroup("kept"))).not.toEqual([]);
   expect(own.call("delete", "kept").code).toBe(0);
+  expect(cgroupLeftovers(own.cgroup("kept"))).toEqual([]);
+});
+
+test("--keep without a pid namespace: nothing of the container runs on", () => {
+  const namespaces = ["ipc", "uts", "mount", "network"].map((type) => ({ type }));
+  const dir = own.bundle(
+    "kept-shared",
+    ["sh", "-c", "sleep 63 > /dev/null 2>&1 & echo $!"],
+    {},
+    { namespaces },
+  );
+  const { code, stdout } = own.call("run", "--keep", "-b", dir, "kept-shared");
+  expect(code).toBe(0);
+  expect(existsSync(`/proc/${stdout.trim()}/exe`)).toBe(false);
+  expect(own.call("delete", "kept-shared").code).toBe(0);
+  expect(cgroupLeftovers(own.cgroup("kept-shared"))).toEqual([]);
 });
 
 test("a poststart hook that fails fails start and run, and the container is killed", () => {
@@ -291,7 +308,7 @@ test.skipIf(cgroups.kind === "v2")(
     expect(answer.stdout).toMatch(/:memory:\/$/m);
     expect(own.call("exec", "--cgroup", "memory:none", "sub", "true")).toMatchObject({
       code: 255,
-      stderr: expect.stringContaining("exec failed: --cgroup: there is no cgroup "),
+      stderr: expect.stringContaining("exec failed: --cgroup: adding pid to "),
     });
     expect(own.call("exec", "--cgroup", "../x", "sub", "true").stderr).toContain("is not [CONTROLLER:]PATH");
     expect(own.call("delete", "-f", "sub").code).toBe(0);

@@ -35,6 +35,8 @@ export interface BeginOptions {
   readonly detach: boolean;
   /** The program waits for `start`. */
   readonly waits: boolean;
+  /** What is left at its end is for `delete` to remove. */
+  readonly keeps?: boolean;
 }
 
 /**
@@ -96,7 +98,12 @@ export function begin<T>(
       if (how.waits) host.mkfifo(dir.fifo, 0o600);
       else notify?.bind();
       if (placed !== undefined) holder = systemdScopes().startScope(bundle.config, id, placed.scope, cgroups);
-      const running = launchRun({ plan, options, preserveFds: passed.count, ...terminal.passed() });
+      const running = launchRun({
+        plan: how.keeps === true ? keeping(plan) : plan,
+        options,
+        preserveFds: passed.count,
+        ...terminal.passed(),
+      });
       const { pid, startTime } = running.started;
       process = { pid, startTime };
       debug(() => `container ${id}: process ${pid}`);
@@ -120,6 +127,11 @@ export function begin<T>(
       terminal.closePassed();
     }
   });
+}
+
+/** `delete` removes the cgroups; without a failure nobody looks at them before. */
+function keeping(plan: Plan): Plan {
+  return { ...plan, teardown: plan.teardown.filter((step) => step.do !== "remove-cgroup") };
 }
 
 /** How it was made, as far as later commands must know. */

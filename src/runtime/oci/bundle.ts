@@ -3,6 +3,7 @@ import { GantryError, isErrno, messageOf, toGantryError } from "../../lib/index.
 import type { OciConfig } from "../oci-types.ts";
 import { validateConfig } from "../validate-config.ts";
 import { resolvePath } from "./paths.ts";
+import { programName } from "./program-name.ts";
 
 const maxConfigBytes = 8 << 20;
 
@@ -39,7 +40,7 @@ export function parseConfig(bundle: string): unknown {
     if (error instanceof GantryError && error.code === "not-found")
       throw new GantryError("not-found", `JSON specification file ${file} not found`, {
         cause: error,
-        hint: "name the bundle with --bundle, or write a first config.json with: gantry-oci spec",
+        hint: `name the bundle with --bundle, or write a first config.json with: ${programName()} spec`,
       });
     throw error;
   }

@@ -21,5 +21,5 @@ test.each([
 
 test("a process's name may hold anything", () => {
   const rest = Array.from({ length: 30 }, (_, index) => String(index + 4)).join(" ");
-  expect(parseStat(`7 (a) b (c)) S ${rest}`)).toEqual({ state: "S", startTime: "22" });
+  expect(parseStat(`7 (a) b (c)) S ${rest}`)).toEqual({ state: "S", startTime: "22", name: "a) b (c)" });
 });

@@ -10,14 +10,17 @@ import { GantryError, isErrno, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
 import { containerPids } from "./container-cgroups.ts";
 import { O_CREAT, O_RDONLY, O_TRUNC } from "./open-flags.ts";
+import { programName } from "./program-name.ts";
 import { makeDirs, parentOf } from "./paths.ts";
-import { livingState, type ProcessIdentity, readStat } from "./process-identity.ts";
+import { livingStat, type ProcessIdentity, readStat } from "./process-identity.ts";
 
 export const defaultRoot = "/run/gantry-oci";
 
 const lockDeadlineMs = 10_000;
 const maxStateBytes = 1 << 20;
 const maxConfigBytes = 16 << 20;
+/** The process's name while it waits at the fifo. A program may have it, too. */
+const waiterName = "gantry-init";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
 
@@ -87,7 +90,7 @@ export class ContainerDir {
       if (isErrno(error, "EEXIST"))
         throw new GantryError("conflict", "container with given ID already exists", {
           cause: error,
-          hint: `delete it first: gantry-oci delete ${this.id}`,
+          hint: `delete it first: ${programName()} delete ${this.id}`,
         });
       throw toGantryError(error, `make the state directory ${this.path}`);
     }
@@ -96,29 +99,28 @@ export class ContainerDir {
   /** @throws {GantryError} "not-found" when there is none, "corrupt" when a killed create left no state that can be read */
   read(): StoredState {
     const file = `${this.path}/state.json`;
-    let kept: Omit<StoredState, "config" | "process">;
+    let state: { -readonly [Key in keyof StoredState]: StoredState[Key] };
     try {
-      kept = JSON.parse(host.readFile(file, maxStateBytes)) as Omit<StoredState, "config" | "process">;
+      state = JSON.parse(host.readSmall(file, maxStateBytes)) as StoredState;
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR") && !this.exists)
         throw new GantryError("not-found", "container does not exist", { cause: error });
       throw new GantryError("corrupt", `the state file ${file} cannot be read`, {
         cause: error,
-        hint: `its create was killed, or works still; remove the container with: gantry-oci delete --force ${this.id}`,
+        hint: `its create was killed, or works still; remove the container with: ${programName()} delete --force ${this.id}`,
       });
     }
     const readConfig = (): OciConfig => this.#readConfig();
     const text = this.#processText();
-    const process = text === undefined ? this.#findProcess(kept.bootId, readConfig) : parseProcess(text);
+    const process = text === undefined ? this.#findProcess(state.bootId, readConfig) : parseProcess(text);
+    if (process !== undefined) state.process = process;
     let config: OciConfig | undefined;
-    return {
-      ...kept,
-      ...(process === undefined ? {} : { process }),
-      get config() {
-        config ??= readConfig();
-        return config;
-      },
-    };
+    // Added to what was parsed, not to a copy: `list` does this for thousands.
+    return Object.defineProperty(state, "config", {
+      enumerable: true,
+      configurable: true,
+      get: () => (config ??= readConfig()),
+    });
   }
 
   /** Keeps a state, its config and, if it has one, its process. */
@@ -147,10 +149,11 @@ export class ContainerDir {
   /** As statusOf, with the letter of the first process's state, such as "S", when it runs. */
   lookAt(state: StoredState): { readonly status: Exclude<Status, "paused">; readonly letter: string } {
     if (state.process === undefined) return { status: this.#isHeld() ? "creating" : "stopped", letter: "" };
-    const letter = livingState(state.process);
-    if (letter === undefined || state.bootId !== bootId()) return { status: "stopped", letter: "" };
-    const waits = host.access(this.fifo, 0) && waitsAtFifo(state.process.pid);
-    return { status: waits ? "created" : "running", letter };
+    const stat = livingStat(state.process);
+    if (stat === undefined || state.bootId !== bootId()) return { status: "stopped", letter: "" };
+    // Whose name has become another has executed its program.
+    const waits = stat.name === waiterName && host.access(this.fifo, 0) && waitsAtFifo(state.process.pid);
+    return { status: waits ? "created" : "running", letter: stat.state };
   }
 
   /**
@@ -207,7 +210,7 @@ export class ContainerDir {
 
   #processText(): string | undefined {
     try {
-      return host.readFile(this.processFile, 256);
+      return host.readSmall(this.processFile, 256);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return undefined;
       throw toGantryError(error, `read ${this.processFile}`);
@@ -232,7 +235,7 @@ export class ContainerDir {
     } catch (error) {
       throw new GantryError("corrupt", `the kept config ${file} cannot be read`, {
         cause: error,
-        hint: `remove the container: gantry-oci delete --force ${this.id}`,
+        hint: `remove the container: ${programName()} delete --force ${this.id}`,
       });
     }
   }

@@ -1,5 +1,5 @@
 /** What every verb gets. */
-import { isErrno } from "../../lib/index.ts";
+import { GantryError, isErrno } from "../../lib/index.ts";
 import type { ParsedFlags } from "./flags.ts";
 
 /** The runtime-spec that is spoken. */
@@ -24,6 +24,9 @@ export interface VerbInput {
 
 /** A verb's work; returns the exit code. */
 export type Verb = (input: VerbInput) => number;
+
+/** Reported in its own words alone, without those that say which command failed. */
+export class BareError extends GantryError {}
 
 /** Writes to stdout before the program ends, however slow the reader is. */
 export function print(text: string): void {

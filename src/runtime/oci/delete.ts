@@ -8,6 +8,7 @@ import { expectWords } from "./flags.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { signalFirst } from "./kill.ts";
 import { hookState, isPaused, shownState } from "./oci-state.ts";
+import { programName } from "./program-name.ts";
 import { isAlive } from "./process-identity.ts";
 import { SIGKILL } from "./signals.ts";
 
@@ -47,7 +48,7 @@ function deleteStored(dir: ContainerDir, stored: StoredState, force: boolean): v
   const { status } = shownState(dir, stored);
   if ((status === "running" || status === "paused") && !force)
     throw new GantryError("conflict", `cannot delete container ${stored.id} that is not stopped: ${status}`, {
-      hint: `stop it first, or use: gantry-oci delete --force ${stored.id}`,
+      hint: `stop it first, or use: ${programName()} delete --force ${stored.id}`,
     });
   if (status === "stopped") removeCgroups(stored);
   else endContainer(stored);

@@ -25,7 +25,10 @@ export function execCgroupDirs(
   return all.map((dir) => {
     const sub = below.get(dir) ?? dir;
     if (sub !== dir && io.read(`${sub}/cgroup.procs`) === undefined)
-      throw new GantryError("not-found", `--cgroup: there is no cgroup ${sub}`);
+      throw new GantryError(
+        "not-found",
+        `--cgroup: adding pid to ${sub}/cgroup.procs: no such file or directory`,
+      );
     return sub;
   });
 }
@@ -36,7 +39,10 @@ function dirOf(cgroups: CgroupLayout, controller: string, cgroupsPath: string, w
     controllerDir(cgroups, controller, cgroupsPath) ??
     controllerDir(cgroups, `name=${controller}`, cgroupsPath);
   if (dir !== undefined) return dir;
-  throw new GantryError("invalid", `--cgroup ${word}: this machine has no cgroup controller ${controller}`);
+  throw new GantryError(
+    "invalid",
+    `--cgroup ${word}: unknown controller ${controller}: this machine has no such cgroup controller`,
+  );
 }
 
 /** The path is absolute or empty, without `..`. Pure. */
@@ -51,7 +57,10 @@ export function parseSubCgroup(
     .split("/")
     .filter((part) => part !== "" && part !== ".");
   if (controllers.includes("") || parts.includes(".."))
-    throw new GantryError("invalid", `bad sub cgroup path: --cgroup: ${JSON.stringify(word)} is not [CONTROLLER:]PATH`);
+    throw new GantryError(
+      "invalid",
+      `bad sub cgroup path: --cgroup: ${JSON.stringify(word)} is not [CONTROLLER:]PATH`,
+    );
   if (v2 && controllers.length > 0)
     throw new GantryError("invalid", `--cgroup ${word}: cgroup v2 has no hierarchies of single controllers`, {
       hint: "give the path alone",

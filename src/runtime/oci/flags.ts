@@ -1,5 +1,6 @@
 /** runc's command line: `--name value`, `--name=value`, `-x`, before or between the words. Pure. */
 import { GantryError } from "../../lib/index.ts";
+import { programName } from "./program-name.ts";
 
 export interface FlagSpec {
   readonly kind: "bool" | "text" | "list" | "number";
@@ -131,5 +132,5 @@ export function expectWords(verb: string, flags: ParsedFlags, low: number, high 
   if (length >= low && length <= high) return flags.words;
   const wanted =
     low === high ? `exactly ${low}` : length < low ? `a minimum of ${low}` : `a maximum of ${high}`;
-  throw new UsageError(`gantry-oci: "${verb}" requires ${wanted} argument(s)`, "");
+  throw new UsageError(`${programName()}: "${verb}" requires ${wanted} argument(s)`, "");
 }

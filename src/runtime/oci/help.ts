@@ -2,12 +2,13 @@
 import { type Command, commands, globalFlags } from "./commands.ts";
 import { specVersion } from "./context.ts";
 import type { FlagSpecs } from "./flags.ts";
+import { programName } from "./program-name.ts";
 
 export const version = "0.1.0";
 
 /** As `gantry-oci --version` prints it. */
 export function versionText(): string {
-  return `gantry-oci version ${versionLines()}\n`;
+  return `${programName()} version ${versionLines()}\n`;
 }
 
 function versionLines(): string {
@@ -19,18 +20,19 @@ export function helpText(): string {
     ...Object.entries(commands).map(([name, { summary }]) => [name, summary] as const),
     ["help, h", "show the list of commands, or help for one"] as const,
   ];
+  const name = programName();
   return `NAME:
-   gantry-oci - Open Container Initiative runtime
+   ${name} - Open Container Initiative runtime
 
-gantry-oci runs containers from bundles: directories with a file config.json and a root file system, as the
+${name} runs containers from bundles: directories with a file config.json and a root file system, as the
 runtime-spec of the Open Container Initiative describes them. Its command line is runc's.
 
 To run the bundle in the current directory as container web:
 
-    # gantry-oci run web
+    # ${name} run web
 
 USAGE:
-   gantry-oci [global options] command [command options] [arguments...]
+   ${name} [global options] command [command options] [arguments...]
 
 VERSION:
    ${versionLines()}
@@ -44,12 +46,12 @@ ${options(globalFlags)}`;
 export function commandHelp(name: string, command: Command): string {
   const { summary, about, example, flags, words } = command;
   const hasFlags = Object.keys(flags).length > 0;
-  const usage = ["gantry-oci", name, ...(hasFlags ? ["[command options]"] : []), words].join(" ").trim();
+  const usage = [programName(), name, ...(hasFlags ? ["[command options]"] : []), words].join(" ").trim();
   const meaning = words.startsWith("<container-id>")
     ? "\n\n<container-id> is the container's name, unique on this host."
     : "";
   return (
-    section("NAME", `gantry-oci ${name} - ${summary}`) +
+    section("NAME", `${programName()} ${name} - ${summary}`) +
     section("USAGE", `${usage}${meaning}`) +
     section("EXAMPLE", example) +
     section("DESCRIPTION", about) +

@@ -52,6 +52,8 @@ export interface HostRunResult {
 }
 
 export interface OciHost {
+  /** argv[0]; empty when there is none. */
+  readonly program: string;
   /** Without the program's name. */
   readonly args: readonly string[];
   /** "KEY=VALUE". */
@@ -73,6 +75,8 @@ export interface OciHost {
   setNonBlocking(fd: number): void;
   /** The whole file as UTF-8. @throws EFBIG when it is longer than `max` bytes */
   readFile(path: string, max: number): string;
+  /** As readFile, with one read: of an ordinary file, or one that the kernel gives in one piece, such as /proc/PID/stat. */
+  readSmall(path: string, max: number): string;
   /** open(O_WRONLY | O_CLOEXEC | flags), one write, close. */
   writeFile(path: string, text: string, flags: number, mode: number): void;
   /** PATH.tmp, fsync, rename: a reader sees the old or the new text, also after a loss of power. */
@@ -89,6 +93,8 @@ export interface OciHost {
   readdir(path: string): readonly string[];
   /** lstat. */
   lstat(path: string): HostStat;
+  /** lstat's uid alone. */
+  ownerOf(path: string): number;
   stat(path: string): HostStat;
   fstat(fd: number): HostStat;
   access(path: string, mode: number): boolean;

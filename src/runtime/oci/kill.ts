@@ -39,7 +39,8 @@ function killFirst(stored: StoredState): boolean {
   return reached || pids.length > 0;
 }
 
-function ownsPids({ config }: StoredState): boolean {
+/** True when no process of the container outlives the first one. */
+export function ownsPids({ config }: StoredState): boolean {
   return (config.linux?.namespaces ?? []).some(({ type, path = "" }) => type === "pid" && path === "");
 }
 

@@ -29,10 +29,7 @@ export function listContainers({ global, flags }: VerbInput): number {
     return 0;
   }
   const names = new UserNames();
-  const rows = readEach(global.root, (dir) => ({
-    ...shownState(dir, dir.read()),
-    owner: names.of(host.lstat(dir.path).uid),
-  }));
+  const rows = readEach(global.root, (dir) => shownState(dir, dir.read(), names.of(host.ownerOf(dir.path))));
   if (format === "json") print(`${jsonText(rows.length === 0 ? null : rows.map(jsonRow))}\n`);
   else print(table(rows));
   return 0;
@@ -68,23 +65,33 @@ function jsonRow(row: ShownState): Json {
   return { ...row };
 }
 
+const heading = {
+  id: "ID",
+  pid: "PID",
+  status: "STATUS",
+  bundle: "BUNDLE",
+  created: "CREATED",
+  owner: "OWNER",
+} as const;
+
+const narrowest = 12;
+const gap = 3;
+
 /** As Go's tabwriter with a minimum width of 12 and three spaces between. Pure. */
 export function table(rows: readonly ShownState[]): string {
-  const cells = [
-    ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
-    ...rows.map(({ id, pid, status, bundle, created, owner }) => [
-      id,
-      String(pid),
-      status,
-      bundle,
-      created,
-      owner,
-    ]),
-  ];
-  const widths = [0, 1, 2, 3, 4].map((column) =>
-    cells.reduce((width, row) => Math.max(width, (row[column] ?? "").length + 3), 12),
-  );
-  return cells
-    .map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("")}\n`)
-    .join("");
+  const lines = [heading, ...rows];
+  let [id, pid, status, bundle, created] = [narrowest, narrowest, narrowest, narrowest, narrowest];
+  for (const line of lines) {
+    id = Math.max(id, line.id.length + gap);
+    pid = Math.max(pid, String(line.pid).length + gap);
+    status = Math.max(status, line.status.length + gap);
+    bundle = Math.max(bundle, line.bundle.length + gap);
+    created = Math.max(created, line.created.length + gap);
+  }
+  let text = "";
+  for (const line of lines) {
+    text += line.id.padEnd(id) + String(line.pid).padEnd(pid) + line.status.padEnd(status);
+    text += `${line.bundle.padEnd(bundle) + line.created.padEnd(created) + line.owner}\n`;
+  }
+  return text;
 }

@@ -1,17 +1,18 @@
 /** `gantry-oci`: runc's command line on gantry's plan. */
 import { GantryError } from "../../lib/index.ts";
 import { type Command, commands, globalFlags } from "./commands.ts";
-import { type GlobalOptions, print } from "./context.ts";
+import { BareError, type GlobalOptions, print } from "./context.ts";
 import { type ParsedFlags, parseFlags, UsageError } from "./flags.ts";
 import { commandHelp, helpText, versionText } from "./help.ts";
 import { reportError, setLog } from "./log.ts";
+import { programName } from "./program-name.ts";
 import { stateRoot } from "./state-root.ts";
 import { verbOf } from "./verb-table.ts";
 
 /** As runc wraps what these verbs throw; dockerd and containerd pass the text on. */
 const prefixes: Readonly<Record<string, string>> = {
-  create: "gantry-oci create failed: ",
-  run: "gantry-oci run failed: ",
+  create: "create failed: ",
+  run: "run failed: ",
   exec: "exec failed: ",
 };
 
@@ -48,9 +49,15 @@ function runVerb(name: string, global: ParsedFlags, args: readonly string[]): nu
     return verbOf(name)({ global: globalOptions(global), flags });
   } catch (error) {
     const usage = error instanceof UsageError;
-    fail(error, usage ? "" : (prefixes[name] ?? ""), () => commandHelp(name, command));
+    fail(error, usage ? "" : prefixOf(name, error), () => commandHelp(name, command));
     return name === "exec" && !usage ? execFailedCode : 1;
   }
+}
+
+function prefixOf(name: string, error: unknown): string {
+  const prefix = prefixes[name] ?? "";
+  if (prefix === "" || error instanceof BareError) return "";
+  return name === "exec" ? prefix : `${programName()} ${prefix}`;
 }
 
 const helpFlag = { kind: "bool", short: "h", about: "show help" } as const;

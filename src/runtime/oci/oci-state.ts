@@ -11,12 +11,12 @@ export interface ShownState {
   readonly bundle: string;
   readonly rootfs: string;
   readonly created: string;
-  readonly annotations?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly owner: string;
 }
 
 /** Asks the freezer only for a process that may be frozen. */
-export function shownState(dir: ContainerDir, stored: StoredState): ShownState {
+export function shownState(dir: ContainerDir, stored: StoredState, owner = ""): ShownState {
   const { status: alive, letter } = dir.lookAt(stored);
   const status: Status = alive === "running" && isPaused(stored, letter) ? "paused" : alive;
   return {
@@ -27,8 +27,8 @@ export function shownState(dir: ContainerDir, stored: StoredState): ShownState {
     bundle: stored.bundle,
     rootfs: stored.rootfs,
     created: stored.created,
-    ...(stored.annotations === undefined ? {} : { annotations: stored.annotations }),
-    owner: "",
+    annotations: stored.annotations,
+    owner,
   };
 }
 

@@ -17,6 +17,7 @@ import { makeMountPoint } from "./mount-point.ts";
 import { O_RDONLY } from "./open-flags.ts";
 import { resolvePath } from "./paths.ts";
 import { readStat } from "./process-identity.ts";
+import { programName } from "./program-name.ts";
 
 const maxNoteBytes = 64 << 10;
 
@@ -25,7 +26,7 @@ export function restore({ global, flags }: VerbInput): number {
   const dir = new ContainerDir(global.root, id);
   if (dir.exists)
     throw new GantryError("conflict", "container with given ID already exists", {
-      hint: `delete it first: gantry-oci delete ${id}`,
+      hint: `delete it first: ${programName()} delete ${id}`,
     });
   const given = criuOptions(flags);
   const options: CriuOptions = {
