@@ -1,4 +1,4 @@
-/* stat, lstat, fstat, fsType. */
+/* stat, lstat, ownerOf, fstat, fsType. */
 #include "host.h"
 
 #include <sys/stat.h>
@@ -37,6 +37,14 @@ HOST_FUNCTION(host_lstat) {
   return lstat(path.text, &found) != 0 ? throw_errno(ctx, errno, "lstat", path.text) : make_stat(ctx, &found);
 }
 
+HOST_FUNCTION(host_owner_of) {
+  UNUSED_SELF;
+  struct path path;
+  struct stat found;
+  if (!take_path(ctx, argv[0], &path)) return JS_EXCEPTION;
+  return lstat(path.text, &found) != 0 ? throw_errno(ctx, errno, "lstat", path.text) : JS_NewInt64(ctx, found.st_uid);
+}
+
 HOST_FUNCTION(host_stat) {
   UNUSED_SELF;
   struct path path;
@@ -64,6 +72,7 @@ HOST_FUNCTION(host_fs_type) {
 
 static const JSCFunctionListEntry entries[] = {
     JS_CFUNC_DEF("lstat", 1, host_lstat),
+    JS_CFUNC_DEF("ownerOf", 1, host_owner_of),
     JS_CFUNC_DEF("stat", 1, host_stat),
     JS_CFUNC_DEF("fstat", 1, host_fstat),
     JS_CFUNC_DEF("fsType", 1, host_fs_type),

@@ -27,16 +27,19 @@ static int grow(struct buffer *buffer, size_t most) {
   return 0;
 }
 
-/* One byte more than `most` is tried for, to tell a file of just that length from a longer one. */
-static int read_all(int fd, struct buffer *buffer, size_t most) {
+/* One byte more than `most` is tried for, to tell a file of just that length from a longer one. `short_is_end`: a read that
+ * gives less than was asked for is taken for the last one, which spares the read that gives nothing. */
+static int read_all(int fd, struct buffer *buffer, size_t most, bool short_is_end) {
   int64_t deadline = deadline_after(FIFO_MS);
   for (;;) {
     if (buffer->length > most) return errno = EFBIG, -1;
     if (buffer->length == buffer->capacity && grow(buffer, most) != 0) return -1;
-    ssize_t n = read(fd, buffer->bytes + buffer->length, buffer->capacity - buffer->length);
+    size_t room = buffer->capacity - buffer->length;
+    ssize_t n = read(fd, buffer->bytes + buffer->length, room);
     if (n == 0) return 0;
     if (n > 0) {
       buffer->length += (size_t)n;
+      if (short_is_end && (size_t)n < room && buffer->length <= most) return 0;
     } else if (errno == EAGAIN) {
       int ready = wait_fd(fd, POLLIN, deadline);
       if (ready < 0) return -1;
@@ -48,8 +51,7 @@ static int read_all(int fd, struct buffer *buffer, size_t most) {
 }
 
 /* O_NONBLOCK: a fifo that nobody writes to must not hold us. */
-HOST_FUNCTION(host_read_file) {
-  UNUSED_SELF;
+static JSValue read_file(JSContext *ctx, JSValueConst *argv, bool short_is_end) {
   struct path path;
   int64_t most;
   if (!take_path(ctx, argv[0], &path) || !take_int64(ctx, argv[1], &most)) return JS_EXCEPTION;
@@ -60,11 +62,21 @@ HOST_FUNCTION(host_read_file) {
   buffer.bytes = buffer.first;
   buffer.length = 0;
   buffer.capacity = FIRST_BYTES;
-  JSValue result = read_all(fd, &buffer, (size_t)most) != 0 ? throw_errno(ctx, errno, "read", path.text)
+  JSValue result = read_all(fd, &buffer, (size_t)most, short_is_end) != 0 ? throw_errno(ctx, errno, "read", path.text)
                                                             : JS_NewStringLen(ctx, buffer.bytes, buffer.length);
   if (buffer.bytes != buffer.first) free(buffer.bytes);
   close(fd);
   return result;
+}
+
+HOST_FUNCTION(host_read_file) {
+  UNUSED_SELF;
+  return read_file(ctx, argv, false);
+}
+
+HOST_FUNCTION(host_read_small) {
+  UNUSED_SELF;
+  return read_file(ctx, argv, true);
 }
 
 /* 0, or an errno. One write: a kernel file takes its value whole. */
@@ -122,6 +134,7 @@ HOST_FUNCTION(host_replace_file) {
 
 static const JSCFunctionListEntry entries[] = {
     JS_CFUNC_DEF("readFile", 2, host_read_file),
+    JS_CFUNC_DEF("readSmall", 2, host_read_small),
     JS_CFUNC_DEF("writeFile", 4, host_write_file),
     JS_CFUNC_DEF("replaceFile", 3, host_replace_file),
 };

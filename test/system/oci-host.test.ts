@@ -203,6 +203,10 @@ describe("files", () => {
     writeFileSync(file, "x".repeat(20_000));
     expect(String(answer(["readFile", file, 20_000]))).toHaveLength(20_000);
     expect(thrown("readFile", file, 19_999)).toMatchObject({ code: "EFBIG" });
+    expect(String(answer(["readSmall", file, 20_000]))).toHaveLength(20_000);
+    expect(thrown("readSmall", file, 19_999)).toMatchObject({ code: "EFBIG" });
+    expect(answer(["readSmall", "/proc/self/comm", 256])).toBe("host-test.asan\n");
+    expect(answer(["ownerOf", file])).toBe(statSync(file).uid);
     expect(answer(["mkfifo", join(dir, "silent"), 0o600], ["readFile", join(dir, "silent"), 10])).toBe("");
     expect(thrown("readFile", dir, 10)).toMatchObject({ code: "EISDIR" });
     expect(answer(["fsType", "/proc"])).toBe(0x9fa0);

@@ -102,6 +102,7 @@ export class ContainerDir {
     let state: { -readonly [Key in keyof StoredState]: StoredState[Key] };
     try {
       state = JSON.parse(host.readSmall(file, maxStateBytes)) as StoredState;
+      if (typeof state !== "object" || state === null) throw new GantryError("corrupt", "not an object");
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR") && !this.exists)
         throw new GantryError("not-found", "container does not exist", { cause: error });
