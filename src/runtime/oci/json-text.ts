@@ -16,13 +16,18 @@ export type Json =
 
 /** @param indent one level, such as a tab; without it all stands on one line */
 export function jsonText(value: Json, indent = ""): string {
-  return write(value, indent, indent === "" ? "" : "\n");
+  return escapeAsGo(write(value, indent, indent === "" ? "" : "\n"));
+}
+
+/** @param json in which such a sign stands only within a string: all at once, because there are thousands of strings in a list */
+export function escapeAsGo(json: string): string {
+  return signs.some((sign) => json.includes(sign)) ? json.replace(/[<>&\u2028\u2029]/g, escapeOf) : json;
 }
 
 function write(value: Json, indent: string, line: string): string {
-  if (typeof value === "string") return quote(value);
+  if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return String(value);
-  if (value instanceof Uint8Array) return quote(base64(value));
+  if (value instanceof Uint8Array) return JSON.stringify(base64(value));
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const inner = line + indent;
   if (isList(value))
@@ -35,7 +40,7 @@ function write(value: Json, indent: string, line: string): string {
   const colon = indent === "" ? ":" : ": ";
   const fields: string[] = [];
   for (const [key, item] of Object.entries(value))
-    if (item !== undefined) fields.push(`${quote(key)}${colon}${write(item, indent, inner)}`);
+    if (item !== undefined) fields.push(`${JSON.stringify(key)}${colon}${write(item, indent, inner)}`);
   return wrap("{}", line, inner, fields);
 }
 
@@ -57,8 +62,10 @@ const escapes: Readonly<Record<string, string>> = {
   "\u2029": "\\u2029",
 };
 
-function quote(text: string): string {
-  return JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, (sign) => escapes[sign] ?? sign);
+const signs = Object.keys(escapes);
+
+function escapeOf(sign: string): string {
+  return escapes[sign] ?? sign;
 }
 
 const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -3,7 +3,7 @@ import { GantryError, isErrno, messageOf } from "../../lib/index.ts";
 import { ContainerDir, containerIds } from "./container-dir.ts";
 import { print, type VerbInput } from "./context.ts";
 import { expectWords } from "./flags.ts";
-import { type Json, jsonText } from "./json-text.ts";
+import { escapeAsGo } from "./json-text.ts";
 import { type ShownState, shownState } from "./oci-state.ts";
 import { stateRoot } from "./state-root.ts";
 import { UserNames } from "./user-names.ts";
@@ -30,7 +30,7 @@ export function listContainers({ global, flags }: VerbInput): number {
   }
   const names = new UserNames();
   const rows = readEach(global.root, (dir) => shownState(dir, dir.read(), names.of(host.ownerOf(dir.path))));
-  if (format === "json") print(`${jsonText(rows.length === 0 ? null : rows.map(jsonRow))}\n`);
+  if (format === "json") print(`${escapeAsGo(JSON.stringify(rows.length === 0 ? null : rows))}\n`);
   else print(table(rows));
   return 0;
 }
@@ -61,10 +61,6 @@ function complain(words: string): void {
   }
 }
 
-function jsonRow(row: ShownState): Json {
-  return { ...row };
-}
-
 const heading = {
   id: "ID",
   pid: "PID",
@@ -88,10 +84,15 @@ export function table(rows: readonly ShownState[]): string {
     bundle = Math.max(bundle, line.bundle.length + gap);
     created = Math.max(created, line.created.length + gap);
   }
-  let text = "";
-  for (const line of lines) {
-    text += line.id.padEnd(id) + String(line.pid).padEnd(pid) + line.status.padEnd(status);
-    text += `${line.bundle.padEnd(bundle) + line.created.padEnd(created) + line.owner}\n`;
-  }
-  return text;
+  // Joined at the end: QuickJS copies the whole text each time something is added to it.
+  return lines
+    .map(
+      (line) =>
+        line.id.padEnd(id) +
+        String(line.pid).padEnd(pid) +
+        line.status.padEnd(status) +
+        line.bundle.padEnd(bundle) +
+        `${line.created.padEnd(created)}${line.owner}\n`,
+    )
+    .join("");
 }
