@@ -16,5 +16,7 @@ int write_id_maps(pid_t pid, const struct arg *a);
 
 /* The detached mount that `open-source` made for this place: the caller's to close. -1: there is none. */
 int take_source(struct run *run, const char *inside, const char *path);
+/* Maps the ids of what the child has opened for this place itself, where `open-source` has made maps for that. */
+int map_source(struct run *run, const char *inside, const char *path, int tree);
 
 #endif

@@ -32,7 +32,8 @@ struct run {
 
   struct {
     const char *inside, *path; /* in the plan */
-    int tree;                  /* detached; -1 once taken */
+    int tree;                  /* detached, or a user namespace by which `bind` maps what it opens itself; -1 once taken */
+    bool maps, below;          /* the latter; all below, too */
   } sources[256];              /* made by the monitor before the clone, used by the child */
   u32 source_count;
 

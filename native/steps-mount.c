@@ -346,7 +346,8 @@ int step_bind(struct run *run, const struct arg *a) {
   bool taken = tree >= 0;
   if (!taken) tree = clone_source(run, a);
   if (tree < 0) return fail(-tree, "bind source", a[0].text);
-  int result = dress_tree(tree, a, taken);
+  int result = taken ? 0 : map_source(run, a[1].text, a[0].text, tree);
+  if (!result) result = dress_tree(tree, a, taken);
   int place = result ? result : place_of_bind(run, a, tree);
   if (place >= 0) {
     result = attach(run, tree, place, a[1].text);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RECURSIVE = 1, SOURCE_LINK = 2, IDMAP_RECURSIVE = 4 };
+enum { RECURSIVE = 1, SOURCE_LINK = 2, IDMAP_RECURSIVE = 4, MAPS_LATER = 8 };
 
 /* A user namespace with these maps: made by a child that does nothing but be in it. */
 static int user_namespace(const struct arg *maps) {
@@ -63,50 +63,80 @@ static const char *file_system_name(int fd) {
   return "unknown";
 }
 
-/* Of the mount itself, and of all below it for ridmap. The kernel's EINVAL says only that some file system cannot. */
-static int map_ids(int tree, const struct arg *a) {
-  static char words[4400];
+/* That of a path, or a new one. */
+static int user_namespace_of(const struct arg *a) {
   struct arg maps[5] = {a[3], a[4]};
-  /* The maps of one that exists, by its path. */
-  int user = a[3].text[0] == '/' ? open(a[3].text, O_RDONLY | O_CLOEXEC) : user_namespace(maps);
-  if (user < 0 && a[3].text[0] == '/') return fail(errno, "open", a[3].text);
-  if (user < 0) return user;
+  if (a[3].text[0] != '/') return user_namespace(maps);
+  int user = open(a[3].text, O_RDONLY | O_CLOEXEC);
+  return user < 0 ? fail(errno, "open", a[3].text) : user;
+}
+
+/* Of the mount itself, and of all below it for ridmap. The kernel's EINVAL says only that some file system cannot. */
+static int map_ids(int tree, int user, bool below, const char *path) {
+  static char words[4400];
   struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (u64)user};
-  int result = mount_setattr(tree, "", AT_EMPTY_PATH | (a[2].number & IDMAP_RECURSIVE ? AT_RECURSIVE : 0), &attr, sizeof attr) ? -errno : 0;
-  close(user);
-  if (!result) return 0;
+  if (!mount_setattr(tree, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &attr, sizeof attr)) return 0;
+  int error = errno;
   struct text text = {words, sizeof words, 0};
-  text_add(&text, a[1].text);
+  text_add(&text, path);
   text_add(&text, ", file system ");
   text_add(&text, file_system_name(tree));
-  return fail(-result, "id-map", words);
+  return fail(error, "id-map", words);
+}
+
+static void keep_source(struct run *run, const struct arg *a, int fd) {
+  u64 bits = a[2].number;
+  run->sources[run->source_count].inside = a[0].text;
+  run->sources[run->source_count].path = a[1].text;
+  run->sources[run->source_count].maps = bits & MAPS_LATER;
+  run->sources[run->source_count].below = bits & IDMAP_RECURSIVE;
+  run->sources[run->source_count++].tree = fd;
 }
 
 int step_open_source(struct run *run, const struct arg *a) {
   if (run->source_count == COUNT(run->sources)) return fail(E2BIG, NULL, "too many mounts with sources of the host");
   u64 bits = a[2].number;
+  int user = a[3].length ? user_namespace_of(a) : -1;
+  if (a[3].length && user < 0) return user;
+  if (user >= 0 && bits & MAPS_LATER) {
+    keep_source(run, a, user);
+    return 0;
+  }
   unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (bits & RECURSIVE ? AT_RECURSIVE : 0) | (bits & SOURCE_LINK ? AT_SYMLINK_NOFOLLOW : 0);
   int tree = open_tree(AT_FDCWD, a[1].text, flags);
+  int result = tree < 0 ? -errno : 0;
   /* Root of a user namespace that has no mount namespace of its own may not: the child can, with the same sight of files. */
-  if (tree < 0 && errno == EPERM && !a[3].length) return 0;
-  if (tree < 0) return fail(errno, "mount source", a[1].text);
-  int result = a[3].length ? map_ids(tree, a) : 0;
+  if (result == -EPERM && user < 0) return 0;
+  if (result) result = fail(-result, "mount source", a[1].text);
+  else if (user >= 0) result = map_ids(tree, user, bits & IDMAP_RECURSIVE, a[1].text);
+  close_fd(&user);
   if (result) {
-    close(tree);
+    close_fd(&tree);
     return result;
   }
-  run->sources[run->source_count].inside = a[0].text;
-  run->sources[run->source_count].path = a[1].text;
-  run->sources[run->source_count++].tree = tree;
+  keep_source(run, a, tree);
   return 0;
 }
 
-int take_source(struct run *run, const char *inside, const char *path) {
-  for (u32 i = 0; i < run->source_count; i++) {
-    if (run->sources[i].tree < 0 || strcmp(run->sources[i].inside, inside) || strcmp(run->sources[i].path, path)) continue;
-    int tree = run->sources[i].tree;
-    run->sources[i].tree = -1;
-    return tree;
-  }
+static int find_source(struct run *run, const char *inside, const char *path, bool maps) {
+  for (u32 i = 0; i < run->source_count; i++)
+    if (run->sources[i].tree >= 0 && run->sources[i].maps == maps && !strcmp(run->sources[i].inside, inside) && !strcmp(run->sources[i].path, path))
+      return (int)i;
   return -1;
+}
+
+int take_source(struct run *run, const char *inside, const char *path) {
+  int i = find_source(run, inside, path, false);
+  if (i < 0) return -1;
+  int tree = run->sources[i].tree;
+  run->sources[i].tree = -1;
+  return tree;
+}
+
+int map_source(struct run *run, const char *inside, const char *path, int tree) {
+  int i = find_source(run, inside, path, true);
+  if (i < 0) return 0;
+  int result = map_ids(tree, run->sources[i].tree, run->sources[i].below, path);
+  close_fd(&run->sources[i].tree);
+  return result;
 }

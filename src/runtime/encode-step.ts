@@ -162,7 +162,7 @@ function writePayload(out: ByteWriter, step: MonitorStep | ContainerStep): void 
       return void out
         .string(step.inside)
         .string(step.path)
-        .u8(bits(step.recursive, step.sourceLink, step.mapsBelow))
+        .u8(bits(step.recursive, step.sourceLink, step.mapsBelow, step.mapsLater))
         .string(step.uids)
         .string(step.gids);
     case "child-rlimit":

@@ -218,6 +218,7 @@ function openSourceSentence(step: OpenSourceStep): string {
   const place = step.inside === "" ? "the container's root" : step.inside;
   const maps =
     step.uids === "" ? "" : `, with its ids mapped${step.mapsBelow === true ? " in all below, too" : ""}`;
+  if (step.mapsLater === true) return `Make the id maps for ${step.path} at ${place}.`;
   return `Take ${step.path} of the host for ${place}${maps}.`;
 }
 

@@ -87,6 +87,13 @@ test.each([
   ["crun's words", bind(["bind", "idmap=uids=0-7-3;gids=@0-1-2"]), { uids: "0 7 3\n", gids: "0 7 2\n" }],
 ])("%s", (_, mount, more) => expect(planned([mount], [{ type: "mount" }])).toEqual([{ ...data, ...more }]));
 
+test("idmap of what lies in the root: mapped once it is there, unless that takes the host's rights", () => {
+  const within = bind(["bind", "idmap"], { source: "/r/x" });
+  const maps = { ...data, path: "/r/x", uids: "0 5 10\n", gids: "0 6 10\n" };
+  expect(planned([within], [{ type: "mount" }])).toEqual([{ ...maps, mapsLater: true }]);
+  expect(planned([within], user)).toEqual([root, maps]);
+});
+
 test("idmap in a user namespace that is joined: its maps, by its path", () => {
   const path = "/proc/7/ns/user";
   expect(planned([bind(["bind", "idmap"])], [{ type: "mount" }, { type: "user", path }])).toEqual([

@@ -25,7 +25,8 @@ export function planSources(input: SourcesInput): readonly MonitorStep[] {
   const { config, rootless, because } = input;
   const namespaces = config.linux?.namespaces ?? [];
   const isNew = namespaces.some(({ type, path }) => type === "mount" && (path ?? "") === "");
-  const takesAll = isNew && rootless === undefined && namespaces.some(({ type }) => type === "user");
+  const hasUser = namespaces.some(({ type }) => type === "user");
+  const takesAll = isNew && rootless === undefined && hasUser;
   const steps: MonitorStep[] = [];
   const root = config.root?.path ?? "";
   if (takesAll && input.hasPlainRoot)
@@ -46,7 +47,8 @@ export function planSources(input: SourcesInput): readonly MonitorStep[] {
     if (maps !== undefined && !isBind) throw bindsOnly(mount);
     if (!isBind || !(takesAll || maps !== undefined)) continue;
     // What lies in the container's root may be there only once earlier mounts are made.
-    if (maps === undefined && (mount.source ?? "").startsWith(`${root}/`)) continue;
+    const isWithin = (mount.source ?? "").startsWith(`${root}/`);
+    if (maps === undefined && isWithin) continue;
     steps.push({
       do: "open-source",
       inside: insidePath(mount.destination, root),
@@ -54,6 +56,8 @@ export function planSources(input: SourcesInput): readonly MonitorStep[] {
       recursive: (options.flags & mountFlags.MS_REC) !== 0n || (options.belowSet | options.belowClear) !== 0n,
       ...(options.sourceLink ? { sourceLink: true } : {}),
       ...(maps?.isRecursive === true ? { mapsBelow: true } : {}),
+      // In a user namespace the child could not map it.
+      ...(isWithin && !hasUser ? { mapsLater: true } : {}),
       uids: maps?.uids ?? "",
       gids: maps?.gids ?? "",
       because: because("the config's mounts", `mounts.${mount.destination}`, "mounts"),

@@ -168,6 +168,8 @@ export interface OpenSourceStep {
   readonly gids: string;
   /** The ids of all mounts below, too. */
   readonly mapsBelow?: boolean;
+  /** The maps alone are made, for what `bind` opens itself: it may be there only once earlier mounts are made. */
+  readonly mapsLater?: boolean;
 }
 
 /** Steps that run on the host side, in the monitor. */

@@ -94,3 +94,24 @@ test("the program has the kernel's ways with signals, not those of the wait for 
   const status = await Bun.file(`/proc/${pid}/status`).text();
   expect(status).toMatch(/^SigCgt:\t0+$/m);
 });
+
+test("an id-mapped bind of what an earlier mount has brought into the root", () => {
+  const root = bundles.rootfs();
+  const source = `${bundles.dir}/mapped`;
+  mkdirSync(`${source}/below`, { recursive: true });
+  mkdirSync(`${root}/final`);
+  const maps = {
+    uidMappings: [{ containerID: 0, hostID: 7, size: 10 }],
+    gidMappings: [{ containerID: 0, hostID: 8, size: 10 }],
+  };
+  const mounts = [
+    { destination: "/mnt", type: "bind", source, options: ["rbind"] },
+    { destination: "/final", type: "bind", source: `${root}/mnt/below`, options: ["rbind"], ...maps },
+  ];
+  const { out, err } = bundles.run({
+    args: ["stat", "-c", "%u:%g", "/mnt/below", "/final"],
+    root: { path: root },
+    mounts,
+  });
+  expect(out, err).toBe("0:0\n7:8\n");
+});
