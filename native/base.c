@@ -85,13 +85,22 @@ int read_small(int dir, const char *path, char *buffer, size_t capacity) {
   return result ? result : (int)length;
 }
 
+/* Never a file that is there: in a directory of everybody's it would stay its maker's, and a fifo would hold us. What a
+ * killed one has left hinders nobody. */
+static int open_anew(const char *path) {
+  int fd, tries = 8;
+  do fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  while (fd < 0 && errno == EEXIST && tries-- && !unlink(path));
+  return fd;
+}
+
 int replace_file(const char *path, const char *bytes, size_t length) {
   char temporary[PATH_MAX];
   struct text name = {temporary, sizeof temporary, 0};
   text_add(&name, path);
   text_add(&name, ".tmp");
   if (name.length + 1 >= sizeof temporary) return -ENAMETOOLONG;
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int fd = open_anew(temporary);
   if (fd < 0) return -errno;
   int result = write_all(fd, bytes, length);
   close(fd);

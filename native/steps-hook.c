@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 16 << 10, TAIL_BYTES = 512, PIPE_BYTES = 64 << 10 };
+enum { STACK_BYTES = 16 << 10, TAIL_BYTES = 512, PIPE_BYTES = 64 << 10, PIECES = 2 * PIPE_BYTES / TAIL_BYTES };
 
 /* The last bytes of what a hook wrote, for the error that names it. */
 struct tail {
@@ -96,10 +96,11 @@ static int full_file(const struct input *input) {
 
 /* ---- waiting ---- */
 
+/* What is there, but no more than a pipe holds: who writes without end must not hold us beyond the deadline. */
 static void take_output(int fd, struct tail *tail) {
   char piece[TAIL_BYTES];
   ssize_t n;
-  while ((n = read(fd, piece, sizeof piece)) > 0) {
+  for (int pieces = 0; pieces < PIECES && (n = read(fd, piece, sizeof piece)) > 0; pieces++) {
     size_t length = (size_t)n, kept = tail->length + length > TAIL_BYTES ? TAIL_BYTES - length : tail->length;
     memmove(tail->bytes, tail->bytes + tail->length - kept, kept);
     memcpy(tail->bytes + kept, piece, length);

@@ -28,8 +28,8 @@ static int make_node(int parent, const char *name, const char *path, const struc
   int result = mknodat(parent, name, wanted->st_mode, wanted->st_rdev) ? -errno : 0;
   if (result == -EEXIST) {
     if (fstatat(parent, name, &present, AT_SYMLINK_NOFOLLOW)) return -errno;
-    /* Left as it is, with its owner: where /dev is bound, it is the host's. */
-    if (present.st_mode == wanted->st_mode && present.st_rdev == wanted->st_rdev) return 0;
+    /* Left as it is, with its owner and mode: where its directory is bound, it is the host's. */
+    if ((present.st_mode & S_IFMT) == (wanted->st_mode & S_IFMT) && present.st_rdev == wanted->st_rdev) return 0;
     if (unlinkat(parent, name, 0)) return -errno;
     result = mknodat(parent, name, wanted->st_mode, wanted->st_rdev) ? -errno : 0;
   }

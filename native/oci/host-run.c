@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHUNK = 16384, OUTPUT_MOST = 64 * 1024 * 1024, KILL_MS = 5000 };
+enum { CHUNK = 16384, CHUNKS = 64, OUTPUT_MOST = 64 * 1024 * 1024, KILL_MS = 5000 };
 enum { STDIN, STDOUT, STDERR, ENDED, WATCHED };
 
 extern char **environ;
@@ -69,10 +69,10 @@ static void keep(struct output *output, const char *bytes, size_t length) {
   output->length += length;
 }
 
-/* Reads what is there. */
+/* Reads what is there, but no more than a pipe holds: who writes without end must not hold us beyond the deadline. */
 static void drain(struct run *run, int stream) {
   char chunk[CHUNK];
-  while (run->near[stream] >= 0) {
+  for (int count = 0; run->near[stream] >= 0 && count < CHUNKS; count++) {
     ssize_t n = read(run->near[stream], chunk, sizeof chunk);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;

@@ -105,9 +105,18 @@ HOST_FUNCTION(host_write_file) {
   return error == 0 ? JS_UNDEFINED : throw_errno(ctx, error, "write", path.text);
 }
 
+/* Never a file that is there: in a directory of everybody's it would stay its maker's, and a fifo would hold us. What a
+ * killed command has left hinders nobody. */
+static int open_anew(const char *path, mode_t mode) {
+  int fd, tries = 8;
+  do fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+  while (fd < 0 && errno == EEXIST && tries-- > 0 && unlink(path) == 0);
+  return fd;
+}
+
 /* 0, or an errno; the new file is on the disk before it gets the name. */
 static int write_synced(const char *path, mode_t mode, const char *text, size_t length) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+  int fd = open_anew(path, mode);
   if (fd < 0) return errno;
   int error = write_fully(fd, text, length) != 0 || fsync(fd) != 0 ? errno : 0;
   if (close(fd) != 0 && error == 0) error = errno;

@@ -26,9 +26,13 @@ export function passedFds(flags: ParsedFlags): PassedFds {
   return { count, env: listen.env };
 }
 
-/** As our own environment tells; LISTEN_PID is not looked at: what calls us hands its own sockets on. */
+/**
+ * As our own environment tells. With another's LISTEN_PID it speaks of that process's sockets: what lies at these numbers
+ * here is something else.
+ */
 function listenFds(): PassedFds {
-  const count = Number(envOf("LISTEN_FDS") ?? 0);
+  const pid = envOf("LISTEN_PID");
+  const count = pid === undefined || pid === String(host.pid()) ? Number(envOf("LISTEN_FDS") ?? 0) : 0;
   if (!Number.isInteger(count) || count <= 0 || count > most) return { count: 0, env: [] };
   const names = envOf("LISTEN_FDNAMES");
   return {
