@@ -81,6 +81,15 @@ test("unified: a line is a write", () => {
   ).toEqual(["io.max=8:0 rbps=1", "io.max=8:16 rbps=2", "misc.max=sev 3"]);
 });
 
+test("unified: a controller that is on v1 is missing, in runc's words", () => {
+  expect(limitWrites(v1Layout, { unified: { "memory.min": "1" } }).missing).toEqual([
+    {
+      path: "linux.resources.unified.memory.min",
+      why: expect.stringContaining("invalid configuration: it needs cgroup v2"),
+    },
+  ]);
+});
+
 test.each<[CgroupLayout, OciResources, string]>([
   [v2Layout, { unified: { "../x": "1" } }, "linux.resources.unified.../x: it must be the name of a file"],
   [v2Layout, { unified: { procs: "1" } }, "linux.resources.unified.procs: it must be CONTROLLER.PARAMETER"],

@@ -74,7 +74,10 @@ function unified(cgroups: CgroupLayout, { unified: files }: OciResources, part: 
     if (dot <= 0) part.wrong(file, "it must be CONTROLLER.PARAMETER, such as memory.high");
     const controller = file.slice(0, dot);
     if (controller !== "cgroup" && interfaceOf(cgroups, controller) === "v1")
-      part.lacks(file, "it needs cgroup v2, and this machine has the controller on v1 or not at all");
+      part.lacks(
+        file,
+        "invalid configuration: it needs cgroup v2, and this machine has the controller on v1 or not at all",
+      );
     else for (const line of linesOf(value)) part.write(controller, file, line);
   }
 }
