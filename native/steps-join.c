@@ -62,10 +62,17 @@ static bool is_own(int fd, const char *own) {
   return !fstat(fd, &there) && !stat(own, &here) && there.st_ino == here.st_ino && there.st_dev == here.st_dev;
 }
 
+/* The host's groups are left here: in a user namespace that denies setgroups they would stay for good, and count for the
+ * host's files. Who may not leave them (an ordinary user) has no others' rights by them. */
+static int enter_user(int fd) {
+  (void)syscall(SYS_setgroups, 0, NULL);
+  return setns(fd, CLONE_NEWUSER);
+}
+
 static int enter(struct joined *one) {
   /* One's own user namespace cannot be entered again, and need not be. */
   if (one->type != CLONE_NEWUSER || !is_own(one->fd, "/proc/self/ns/user")) {
-    if (setns(one->fd, (int)one->type)) return -errno;
+    if (one->type == CLONE_NEWUSER ? enter_user(one->fd) : setns(one->fd, (int)one->type)) return -errno;
   }
   one->done = true;
   return 0;
@@ -129,7 +136,7 @@ static int enter_of(int pidfd, u64 flags) {
   u64 others = flags & ~(u64)CLONE_NEWUSER;
   bool user = flags & CLONE_NEWUSER, done = !others || !setns(pidfd, (int)others);
   if (!done && (!user || errno != EPERM)) return fail(errno, "setns", NULL);
-  if (user && setns(pidfd, CLONE_NEWUSER)) return fail(errno, "setns", "user namespace");
+  if (user && enter_user(pidfd)) return fail(errno, "setns", "user namespace");
   return done || !setns(pidfd, (int)others) ? 0 : fail(errno, "setns", NULL);
 }
 

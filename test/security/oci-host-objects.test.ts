@@ -211,6 +211,46 @@ describe("sockets of another process", () => {
   });
 });
 
+describe("the caller's groups", () => {
+  test("do not come along into a user namespace that denies setgroups", () => {
+    const script =
+      "unshare --user --map-root-user sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!; sleep 0.2";
+    const holder = Number(runBounded(["sh", "-c", script]).out);
+    try {
+      const change: BundleChange = {
+        args: ["sh", "-c", "grep ^Groups: /proc/self/status; sleep 1000"],
+        baseMounts: [proc],
+        linux: {
+          namespaces: types.map((type) =>
+            type === "user" ? { type, path: `/proc/${holder}/ns/user` } : { type },
+          ),
+        },
+      };
+      const { dir, id } = world.bundle(change);
+      const rich = ["setpriv", "--groups", "0,4,27"];
+      const out = `${dir}/groups`;
+      const begun = runBounded([
+        "sh",
+        "-c",
+        'exec "$@" < /dev/null > "$0" 2>&1',
+        out,
+        ...rich,
+        ...world.command("run", "--detach", "--bundle", dir, id),
+      ]);
+      expect({ code: begun.code, said: readFileSync(out, "utf8") }).toMatchObject({ code: 0 });
+      const ran = runBounded([
+        ...rich,
+        ...world.command("exec", id, "grep", "^Groups:", "/proc/self/status"),
+      ]);
+      expect(ran.out.trim()).toBe("Groups:");
+      expect(readFileSync(out, "utf8").trim()).toBe("Groups:");
+      expect(onNull("delete", "--force", id)).toBe(0);
+    } finally {
+      process.kill(holder, "SIGKILL");
+    }
+  });
+});
+
 describe("hooks that write without end", () => {
   const script = "for i in 1 2 3 4 5 6 7 8; do cat /dev/zero & done; wait";
   for (const kind of ["createRuntime", "poststart"] as const)

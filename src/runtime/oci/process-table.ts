@@ -42,7 +42,8 @@ function processRow(
     fields[1] ?? "",
     fields[0] ?? "",
     clock(seconds),
-    words === "" ? `[${name}]` : words.replace(/\p{Cc}/gu, "?"),
+    // Both are the process's own words.
+    (words === "" ? `[${name}]` : words).replace(/\p{Cc}/gu, "?"),
   ];
 }
 
