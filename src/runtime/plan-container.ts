@@ -5,7 +5,8 @@ import { insidePath } from "./inside-path.ts";
 import { parsePropagation } from "./mount-options.ts";
 import type { OciConfig } from "./oci-types.ts";
 import type { CgroupSteps } from "./plan-cgroup.ts";
-import { cgroupsPathOf, planOwnCgroup } from "./plan-own-cgroup.ts";
+import { idOf } from "./cgroup-path.ts";
+import { planOwnCgroup } from "./plan-own-cgroup.ts";
 import { planDevices } from "./plan-devices.ts";
 import {
   type Because,
@@ -290,9 +291,4 @@ function withReason(steps: ExtraSteps, words: string): ExtraSteps {
     container: steps.container.map((step) => ({ because: words, ...step })),
     teardown: steps.teardown.map((step) => ({ because: words, ...step })),
   };
-}
-
-/** The last part of the path of its cgroup. */
-export function idOf(config: OciConfig): string {
-  return cgroupsPathOf(config).split("/").at(-1) ?? "";
 }

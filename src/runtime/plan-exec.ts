@@ -1,7 +1,6 @@
 /** A further process in a running container becomes a plan. Pure. */
 import { cgroupMounts } from "./cgroup-dirs.ts";
-import { idOf } from "./plan-container.ts";
-import { cgroupsPathOf } from "./plan-own-cgroup.ts";
+import { cgroupsPathOf, idOf } from "./cgroup-path.ts";
 import type { OciConfig, OciProcess } from "./oci-types.ts";
 import { becauseOf, type ExecPlanInput } from "./plan-input.ts";
 import { memberFlags } from "./plan-namespaces.ts";

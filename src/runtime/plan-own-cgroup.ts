@@ -1,7 +1,7 @@
 /** What of a config concerns its cgroup: where it is, who owns it, its limits. Pure. */
-import { GantryError } from "../lib/index.ts";
 import type { OciConfig, OciIdMapping } from "./oci-types.ts";
 import { refuseUndelegated } from "./cgroup-rights.ts";
+import { cgroupsPathOf } from "./cgroup-path.ts";
 import { type CgroupSteps, planCgroup } from "./plan-cgroup.ts";
 import type { Because, ContainerPlanInput } from "./plan-input.ts";
 import type { MonitorStep } from "./plan-step.ts";
@@ -34,21 +34,6 @@ export function planOwnCgroup(input: ContainerPlanInput, because: Because): Cgro
     enter: [...cgroup.enter, ...rdt.enter],
     teardown: [...cgroup.teardown, ...rdt.teardown],
   };
-}
-
-/** @throws {GantryError} "invalid" when the config has none, or one that leads out of the hierarchy */
-export function cgroupsPathOf(config: OciConfig): string {
-  const path = config.linux?.cgroupsPath ?? "";
-  const parts = path.split("/").filter((part) => part !== "");
-  if (!path.startsWith("/") || parts.length === 0 || parts.some((part) => part === "." || part === ".."))
-    throw new GantryError(
-      "invalid",
-      `linux.cgroupsPath: ${JSON.stringify(path)} is not an absolute path below the hierarchies`,
-      {
-        hint: 'use a path such as "/gantry/ID"',
-      },
-    );
-  return `/${parts.join("/")}`;
 }
 
 /**

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { sampleConfig } from "./sample.test-data.ts";
-import { findConfigProblems, validateConfig, validateProcess, validateResources } from "./validate-config.ts";
+import { findConfigProblems, validateConfig } from "./validate-config.ts";
+import { validateProcess } from "./validate-process.ts";
+import { validateResources } from "./validate-resources.ts";
 
 const valid = structuredClone(sampleConfig);
 

@@ -1,5 +1,4 @@
 /** Checks a config.json (runtime-spec 1.3) and reports all findings at once. Pure. */
-import { GantryError } from "../lib/index.ts";
 import {
   absolutePath,
   boolean,
@@ -11,13 +10,12 @@ import {
   mapOf,
   matching,
   object,
-  type Rule,
   text,
 } from "./config-checks.ts";
-import type { OciConfig, OciProcess, OciResources } from "./oci-types.ts";
+import type { OciConfig } from "./oci-types.ts";
+import { invalid, withoutNulls } from "./validate-part.ts";
 import { linux, mappings } from "./validate-linux.ts";
 import { process } from "./validate-process.ts";
-import { resources } from "./validate-resources.ts";
 import { checkTogether } from "./validate-together.ts";
 
 /**
@@ -28,23 +26,6 @@ export function validateConfig(config: unknown): OciConfig {
   const findings = findConfigProblems(config);
   if (findings.length > 0) throw invalid("config.json", findings);
   return withoutNulls(config) as OciConfig;
-}
-
-/** As validateConfig, for a process alone (`exec --process`). */
-export function validateProcess(value: unknown): OciProcess {
-  return validatePart(value, "process", process) as OciProcess;
-}
-
-/** As validateConfig, for resources alone (`update`). `path` is put before what findings name. */
-export function validateResources(value: unknown, path: string): OciResources {
-  return validatePart(value, path, resources) as OciResources;
-}
-
-function validatePart(value: unknown, path: string, rule: Rule): unknown {
-  const findings: Finding[] = [];
-  rule(new Checked(value, path, findings));
-  if (findings.length > 0) throw invalid(path === "" ? "it" : path, findings);
-  return withoutNulls(value);
 }
 
 /** Every finding, in the order of the document; none for a valid config. */
@@ -121,20 +102,3 @@ const wholeConfig = object(
   },
   ["ociVersion", "root"],
 );
-
-/** Go programs write `null` for what is not set: left out, so that a field is either there or missing. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (typeof value !== "object" || value === null) return value;
-  const kept = Object.entries(value).filter(([, inner]) => inner !== null);
-  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner)]));
-}
-
-function invalid(what: string, findings: readonly Finding[]): GantryError {
-  const lines = findings.map(({ path, problem }) => (path === "" ? problem : `${path}: ${problem}`));
-  const message =
-    lines.length === 1 ? (lines[0] ?? "") : `${what} has ${lines.length} errors:\n  ${lines.join("\n  ")}`;
-  return new GantryError("invalid", message, {
-    fields: { findings: findings.length, path: findings[0]?.path ?? "" },
-  });
-}

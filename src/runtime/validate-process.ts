@@ -16,7 +16,9 @@ import {
   uint16,
   uint64,
 } from "./config-checks.ts";
+import type { OciProcess } from "./oci-types.ts";
 import { rlimitNames } from "./step-phrase.ts";
+import { validatePart } from "./validate-part.ts";
 
 /** (uid_t) -1 means "no change" to the kernel. */
 export const id: Rule = integer(0, 0xffff_fffe);
@@ -134,3 +136,8 @@ export const process: Rule = object(
   },
   ["cwd", "args"],
 );
+
+/** As validateConfig, for a process alone (`exec --process`). */
+export function validateProcess(value: unknown): OciProcess {
+  return validatePart(value, "process", process) as OciProcess;
+}

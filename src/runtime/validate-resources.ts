@@ -18,6 +18,8 @@ import {
   uint32,
   uint64,
 } from "./config-checks.ts";
+import type { OciResources } from "./oci-types.ts";
+import { validatePart } from "./validate-part.ts";
 
 const deviceNumber = { major: integer(-1, 0xfff), minor: integer(-1, 0xf_ffff) };
 
@@ -155,3 +157,8 @@ export const resources: Rule = object({
   rdma,
   unified: all(mapOf(text), checkUnified),
 });
+
+/** As validateConfig, for resources alone (`update`). `path` is put before what findings name. */
+export function validateResources(value: unknown, path: string): OciResources {
+  return validatePart(value, path, resources) as OciResources;
+}

@@ -1,11 +1,10 @@
 /** A bundle: a directory with config.json (runtime-spec bundle.md), completed to what the planner wants. */
-import { GantryError, isErrno, messageOf, toGantryError } from "../../lib/index.ts";
+import { GantryError, toGantryError } from "../../lib/index.ts";
 import type { OciConfig } from "../oci-types.ts";
 import { validateConfig } from "../validate-config.ts";
+import { readJson } from "./json-file.ts";
 import { resolvePath } from "./paths.ts";
 import { programName } from "./program-name.ts";
-
-const maxConfigBytes = 8 << 20;
 
 export interface Bundle {
   readonly path: string;
@@ -43,23 +42,6 @@ export function parseConfig(bundle: string): unknown {
         hint: `name the bundle with --bundle, or write a first config.json with: ${programName()} spec`,
       });
     throw error;
-  }
-}
-
-/** A file of JSON. @throws {GantryError} "not-found", "invalid" when it is too large or no JSON */
-export function readJson(file: string): unknown {
-  let text: string;
-  try {
-    text = host.readFile(file, maxConfigBytes);
-  } catch (error) {
-    if (isErrno(error, "EFBIG"))
-      throw new GantryError("invalid", `${file} is larger than ${maxConfigBytes} bytes`, { cause: error });
-    throw toGantryError(error, `read ${file}`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new GantryError("invalid", `${file} is not valid JSON: ${messageOf(error)}`, { cause: error });
   }
 }
 

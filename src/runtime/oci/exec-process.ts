@@ -1,8 +1,8 @@
 /** The process of an exec: from --process, or the container's own with what the flags change. */
 import { GantryError } from "../../lib/index.ts";
 import type { OciCapabilities, OciConfig, OciProcess, OciUser } from "../oci-types.ts";
-import { validateProcess } from "../validate-config.ts";
-import { readJson } from "./bundle.ts";
+import { validateProcess } from "../validate-process.ts";
+import { readJson } from "./json-file.ts";
 import type { ParsedFlags } from "./flags.ts";
 
 /** @throws {GantryError} "invalid" naming the flag or the field */

@@ -2,7 +2,7 @@
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import { updateResources } from "../cgroup-files.ts";
 import type { OciResources } from "../oci-types.ts";
-import { validateResources } from "../validate-config.ts";
+import { validateResources } from "../validate-resources.ts";
 import { cgroupsPathOf } from "./container-cgroups.ts";
 import { ContainerDir, type StoredState } from "./container-dir.ts";
 import type { VerbInput } from "./context.ts";
