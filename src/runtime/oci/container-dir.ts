@@ -269,7 +269,7 @@ export function bootId(): string {
 /** A start that was killed may leave the fifo: only who still is gantry-init waits at it. */
 function waitsAtFifo(pid: number): boolean {
   try {
-    return host.readlink(`/proc/${pid}/exe`).includes("gantry-init");
+    return host.readlink(`/proc/${pid}/exe`).startsWith("/memfd:gantry-init ");
   } catch {
     // EACCES: it cannot be looked into, as gantry-init arranges for itself. ENOENT: it has just ended.
     return true;
