@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { CGROUPS_MOST = 1000000 };
+
 HOST_FUNCTION(host_rename) {
   UNUSED_SELF;
   struct path from, to;
@@ -35,6 +37,66 @@ HOST_FUNCTION(host_rmdir) {
   struct path path;
   if (!take_path(ctx, argv[0], &path)) return JS_EXCEPTION;
   return done_or_throw(ctx, rmdir(path.text), "rmdir", path.text);
+}
+
+/* The first directory in `dir` that cannot be removed as it is; those before it are. 0: none is left. */
+static int remove_entries(int dir, char stuck[256]) {
+  int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+  if (entries == NULL) return -1;
+  struct dirent *entry;
+  int found = 0;
+  while (!found && (entry = readdir(entries)) != NULL) {
+    if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (unlinkat(dir, entry->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT) continue;
+    snprintf(stuck, 256, "%s", entry->d_name);
+    found = 1;
+  }
+  closedir(entries);
+  return found;
+}
+
+/* `dir` becomes the place from where it goes on. A container makes its cgroups as deep as it likes, deeper than a path is
+ * long: down and up by fd. cgroupfs moves no directory to another parent, so that `..` is where we came from. */
+static int step_into(int *dir, const char *name) {
+  int next = openat(*dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (next < 0) return -1;
+  close(*dir);
+  *dir = next;
+  return 0;
+}
+
+static int remove_below(int *dir) {
+  char stuck[256];
+  struct stat left = {0}, found;
+  int64_t depth = 0;
+  for (int turns = 0; turns < CGROUPS_MOST; turns++) {
+    int result = remove_entries(*dir, stuck);
+    if (result < 0 || (result == 0 && depth == 0)) return result;
+    if (result == 0) {
+      if (fstat(*dir, &left) != 0 || step_into(dir, "..") != 0) return -1;
+      depth--;
+      continue;
+    }
+    /* Nothing is below it any more: processes are in it. */
+    if (fstatat(*dir, stuck, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_ino == left.st_ino) return errno = EBUSY, -1;
+    if (step_into(dir, stuck) != 0) return -1;
+    depth++;
+  }
+  return errno = EBUSY, -1;
+}
+
+HOST_FUNCTION(host_remove_cgroup) {
+  UNUSED_SELF;
+  struct path path;
+  if (!take_path(ctx, argv[0], &path)) return JS_EXCEPTION;
+  if (rmdir(path.text) == 0) return JS_UNDEFINED;
+  if (errno != EBUSY && errno != ENOTEMPTY) return throw_errno(ctx, errno, "rmdir", path.text);
+  int dir = open(path.text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int result = dir < 0 ? -1 : remove_below(&dir), error = errno;
+  if (dir >= 0) close(dir);
+  errno = error;
+  return done_or_throw(ctx, result != 0 ? result : rmdir(path.text), "rmdir", path.text);
 }
 
 HOST_FUNCTION(host_mkdir) {
@@ -120,6 +182,7 @@ HOST_FUNCTION(host_cwd) {
 }
 
 static const JSCFunctionListEntry entries[] = {
+    JS_CFUNC_DEF("removeCgroup", 1, host_remove_cgroup),
     JS_CFUNC_DEF("unmount", 1, host_unmount),   JS_CFUNC_DEF("rename", 2, host_rename),     JS_CFUNC_DEF("unlink", 1, host_unlink),
     JS_CFUNC_DEF("rmdir", 1, host_rmdir),       JS_CFUNC_DEF("mkdir", 2, host_mkdir),
     JS_CFUNC_DEF("mkfifo", 2, host_mkfifo),     JS_CFUNC_DEF("symlink", 2, host_symlink),

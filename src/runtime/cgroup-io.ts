@@ -11,6 +11,8 @@ export interface CgroupIo {
   list(dir: string): readonly string[] | undefined;
   mkdir(path: string): void;
   rmdir(path: string): void;
+  /** rmdir of a cgroup and of those below it, however deep. Missing: they are removed one by one. */
+  removeDeep?(path: string): void;
   kill(pid: number, signal: number): void;
   sleep(ms: number): void;
   /** v2: replaces the device program of a cgroup. Missing: this caller never does. */

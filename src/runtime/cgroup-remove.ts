@@ -28,11 +28,13 @@ export function stillInUse(dir: string): GantryError {
 /** True when it is gone. */
 export function tryRemove(io: CgroupIo, dir: string): boolean {
   try {
-    io.rmdir(dir);
+    if (io.removeDeep === undefined) io.rmdir(dir);
+    else io.removeDeep(dir);
     return true;
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENODEV")) return true;
     if (!isErrno(error, "EBUSY", "ENOTEMPTY")) throw toGantryError(error, `remove cgroup ${dir}`);
+    if (io.removeDeep !== undefined) return false;
   }
   const gone = childrenOf(io, dir).map((child) => tryRemove(io, child));
   if (gone.length === 0 || !gone.every(Boolean)) return false;
@@ -49,9 +51,13 @@ export function tryRemove(io: CgroupIo, dir: string): boolean {
 /** Kernel files of a cgroup, by far the most of what a listing shows; the names of child cgroups seldom look so. */
 const controlFile = /^(?:tasks|notify_on_release|release_agent|[a-z_]+\.[a-zA-Z0-9_.]+)$/;
 
+/** With a file's name behind it more is no path for the kernel; a container can make cgroups that deep all the same. */
+const longestDir = 4000;
+
 /** The cgroups right below. A name that looks like a control file counts when it has processes of its own to list. */
 function childrenOf(io: CgroupIo, dir: string): readonly string[] {
   return (io.list(dir) ?? [])
+    .filter((name) => dir.length + name.length < longestDir)
     .filter((name) => !controlFile.test(name) || io.read(`${dir}/${name}/cgroup.procs`) !== undefined)
     .map((name) => `${dir}/${name}`);
 }
@@ -71,15 +77,15 @@ export function killAll(io: CgroupIo, dir: string): void {
 }
 
 /** All pids in the cgroup and in those below it; empty when it is gone. */
-export function pidsBelow(io: CgroupIo, dir: string): number[] {
-  const own = io.read(`${dir}/cgroup.procs`);
-  if (own === undefined) return [];
-  const pids = own
-    .split("\n")
-    .filter((line) => line !== "")
-    .map(Number);
-  for (const child of childrenOf(io, dir)) pids.push(...pidsBelow(io, child));
-  return pids;
+export function pidsBelow(io: CgroupIo, top: string): number[] {
+  const pids: number[] = [];
+  for (const dirs = [top]; ;) {
+    const dir = dirs.pop();
+    if (dir === undefined) return pids;
+    const own = io.read(`${dir}/cgroup.procs`);
+    for (const line of (own ?? "").split("\n")) if (line !== "") pids.push(Number(line));
+    if (own !== undefined) dirs.push(...[...childrenOf(io, dir)].reverse());
+  }
 }
 
 function signalPid(io: CgroupIo, pid: number, signal: number): void {

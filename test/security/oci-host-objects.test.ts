@@ -7,6 +7,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -22,7 +23,12 @@ import { type BundleChange, OciBundles, runBounded } from "../lib/oci-bundle.ts"
 setDefaultTimeout(60_000);
 
 const world = new OciBundles("hostobjects");
-afterAll(() => world.cleanUp(), 60_000);
+afterAll(() => {
+  // Also what a test that failed has left.
+  if (existsSync(`${world.dir}/state`))
+    for (const id of readdirSync(`${world.dir}/state`)) world.runtime("delete", "--force", id);
+  world.cleanUp();
+}, 60_000);
 
 const maps = {
   uidMappings: [{ containerID: 0, hostID: 100_000, size: 65_536 }],
@@ -294,5 +300,35 @@ describe("a gantry-init in the namespaces of a hostile container", () => {
     } finally {
       expect(onNull("delete", "--force", waiting.id)).toBe(0);
     }
+  });
+});
+
+describe("cgroups that a container makes deeper than a path is long", () => {
+  test("delete removes them all, with what runs there", () => {
+    const { id, ran } = world.start({});
+    expect(ran).toMatchObject({ code: 0 });
+    const base = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((dir) =>
+      existsSync(`${dir}/${id}`),
+    );
+    const script = `
+import os, subprocess, sys
+os.chdir(sys.argv[1])
+for i in range(2600):
+    if i == 1000:
+        os.mkdir("other"); os.mkdir("other/below")
+        sleeper = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        open("other/below/cgroup.procs", "w").write(str(sleeper.pid))
+        print(sleeper.pid)
+    os.mkdir("a"); os.chdir("a")
+`;
+    const made = runBounded(["python3", "-c", script, `${base}/${id}`]);
+    expect(made).toMatchObject({ code: 0, err: "" });
+    expect(onNull("delete", "--force", id)).toBe(0);
+    expect(existsSync(`${base}/${id}`)).toBe(false);
+    // Nobody waits for it: it is gone, or a zombie.
+    const state = existsSync(`/proc/${made.out.trim()}/status`)
+      ? readFileSync(`/proc/${made.out.trim()}/status`, "utf8")
+      : "State:\tZ";
+    expect(state).toMatch(/^State:\tZ/m);
   });
 });

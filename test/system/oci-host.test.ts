@@ -1,6 +1,15 @@
 /** The C host of gantry-oci, each function of it, under address and undefined-behaviour checks. Root. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -196,6 +205,23 @@ describe("files", () => {
     expect(answers[22]).toMatchObject({ thrown: { code: "EBADF" } });
     expect(existsSync(`${file}.tmp`)).toBe(false);
     expect(statSync(`${file}2`).mode & 0o777).toBe(0o640);
+  });
+
+  test("cgroups: directories go, however deep; one with something in it is busy, and all stays that is no directory", () => {
+    const top = join(dir, "cgroups");
+    for (const path of ["a/b/c", "a/d", `e/${"f/".repeat(300)}g`])
+      mkdirSync(join(top, path), { recursive: true });
+    mkdirSync(join(dir, "busy/one/two"), { recursive: true });
+    writeFileSync(join(dir, "busy/one/two/file"), "");
+    const { answers } = run([
+      ["removeCgroup", top],
+      ["removeCgroup", top],
+      ["removeCgroup", join(dir, "busy")],
+    ]);
+    expect(answers[0]).toBeNull();
+    expect(answers[1]).toMatchObject({ thrown: { code: "ENOENT" } });
+    expect(answers[2]).toMatchObject({ thrown: { code: "EBUSY" } });
+    expect(existsSync(join(dir, "busy/one/two/file"))).toBe(true);
   });
 
   test("a file that is too long, and a fifo that nobody writes to, hold nobody", () => {

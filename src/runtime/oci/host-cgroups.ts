@@ -38,6 +38,7 @@ export const hostCgroupIo: CgroupIo = {
   },
   mkdir: (path) => host.mkdir(path, 0o755),
   rmdir: (path) => host.rmdir(path),
+  removeDeep: (path) => host.removeCgroup(path),
   kill: (pid, signal) => host.kill(pid, signal),
   sleep: (ms) => host.sleep(ms),
   setDeviceProgram: (dir, instructions) => host.setDeviceProgram(dir, instructions),

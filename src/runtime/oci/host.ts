@@ -86,6 +86,8 @@ export interface OciHost {
   /** umount2(2) with what is mounted below; a link is not followed. @throws EINVAL where nothing is mounted */
   unmount(path: string): void;
   rmdir(path: string): void;
+  /** With all cgroups below it, however deep. EBUSY: processes are in one of them. */
+  removeCgroup(path: string): void;
   mkdir(path: string, mode: number): void;
   mkfifo(path: string, mode: number): void;
   symlink(target: string, path: string): void;
