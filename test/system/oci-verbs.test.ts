@@ -431,6 +431,19 @@ test("what has stopped", () => {
   expect(oci("explain", id).out).toStartWith(`Container ${id} is stopped.\n`);
 });
 
+test("state: a program of the name gantry-init runs, also where a killed start has left its fifo", async () => {
+  const root = bundles.rootfs();
+  // The kernel names a process after its script.
+  writeFileSync(`${root}/bin/gantry-init`, "#!/bin/sh\nwhile :; do sleep 1; done\n", { mode: 0o755 });
+  const { id } = startOurs({ args: ["/bin/gantry-init"], root: { path: root } });
+  const state = (): { readonly status: string; readonly pid: number } => JSON.parse(oci("state", id).out);
+  await until(() => readFileSync(`/proc/${state().pid}/comm`, "utf8") === "gantry-init\n", "the name");
+  expect(state().status).toBe("running");
+  expect(runBounded(["mkfifo", `${bundles.dir}/state/${id}/exec.fifo`]).code).toBe(0);
+  expect(state().status).toBe("running");
+  expect(oci("delete", "--force", id).code).toBe(0);
+});
+
 test("list: 2,000 containers within 100 ms; no container of a broken directory, and the others still", () => {
   const root = `${bundles.dir}/many`;
   const source = `${bundles.dir}/state/${ours.id}`;
