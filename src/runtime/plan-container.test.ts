@@ -244,6 +244,14 @@ describe("what is in the plan", () => {
 });
 
 describe("what is refused", () => {
+  test.each(["net/../vm/swappiness", "net.//.vm.swappiness", "net..vm.swappiness", "net/./ipv4/ip_forward"])(
+    "%s is no kernel setting's name: it leads elsewhere",
+    (key) => {
+      const input = withLinux({ namespaces: [{ type: "network" }], sysctl: { [key]: "1" } });
+      expect(() => planContainer(input)).toThrow("is not a kernel setting's name");
+    },
+  );
+
   test.each([
     {
       name: "a new user namespace without maps",

@@ -47,6 +47,9 @@ export function sysctlSteps(config: OciConfig, because: Because): readonly Conta
 
 function refuseShared(config: OciConfig, key: string): void {
   const path = `linux.sysctl.${key}`;
+  // In this spelling `//` is the name `..`, by which a setting of a namespace would lead to one of the machine.
+  if (key.split(".").some((name) => ["", "/", "//"].includes(name)))
+    throw new GantryError("invalid", `${path}: is not a kernel setting's name`);
   if (key === "kernel.hostname")
     throw new GantryError(
       "invalid",
