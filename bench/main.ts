@@ -49,6 +49,9 @@ async function measure(): Promise<Result[]> {
   try {
     const podman = [
       "podman",
+      // Podman would take crun where that is installed, which refuses some cgroup layouts.
+      "--runtime",
+      "runc",
       "--root",
       join(dir, "p"),
       "--runroot",
