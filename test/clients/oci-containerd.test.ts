@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { endDaemon, makeImageArchive, mustRun, ociRuntime, runCommand, until } from "../lib/oci-world.ts";
+import {
+  endDaemon,
+  makeImageArchive,
+  mustRun,
+  ociRuntime,
+  removeEmptyCgroups,
+  runCommand,
+  until,
+} from "../lib/oci-world.ts";
 
 setDefaultTimeout(60_000);
 
@@ -50,6 +58,7 @@ afterAll(async () => {
   for (const id of (await ctr("containers", "ls", "-q")).split("\n").filter((word) => word !== ""))
     await ctr("containers", "rm", id);
   await endDaemon(daemon);
+  await removeEmptyCgroups("gantrytest");
   rmSync(dir, { recursive: true, force: true });
 }, 60_000);
 
