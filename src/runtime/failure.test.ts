@@ -97,3 +97,21 @@ test("every kind of step has a phrase of its own", () => {
   expect(new Set(phrases).size).toBe(steps.length);
   for (const phrase of phrases) expect(phrase).toMatch(/^[a-z].*[^.]$/);
 });
+
+test.each(["wait-start", "seccomp"] as const)(
+  "a program that %s does not find is told as exec tells it",
+  (kind) => {
+    const before: ContainerStep =
+      kind === "seccomp"
+        ? { do: kind, program: new Uint8Array(8), flags: 0 }
+        : { do: kind, fifo: "/run/exec.fifo" };
+    const plan: Plan = { ...run("/etc"), container: [before, ...run("/etc").container] };
+    expect(failureError(plan, { index: 0, errno: 21, context: "/etc" }).message).toEndWith(
+      'exec: "/etc": is a directory: permission denied',
+    );
+    // What is about the step itself keeps its words.
+    expect(failureError(plan, { index: 0, errno: 22, context: "load seccomp filter" }).message).toContain(
+      "(step 1 of 2)",
+    );
+  },
+);

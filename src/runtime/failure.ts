@@ -47,7 +47,8 @@ export function failureError(plan: Plan, failed: Failed): GantryError {
       fields,
     });
   }
-  if (step.do === "exec") return execError(step, failed);
+  const program = step.do === "exec" ? step : programOf(step, steps, failed);
+  if (program !== undefined) return execError(program, failed);
   if (step.do === "run-program") return foreignFailure(step, failed.context, errnoWords(failed.errno));
   if (step.do === "run-hook") return hookError(step, failed, fields);
   const phrase = stepPhrase(step);
@@ -85,10 +86,22 @@ function hookError(
   return new GantryError(code, message, { fields: { ...fields, hook: step.label } });
 }
 
+type ExecStep = ContainerStep & { readonly do: "exec" };
+
 const taskFailed = "failed to create task for container: unable to start container process: ";
 
+/** Before a filter is loaded, or a created container waits, the program is looked for: what fails then is its exec. */
+function programOf(
+  step: MonitorStep | ContainerStep,
+  steps: readonly (MonitorStep | ContainerStep)[],
+  failed: Failed,
+): ExecStep | undefined {
+  if (step.do !== "wait-start" && step.do !== "seccomp" && step.do !== "seccomp-listener") return undefined;
+  return steps.find((each): each is ExecStep => each.do === "exec" && each.argv[0] === failed.context);
+}
+
 /** Docker's words: clients, and people, look for `executable file not found in $PATH`. */
-function execError(step: ContainerStep & { readonly do: "exec" }, failed: Failed): GantryError {
+function execError(step: ExecStep, failed: Failed): GantryError {
   const command = step.argv[0] ?? "";
   const name = errnoName(failed.errno);
   const fields = { step: failed.index, errno: name, command };
