@@ -9,10 +9,12 @@ export const rooms = [
   "kernel",
   "runtime",
   "image",
+  "distribution",
   "network",
   "volume",
   "build",
   "engine",
+  "registry",
   "cli",
 ] as const;
 

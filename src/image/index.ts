@@ -2,6 +2,7 @@
 export { bootstrap, type BootstrapKind, type BootstrapOptions } from "./bootstrap.ts";
 export type { Owner, PackItem, TreeRoot } from "./child-request.ts";
 export { decompress, peek } from "./compression.ts";
+export type { BlobRead, BlobWrite, ImageSource, ImageTarget } from "./endpoint.ts";
 export { ImageStore } from "./image-store.ts";
 export type { ListedEntry } from "./list-tree.ts";
 export {
@@ -12,6 +13,21 @@ export {
   type Reference,
   withDefaultTag,
 } from "./reference.ts";
+export {
+  acceptedManifests,
+  childrenOf,
+  type Descriptor,
+  type ImageIndex,
+  type ImageManifest,
+  isNonDistributable,
+  type Manifest,
+  maxManifestBytes,
+  mediaTypes,
+  parseDescriptor,
+  parseManifest,
+  type Platform,
+  type RawManifest,
+} from "./manifest.ts";
 export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from "./trees.ts";
 export type { TreeSummary } from "./tree-writer.ts";
 export type * from "./types.ts";
