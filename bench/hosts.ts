@@ -25,7 +25,7 @@ export function makeNamespace(name: string): Disposable {
 }
 
 /** Only the network is another: `ip netns exec` would mount a new /sys as well, without its cgroups. */
-const inNamespace = (name: string): string[] => ["nsenter", `--net=/run/netns/${name}`];
+export const inNamespace = (name: string): string[] => ["nsenter", `--net=/run/netns/${name}`];
 
 async function until(what: string, test: () => boolean, timeoutMs: number): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !test(); await Bun.sleep(20)) {

@@ -1,7 +1,7 @@
 /**
  * `make bench`: Gantry and its peers side by side in one run. Prints a Markdown table, writes it and a chart to bench/out,
  * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000),
- * `--only oci` for the OCI runtime alone.
+ * `--only oci` for the OCI runtime alone, `--only images` for load, push and pull.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -10,11 +10,13 @@ import { parseArgs } from "node:util";
 import {
   type DockerHost,
   type GantryHost,
+  inNamespace,
   makeNamespace,
   removeTraces,
   startDocker,
   startGantry,
 } from "./hosts.ts";
+import { measureImages } from "./measures/images.ts";
 import { measureMany, measureRestart } from "./measures/many.ts";
 import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
 import { measureOci } from "./measures/oci.ts";
@@ -33,6 +35,8 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const total = Number(values.total);
+/** An image's whole way takes half a minute with docker and podman. */
+const imageRounds = Math.max(1, Math.floor(rounds / 5));
 
 const dir = mkdtempSync("/tmp/gantry-bench-");
 const ourNamespace = "gantry-bench-a";
@@ -59,6 +63,16 @@ async function measure(): Promise<Result[]> {
       "--cgroup-manager",
       "cgroupfs",
     ];
+    const images = {
+      gantry,
+      docker,
+      podman,
+      inGantry: inNamespace(ourNamespace),
+      inDocker: inNamespace(theirNamespace),
+      dir,
+      rounds: imageRounds,
+    };
+    if (values.only === "images") return await measureImages(images);
     for (const client of [gantry.client, docker.client, podman])
       output(...client, "import", archive, "busybox");
     const sides = { gantry, docker, podman, rounds };
@@ -69,6 +83,7 @@ async function measure(): Promise<Result[]> {
       measureVersion(sides),
       measureMonitor(gantry, docker),
       await measureIdleEngine(gantry, docker),
+      ...(await measureImages(images)),
     ];
     results.push(...(await measureMany(gantry, total)));
     const [restarted, host] = await measureRestart(gantry, total, start);
