@@ -28,6 +28,15 @@ export {
   type Platform,
   type RawManifest,
 } from "./manifest.ts";
+export {
+  choosePlatform,
+  formatPlatform,
+  hostPlatform,
+  normalizePlatform,
+  parsePlatform,
+  platformRank,
+  type PlatformWish,
+} from "./platform.ts";
 export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from "./trees.ts";
 export type { TreeSummary } from "./tree-writer.ts";
 export type * from "./types.ts";
