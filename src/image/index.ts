@@ -1,7 +1,8 @@
 /** image: content store, layers and images; archives in and out; files of trees, handled in confinement. */
 export { bootstrap, type BootstrapKind, type BootstrapOptions } from "./bootstrap.ts";
 export type { Owner, PackItem, TreeRoot } from "./child-request.ts";
-export { decompress, peek } from "./compression.ts";
+export { compress, type CompressOptions, compressionLevel } from "./compress.ts";
+export { type Compression, decompress, peek } from "./compression.ts";
 export type { BlobRead, BlobWrite, ImageSource, ImageTarget } from "./endpoint.ts";
 export { ImageStore } from "./image-store.ts";
 export type { ListedEntry } from "./list-tree.ts";
