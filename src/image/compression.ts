@@ -96,7 +96,7 @@ export async function* decompress(
   const kind = detectCompression(head);
   const counter = { in: 0, out: 0 };
   const input = counted(all, counter);
-  const output = kind === "none" ? input : inflate(input, kind);
+  const output = kind === "none" ? input : inflate(gathered(input), kind);
   for await (const chunk of output) {
     counter.out += chunk.length;
     checkExpansion(counter, limits, kind);
@@ -112,6 +112,24 @@ async function* counted(
     counter.in += chunk.length;
     yield chunk;
   }
+}
+
+/** Fewer than this at once cost more in going to the codec's thread and back than in being inflated. */
+const leastInflateBytes = 1 << 17;
+
+/** The same bytes in larger pieces: networks and pipes give small ones. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of source) {
+    parts.push(chunk);
+    size += chunk.length;
+    if (size < leastInflateBytes) continue;
+    yield parts.length === 1 ? chunk : Buffer.concat(parts);
+    parts = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(parts);
 }
 
 function checkExpansion(
