@@ -124,6 +124,14 @@ export class Catalog {
     this.#described.clear();
   }
 
+  /** Adds the name by digest, when the image has the name. */
+  noteDigest(reference: Reference, digest: Digest): void {
+    const image = this.#byName(familiarName(reference));
+    if (image === undefined) return;
+    const { tag: _, ...repository } = reference;
+    this.name(canonicalName({ ...repository, digest }), image);
+  }
+
   #byName(text: string): Digest | undefined {
     const reference = tryParseReference(text);
     return reference === undefined ? undefined : this.#names.get(canonicalName(withDefaultTag(reference)));

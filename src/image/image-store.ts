@@ -9,11 +9,24 @@ import { historyOf } from "./history.ts";
 import { Holds, type HoldTarget } from "./holds.ts";
 import { LayerStore } from "./layer-store.ts";
 import { loadImages } from "./load.ts";
+import type { ImageSource } from "./endpoint.ts";
+import { measureDisk } from "./disk-usage.ts";
+import { pullImage } from "./pull.ts";
 import { ImageRecords } from "./records.ts";
-import { familiarName, parseReference } from "./reference.ts";
+import { familiarName, parseReference, type Reference } from "./reference.ts";
 import { planRemoval, type RemovalView } from "./remove-image.ts";
 import type { ImageRoom } from "./room.ts";
 import { saveImages } from "./save.ts";
+import { openStoreSource } from "./store-source.ts";
+import type {
+  DiskUsage,
+  PulledImage,
+  PullRequest,
+  SourceOptions,
+  VerifyReport,
+  VerifyRequest,
+} from "./transfer-types.ts";
+import { verifyImages } from "./verify.ts";
 import type {
   ApplyLayerRequest,
   CreateImageRequest,
@@ -203,6 +216,37 @@ export class ImageStore {
   /** One tar that is both a docker-archive and an OCI layout. @throws {GantryError} "not-found" before the first byte */
   save(references: readonly string[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
     return saveImages(this.#room, references, signal);
+  }
+
+  /** Brings an image here from a registry, a layout or an archive; see pull.ts. */
+  pull(request: PullRequest): Promise<PulledImage> {
+    return pullImage(this.#room, request);
+  }
+
+  /**
+   * The store as a source of one image: its manifest as it came, or one that is made now and kept; see store-source.ts.
+   * @param reference a name or an id
+   */
+  source(reference: string, options: SourceOptions = {}): Promise<ImageSource> {
+    return openStoreSource(this.#room, reference, options);
+  }
+
+  /**
+   * An image has been pushed: the name by this digest (RepoDigests) is kept beside the name.
+   * @param reference a name that the image has here
+   */
+  noteDigest(reference: Reference, digest: Digest): void {
+    this.#room.catalog.noteDigest(reference, digest);
+  }
+
+  /** Hashes again what is on disk, and with `repair` fetches what is damaged; see verify.ts. */
+  verify(request: VerifyRequest = {}): Promise<VerifyReport> {
+    return verifyImages(this.#room, request);
+  }
+
+  /** What the room has on disk, to the byte; see disk-usage.ts. */
+  diskUsage(): Promise<DiskUsage> {
+    return measureDisk(this.#room);
   }
 
   /** A path on the store's file system that nothing has; what is left there is removed at the next start. */

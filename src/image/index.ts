@@ -3,6 +3,7 @@ export { bootstrap, type BootstrapKind, type BootstrapOptions } from "./bootstra
 export type { Owner, PackItem, TreeRoot } from "./child-request.ts";
 export { compress, type CompressOptions, compressionLevel } from "./compress.ts";
 export { type Compression, decompress, peek } from "./compression.ts";
+export { createDockerArchive, openDockerArchive } from "./docker-archive.ts";
 export type { BlobRead, BlobWrite, ImageSource, ImageTarget } from "./endpoint.ts";
 export { ImageStore } from "./image-store.ts";
 export type { ListedEntry } from "./list-tree.ts";
@@ -29,6 +30,7 @@ export {
   type Platform,
   type RawManifest,
 } from "./manifest.ts";
+export { createLayout, createLayoutArchive, openLayout, openLayoutArchive } from "./oci-layout.ts";
 export {
   choosePlatform,
   formatPlatform,
@@ -40,4 +42,5 @@ export {
 } from "./platform.ts";
 export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from "./trees.ts";
 export type { TreeSummary } from "./tree-writer.ts";
+export type * from "./transfer-types.ts";
 export type * from "./types.ts";
