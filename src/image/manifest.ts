@@ -105,7 +105,7 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
     throw bad("it is no JSON document", cause);
   }
   const document = objectOf(value, "the manifest");
-  if (document["schemaVersion"] === 1 || mediaType?.includes(".manifest.v1+") === true) throw schema1();
+  if (document["schemaVersion"] === 1 || mediaType?.includes("docker.distribution.manifest.v1+") === true) throw schema1();
   if (document["schemaVersion"] !== 2)
     throw bad(`schemaVersion is ${shown(document["schemaVersion"])}, not 2`);
   const type = typeOf(document, mediaType);
