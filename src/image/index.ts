@@ -21,6 +21,7 @@ export {
   type Descriptor,
   type ImageIndex,
   type ImageManifest,
+  isManifestType,
   isNonDistributable,
   type Manifest,
   maxManifestBytes,
@@ -44,3 +45,4 @@ export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from ".
 export type { TreeSummary } from "./tree-writer.ts";
 export type * from "./transfer-types.ts";
 export type * from "./types.ts";
+export { walkIndex, type WalkedManifest, type WalkOptions } from "./walk-index.ts";

@@ -3,7 +3,21 @@
  * Foreign bytes are checked here once; who holds a Manifest need not check again. The bytes themselves are what has the
  * digest: they are kept and passed on, never written anew.
  */
-import { type Digest, GantryError, isDigest } from "../lib/index.ts";
+import { type Digest, GantryError } from "../lib/index.ts";
+import {
+  annotationsOf,
+  bad,
+  type Descriptor,
+  isAbsent,
+  mediaTypeOf,
+  objectOf,
+  optional,
+  parseDescriptor,
+  shown,
+} from "./descriptor.ts";
+import { caseTable, parseStrictJson, refuseOtherCase } from "./strict-json.ts";
+
+export { type Descriptor, parseDescriptor, type Platform } from "./descriptor.ts";
 
 export const mediaTypes = {
   ociManifest: "application/vnd.oci.image.manifest.v1+json",
@@ -30,27 +44,6 @@ export const acceptedManifests: readonly string[] = [
 
 /** distribution-spec, "Pushing Manifests": registries and clients accept manifests up to this size. */
 export const maxManifestBytes = 4 << 20;
-
-export interface Platform {
-  readonly architecture: string;
-  readonly os: string;
-  readonly "os.version"?: string;
-  readonly "os.features"?: readonly string[];
-  readonly variant?: string;
-}
-
-export interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  /** Bytes. */
-  readonly size: number;
-  readonly urls?: readonly string[];
-  readonly annotations?: Readonly<Record<string, string>>;
-  /** The content itself, base64. */
-  readonly data?: string;
-  readonly artifactType?: string;
-  readonly platform?: Platform;
-}
 
 interface ManifestParts {
   readonly mediaType: string;
@@ -83,103 +76,72 @@ export interface RawManifest {
 /** A manifest of more descriptors than this is refused: no image has them. */
 const maxDescriptors = 20_000;
 
-const kinds: Readonly<Record<string, Manifest["kind"]>> = {
-  [mediaTypes.ociManifest]: "image",
-  [mediaTypes.dockerManifest]: "image",
-  [mediaTypes.ociIndex]: "index",
-  [mediaTypes.dockerList]: "index",
-};
+const kinds: ReadonlyMap<string, Manifest["kind"]> = new Map([
+  [mediaTypes.ociManifest, "image"],
+  [mediaTypes.dockerManifest, "image"],
+  [mediaTypes.ociIndex, "index"],
+  [mediaTypes.dockerList, "index"],
+]);
+
+/** What servers say that know nothing of manifests: the document's own word counts. */
+const plainTypes = new Set(["", "application/json", "application/octet-stream", "text/plain"]);
+
+const knownFields = caseTable([
+  "schemaVersion",
+  "mediaType",
+  "artifactType",
+  "config",
+  "layers",
+  "manifests",
+  "subject",
+  "annotations",
+  "fsLayers",
+]);
+
+/** True for what `parseManifest` reads: an image's manifest or an index. */
+export function isManifestType(mediaType: string): boolean {
+  return kinds.has(mediaType);
+}
 
 /**
- * Checks a manifest.
+ * Checks a manifest. A document that two readers could understand differently is refused: keys that stand twice or in
+ * another case, fields of the other kind, another type than the transport's.
  * @param mediaType of the transport (Content-Type, descriptor): must agree with the document's own field
  * @throws {GantryError} "unsupported" for schema 1 and unknown types, "corrupt" for what is no manifest
  */
 export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
   if (bytes.length > maxManifestBytes)
     throw bad(`it has ${bytes.length} bytes, more than the ${maxManifestBytes} that a manifest may have`);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw bad("it is no JSON document", cause);
-  }
-  const document = objectOf(value, "the manifest");
-  if (document["schemaVersion"] === 1 || mediaType?.includes("docker.distribution.manifest.v1+") === true) throw schema1();
+  const document = objectOf(parseStrictJson(bytes, bad), "the manifest");
+  refuseOtherCase(document, knownFields, bad);
+  const isFirst = document["schemaVersion"] === 1;
+  if (isFirst || mediaType?.includes("docker.distribution.manifest.v1+") === true) throw schema1();
   if (document["schemaVersion"] !== 2)
     throw bad(`schemaVersion is ${shown(document["schemaVersion"])}, not 2`);
   const type = typeOf(document, mediaType);
-  const kind = kinds[type];
-  if (kind === undefined)
-    throw new GantryError(
-      "unsupported",
-      `unsupported manifest media type ${JSON.stringify(type.slice(0, 200))}`,
-      {
-        hint: `known are: ${Object.keys(kinds).join(", ")}`,
-      },
-    );
+  const kind = kinds.get(type);
+  if (kind === undefined) throw unknownType(type);
+  const { subject } = document;
   const parts: ManifestParts = {
     mediaType: type,
-    ...optional("artifactType", optionalText(document, "artifactType")),
+    ...optional("artifactType", mediaTypeOf(document, "artifactType")),
     ...optional("annotations", annotationsOf(document, "annotations")),
-    ...optional(
-      "subject",
-      document["subject"] === undefined ? undefined : parseDescriptor(document["subject"], "subject"),
-    ),
+    ...optional("subject", isAbsent(subject) ? undefined : parseDescriptor(subject, "subject")),
   };
   if (kind === "index") {
     refuseOther(document, ["layers", "config", "fsLayers"], "an index");
     return { kind, ...parts, manifests: descriptorsOf(document["manifests"], "manifests") };
   }
   refuseOther(document, ["manifests", "fsLayers"], "an image manifest");
-  return {
-    kind,
-    ...parts,
-    config: parseDescriptor(document["config"], "config"),
-    layers: descriptorsOf(document["layers"], "layers"),
-  };
+  const config = parseDescriptor(document["config"], "config");
+  return { kind, ...parts, config, layers: descriptorsOf(document["layers"], "layers") };
 }
 
-/** @throws {GantryError} "corrupt", naming the field */
-export function parseDescriptor(value: unknown, field: string): Descriptor {
-  const document = objectOf(value, field);
-  const { digest, size } = document;
-  if (typeof digest !== "string" || !isDigest(digest)) throw bad(`${field}.digest is ${shown(digest)}`);
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
-    throw bad(`${field}.size is ${shown(size)}`);
-  const mediaType = optionalText(document, "mediaType", field);
-  if (mediaType === undefined) throw bad(`${field}.mediaType is missing`);
-  const { urls, platform } = document;
-  return {
-    mediaType,
-    digest,
-    size,
-    ...optional("urls", urls === undefined ? undefined : textsOf(urls, `${field}.urls`)),
-    ...optional("annotations", annotationsOf(document, "annotations", field)),
-    ...optional("data", optionalText(document, "data", field)),
-    ...optional("artifactType", optionalText(document, "artifactType", field)),
-    ...optional(
-      "platform",
-      platform === undefined || platform === null ? undefined : parsePlatform(platform, field),
-    ),
-  };
-}
-
-function parsePlatform(value: unknown, field: string): Platform {
-  const document = objectOf(value, `${field}.platform`);
-  const features = document["os.features"];
-  return {
-    architecture: optionalText(document, "architecture", field) ?? "",
-    os: optionalText(document, "os", field) ?? "",
-    ...optional("os.version", optionalText(document, "os.version", field)),
-    ...optional(
-      "os.features",
-      features === undefined || features === null
-        ? undefined
-        : textsOf(features, `${field}.platform.os.features`),
-    ),
-    ...optional("variant", optionalText(document, "variant", field)),
-  };
+function unknownType(type: string): GantryError {
+  const shownType = JSON.stringify(type.slice(0, 200));
+  return new GantryError("unsupported", `unsupported manifest media type ${shownType}`, {
+    hint: `known are: ${[...kinds.keys()].join(", ")}`,
+  });
 }
 
 /** All that a manifest points to but its subject, which need not be there. */
@@ -196,14 +158,13 @@ export function isNonDistributable({ mediaType }: Descriptor): boolean {
 }
 
 /** The document's own type and the transport's must agree: a manifest that reads as two things is an attack. */
-function typeOf(document: Readonly<Record<string, unknown>>, transport: string | undefined): string {
-  const outer = transport?.split(";")[0]?.trim();
-  const inner = optionalText(document, "mediaType");
-  if (inner !== undefined && outer !== undefined && outer !== "" && inner !== outer)
+function typeOf(document: Readonly<Record<string, unknown>>, transport = ""): string {
+  const said = transport.split(";")[0]?.trim() ?? "";
+  const outer = plainTypes.has(said.toLowerCase()) ? undefined : said;
+  const inner = mediaTypeOf(document, "mediaType");
+  if (inner !== undefined && outer !== undefined && inner !== outer)
     throw bad(`its mediaType is ${shown(inner)}, but it was given as ${shown(outer)}`);
-  if (inner !== undefined) return inner;
-  if (outer !== undefined && outer !== "") return outer;
-  return "manifests" in document ? mediaTypes.ociIndex : mediaTypes.ociManifest;
+  return inner ?? outer ?? ("manifests" in document ? mediaTypes.ociIndex : mediaTypes.ociManifest);
 }
 
 function refuseOther(
@@ -215,61 +176,11 @@ function refuseOther(
 }
 
 function descriptorsOf(value: unknown, field: string): readonly Descriptor[] {
+  // Go writes an empty list as null.
+  if (value === null) return [];
   if (!Array.isArray(value)) throw bad(`${field} is ${shown(value)}, not a list`);
   if (value.length > maxDescriptors) throw bad(`${field} has more than ${maxDescriptors} entries`);
   return value.map((item, i) => parseDescriptor(item, `${field}[${i}]`));
-}
-
-function annotationsOf(
-  document: Readonly<Record<string, unknown>>,
-  key: string,
-  field?: string,
-): Readonly<Record<string, string>> | undefined {
-  const value = document[key];
-  if (value === undefined || value === null) return undefined;
-  const name = field === undefined ? key : `${field}.${key}`;
-  const entries: [string, string][] = [];
-  for (const [at, text] of Object.entries(objectOf(value, name))) {
-    if (typeof text !== "string") throw bad(`${name}[${shown(at)}] is ${shown(text)}, not a string`);
-    entries.push([at, text]);
-  }
-  return Object.fromEntries(entries);
-}
-
-function textsOf(value: unknown, field: string): readonly string[] {
-  if (!Array.isArray(value)) throw bad(`${field} is ${shown(value)}, not a list`);
-  return value.map((item, i) => {
-    if (typeof item !== "string") throw bad(`${field}[${i}] is ${shown(item)}, not a string`);
-    return item;
-  });
-}
-
-function optionalText(
-  document: Readonly<Record<string, unknown>>,
-  key: string,
-  field?: string,
-): string | undefined {
-  const value = document[key];
-  if (value === undefined || value === null) return undefined;
-  const name = field === undefined ? key : `${field}.${key}`;
-  if (typeof value !== "string") throw bad(`${name} is ${shown(value)}, not a string`);
-  return value;
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
-}
-
-function objectOf(value: unknown, field: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw bad(`${field} is ${shown(value)}, not an object`);
-  return value as Readonly<Record<string, unknown>>;
-}
-
-const shown = (value: unknown): string => (JSON.stringify(value) ?? "missing").slice(0, 120);
-
-function bad(why: string, cause?: unknown): GantryError {
-  return new GantryError("corrupt", `invalid manifest: ${why}`, cause === undefined ? {} : { cause });
 }
 
 function schema1(): GantryError {

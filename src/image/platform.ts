@@ -28,20 +28,30 @@ const partPattern = /^[A-Za-z0-9_.-]+$/;
 const maxTextLength = 256;
 
 /** Other spellings of an architecture, and the variant that they imply. */
-const spellings: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
-  i386: ["386", ""],
-  x86_64: ["amd64"],
-  "x86-64": ["amd64"],
-  aarch64: ["arm64"],
-  armhf: ["arm", "v7"],
-  armel: ["arm", "v6"],
-};
+const spellings: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
+  ["i386", ["386", ""]],
+  ["x86_64", ["amd64"]],
+  ["x86-64", ["amd64"]],
+  ["aarch64", ["arm64"]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+]);
 
-const variants: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  amd64: { v1: "" },
-  arm64: { "8": "", v8: "", "v8.0": "", "9": "v9", "9.0": "v9", "v9.0": "v9" },
-  arm: { "": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8" },
-};
+/** Other spellings of a variant, `ARCHITECTURE/VARIANT`. */
+const variants: ReadonlyMap<string, string> = new Map([
+  ["amd64/v1", ""],
+  ["arm64/8", ""],
+  ["arm64/v8", ""],
+  ["arm64/v8.0", ""],
+  ["arm64/9", "v9"],
+  ["arm64/9.0", "v9"],
+  ["arm64/v9.0", "v9"],
+  ["arm/", "v7"],
+  ["arm/5", "v5"],
+  ["arm/6", "v6"],
+  ["arm/7", "v7"],
+  ["arm/8", "v8"],
+]);
 
 /**
  * Reads OS, ARCHITECTURE, OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT; what is not said is this machine's.
@@ -88,9 +98,9 @@ function spoken(platform: Platform): Platform {
 export function normalizePlatform(platform: Platform): Platform {
   const os = platform.os.toLowerCase();
   const given = platform.architecture.toLowerCase();
-  const [architecture, implied] = spellings[given] ?? [given];
+  const [architecture, implied] = spellings.get(given) ?? [given];
   const spelled = implied ?? (platform.variant ?? "").toLowerCase();
-  const variant = variants[architecture]?.[spelled] ?? spelled;
+  const variant = variants.get(`${architecture}/${spelled}`) ?? spelled;
   const { variant: _, ...rest } = platform;
   return {
     ...rest,
