@@ -35,11 +35,12 @@ function copyAttributes(sys: InheritSys, from: string, to: string): void {
   if (!fs.lstatSync(to).isDirectory()) return;
   fs.lchownSync(to, Number(stat.uid), Number(stat.gid));
   fs.chmodSync(to, Number(stat.mode & 0o7777n));
-  for (const name of attributesOf(sys, from)) sys.setXattr(to, name, sys.getXattr(from, name));
+  for (const name of listInheritable(sys, from)) sys.setXattr(to, name, sys.getXattr(from, name));
   sys.setTimes(to, stat.mtimeNs, stat.mtimeNs);
 }
 
-function attributesOf(sys: InheritSys, path: string): readonly string[] {
+/** Names of a directory's extended attributes that are not of its machine or mount. */
+export function listInheritable(sys: Pick<Sys, "listXattrs">, path: string): readonly string[] {
   try {
     return sys
       .listXattrs(path)

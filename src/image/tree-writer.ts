@@ -14,6 +14,7 @@ import {
 } from "../lib/index.ts";
 import type { Owner } from "./child-request.ts";
 import type { Sys } from "../kernel/index.ts";
+import { boundedTime, linkToNothing, maxHops, noSpaceFor, rootIsNoDirectory } from "./tree-refusals.ts";
 import { archivePath, layerName, linkedPath } from "./tree-path.ts";
 
 export interface TreeWriterOptions {
@@ -40,9 +41,6 @@ export interface TreeSummary {
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
 const nodeTypes = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
-const maxTimeNs = 2n ** 33n * 1_000_000_000n;
-/** As many links in a row as the kernel follows. */
-const maxHops = 40;
 const opaqueXattr = "trusted.overlay.opaque";
 const opaqueValue = Buffer.from("y");
 
@@ -69,7 +67,7 @@ export class TreeWriter {
       this.#apply(event);
     } catch (error) {
       if (error instanceof GantryError) throw error;
-      if (isErrno(error, "ENOSPC", "EDQUOT")) throw noSpace(event.entry, error);
+      if (isErrno(error, "ENOSPC", "EDQUOT")) throw noSpaceFor(event.entry, error);
       const refused = isErrno(error, "ENAMETOOLONG", "EINVAL", "ELOOP", "ENOTDIR");
       const doing = `unpack ${JSON.stringify(event.entry.path)}`;
       throw refused
@@ -119,7 +117,7 @@ export class TreeWriter {
   }
 
   #root(entry: TarEntry): void {
-    if (entry.type !== "dir") throw new GantryError("corrupt", "the archive's root is not a directory");
+    if (entry.type !== "dir") throw rootIsNoDirectory();
     this.#implied.delete("");
     this.#dress(entry, this.#path([]));
   }
@@ -201,7 +199,7 @@ export class TreeWriter {
 
   #open(entry: TarEntry, path: string): void {
     if (this.#bytes + entry.size > this.#options.maxBytes) {
-      throw noSpace(entry, undefined);
+      throw noSpaceFor(entry);
     }
     this.#bytes += entry.size;
     this.#replacing(path, () => {
@@ -229,11 +227,7 @@ export class TreeWriter {
       this.#replacing(path, () => fs.linkSync(target, path));
     } catch (error) {
       if (!isErrno(error, "ENOENT", "EPERM", "ENOTDIR", "ELOOP", "EXDEV")) throw error;
-      throw new GantryError(
-        "corrupt",
-        `hard link ${JSON.stringify(entry.path)} to ${JSON.stringify(entry.linkPath)}, which is not in the archive`,
-        { cause: error },
-      );
+      throw linkToNothing(entry, error);
     }
   }
 
@@ -277,7 +271,7 @@ export class TreeWriter {
     fs.lchownSync(path, owner?.uid ?? entry.uid, owner?.gid ?? entry.gid);
     if (entry.type !== "symlink") fs.chmodSync(path, entry.mode);
     for (const [name, value] of entry.xattrs) this.#setXattr(path, name, value);
-    const timeNs = entry.mtimeNs < 0n ? 0n : entry.mtimeNs > maxTimeNs ? maxTimeNs : entry.mtimeNs;
+    const timeNs = boundedTime(entry.mtimeNs);
     if (entry.type === "dir") this.#dirTimes.set(path, timeNs);
     else this.#options.sys.setTimes(path, timeNs, timeNs);
   }
@@ -292,17 +286,6 @@ export class TreeWriter {
       if (!isErrno(error, "ENOTSUP", "EOPNOTSUPP", "EPERM")) throw error;
     }
   }
-}
-
-function noSpace(entry: TarEntry, cause: unknown): GantryError {
-  return new GantryError(
-    "exhausted",
-    `no space left on device: unpack ${JSON.stringify(entry.path)} (${entry.size} bytes)`,
-    {
-      hint: "free disk space, for example with: gantry system prune",
-      ...(cause === undefined ? {} : { cause }),
-    },
-  );
 }
 
 function inodeOf(path: string): number {

@@ -86,7 +86,8 @@ export class NodeTable {
     const bucket = this.#bucket(this.#parent.get(row), name);
     this.#gone.set(row, 1);
     let before = none;
-    for (let at = this.#heads[bucket] ?? none; at !== row && at !== none; at = this.#next.get(at)) before = at;
+    for (let at = this.#heads[bucket] ?? none; at !== row && at !== none; at = this.#next.get(at))
+      before = at;
     if (before === none) this.#heads[bucket] = this.#next.get(row);
     else this.#next.set(before, this.#next.get(row));
   }

@@ -71,6 +71,9 @@ export function encodeXattrs(xattrs: Xattrs): Buffer {
   }
   const bytes = Buffer.concat(parts);
   if (bytes.length > maxBytes)
-    throw new GantryError("corrupt", `a file in the archive has over ${maxBytes} bytes of extended attributes`);
+    throw new GantryError(
+      "corrupt",
+      `a file in the archive has over ${maxBytes} bytes of extended attributes`,
+    );
   return bytes;
 }
