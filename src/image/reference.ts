@@ -1,5 +1,5 @@
 /** Names of images: the grammar of distribution/reference, with Docker's familiar short forms. */
-import { type Digest, GantryError, parseDigest } from "../lib/index.ts";
+import { type Digest, GantryError, isDigest } from "../lib/index.ts";
 
 /** A parsed name in canonical form. */
 export interface Reference {
@@ -14,31 +14,54 @@ export interface Reference {
 const defaultDomain = "docker.io";
 const officialPrefix = "library/";
 
-const domainComponent = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+const domainComponent = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)";
 const domainPattern = new RegExp(
   `^(?:${domainComponent}(?:\\.${domainComponent})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?$`,
 );
-const pathPattern = /^[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*)*$/;
+const pathComponent = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const pathPattern = new RegExp(`^${pathComponent}(?:/${pathComponent})*$`);
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-const maxNameLength = 255;
+const digestPattern = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
+/** Of the path: the domain has no limit but that of the whole text. */
+const maxPathLength = 255;
+/** Longer texts are no names, whatever they hold. */
+const maxTextLength = 4096;
 
-function invalid(text: string, why: string): GantryError {
+function invalid(text: string, why = ""): GantryError {
   return new GantryError("invalid", `invalid reference format${why === "" ? "" : `: ${why}`}`, {
     fields: { reference: text.slice(0, 300) },
   });
 }
 
 /** The domain is what stands before the first slash if it looks like a host; else the whole is a path at Docker Hub. */
-function splitDomain(name: string): { readonly domain: string; readonly path: string } {
+function splitDomain(name: string): { readonly domain: string; readonly rest: string } {
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
   const isHost = slash >= 0 && (/[.:]/.test(first) || first === "localhost" || first.toLowerCase() !== first);
-  const domain = isHost ? first : defaultDomain;
+  const domain = isHost && first !== "index.docker.io" ? first : defaultDomain;
   const rest = isHost ? name.slice(slash + 1) : name;
-  if (domain === "index.docker.io" || domain === defaultDomain) {
-    return { domain: defaultDomain, path: rest.includes("/") ? rest : officialPrefix + rest };
-  }
-  return { domain, path: rest };
+  return { domain, rest: domain === defaultDomain && !rest.includes("/") ? officialPrefix + rest : rest };
+}
+
+interface Parts {
+  readonly path: string;
+  readonly tag: string | undefined;
+  readonly digest: string | undefined;
+}
+
+/** Path, tag and digest by their marks; undefined when one of them is not what the grammar allows. */
+function splitParts(rest: string): Parts | undefined {
+  const at = rest.indexOf("@");
+  const digest = at < 0 ? undefined : rest.slice(at + 1);
+  const named = at < 0 ? rest : rest.slice(0, at);
+  const colon = named.indexOf(":");
+  const tag = colon < 0 ? undefined : named.slice(colon + 1);
+  const path = colon < 0 ? named : named.slice(0, colon);
+  const isRight =
+    pathPattern.test(path) &&
+    (tag === undefined || tagPattern.test(tag)) &&
+    (digest === undefined || digestPattern.test(digest));
+  return isRight ? { path, tag, digest } : undefined;
 }
 
 /**
@@ -46,41 +69,35 @@ function splitDomain(name: string): { readonly domain: string; readonly path: st
  * @throws {GantryError} "invalid", in Docker's words
  */
 export function parseReference(text: string): Reference {
-  if (/^[a-f0-9]{64}$/.test(text)) {
+  if (/^[a-f0-9]{64}$/.test(text))
     throw invalid(text, `invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
+  if (text.length > maxTextLength) throw invalid(text, `it has more than ${maxTextLength} characters`);
+  const { domain, rest } = splitDomain(text);
+  // All before the first colon, a digest's algorithm among it, as Docker has it.
+  const remote = rest.split(":")[0] ?? "";
+  if (remote.toLowerCase() !== remote) throw invalid(text, `repository name (${remote}) must be lowercase`);
+  const parts = splitParts(rest);
+  if (parts === undefined || !domainPattern.test(domain)) {
+    const isCase = splitParts(rest.toLowerCase()) !== undefined && domainPattern.test(domain);
+    throw invalid(text, isCase ? "repository name must be lowercase" : "");
   }
-  const at = text.indexOf("@");
-  const digestText = at < 0 ? undefined : text.slice(at + 1);
-  const beforeDigest = at < 0 ? text : text.slice(0, at);
-  const colon = beforeDigest.lastIndexOf(":");
-  const hasTag = colon > beforeDigest.lastIndexOf("/") && colon >= 0;
-  const name = hasTag ? beforeDigest.slice(0, colon) : beforeDigest;
-  const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
-  const { domain, path } = splitDomain(name);
-  if (name !== "" && path.toLowerCase() !== path) {
-    throw invalid(text, `repository name (${path.replace(/^library\//, "")}) must be lowercase`);
-  }
-  if (name === "" || !domainPattern.test(domain) || !pathPattern.test(path)) throw invalid(text, "");
-  if (tag !== undefined && !tagPattern.test(tag))
-    throw invalid(text, tag.length > 128 ? "invalid tag format" : "");
-  if (domain.length + 1 + path.length > maxNameLength) {
-    throw invalid(text, `repository name must not be more than ${maxNameLength} characters`);
-  }
+  const { path, tag, digest } = parts;
+  if (path.length > maxPathLength)
+    throw invalid(text, `repository name must not be more than ${maxPathLength} characters`);
   return {
     domain,
     path,
     ...(tag === undefined ? {} : { tag }),
-    ...(digestText === undefined ? {} : { digest: referenceDigest(text, digestText) }),
+    ...(digest === undefined ? {} : { digest: referenceDigest(text, digest) }),
   };
 }
 
+/** The grammar allows any algorithm; images have sha256 or sha512. */
 function referenceDigest(text: string, digest: string): Digest {
-  try {
-    return parseDigest(digest);
-  } catch {
-    // The grammar's own word for it is clearer to users of Docker.
-    throw invalid(text, "");
-  }
+  if (isDigest(digest)) return digest;
+  const algorithm = digest.slice(0, digest.indexOf(":"));
+  const known = algorithm === "sha256" || algorithm === "sha512";
+  throw invalid(text, known ? "invalid checksum digest length" : `unsupported digest algorithm ${algorithm}`);
 }
 
 /** undefined for what is no name, such as the beginning of an id with a prefix. */
