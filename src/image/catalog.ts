@@ -19,12 +19,17 @@ interface Entry {
   readonly config: ImageConfig;
 }
 
+interface Named {
+  readonly image: Digest;
+  readonly manifest: Digest | undefined;
+}
+
 export class Catalog {
   readonly #records: ImageRecords;
   readonly #layers: LayerStore;
   readonly #images = new Map<Digest, Entry>();
   /** Canonical name to image. */
-  readonly #names = new Map<string, Digest>();
+  readonly #names = new Map<string, Named>();
   /** Made on demand, dropped when names or images change. */
   readonly #described = new Map<Digest, ImageRecord>();
 
@@ -33,7 +38,7 @@ export class Catalog {
     this.#layers = layers;
     for (const row of records.images())
       this.#images.set(row.id, { row, config: parseImageConfig(row.config) });
-    for (const { name, image } of records.names()) this.#names.set(name, image);
+    for (const { name, image, manifest } of records.names()) this.#names.set(name, { image, manifest });
   }
 
   /** Newest first. */
@@ -64,7 +69,7 @@ export class Catalog {
   /** Canonical names of an image, sorted. */
   namesOf(id: Digest): readonly string[] {
     return [...this.#names]
-      .filter(([, image]) => image === id)
+      .filter(([, { image }]) => image === id)
       .map(([name]) => name)
       .sort();
   }
@@ -73,7 +78,7 @@ export class Catalog {
   tagged(reference: Reference): readonly { readonly image: ImageRecord; readonly tag: string }[] {
     const repository = familiarRepository(reference);
     const found: { readonly image: ImageRecord; readonly tag: string }[] = [];
-    for (const [name, id] of this.#names) {
+    for (const [name, { image: id }] of this.#names) {
       const given = parseReference(name);
       const sameTag = reference.tag === undefined || given.tag === reference.tag;
       if (given.digest !== undefined || reference.digest !== undefined) continue;
@@ -92,25 +97,43 @@ export class Catalog {
     return this.#images.get(id)?.row.config ?? new Uint8Array();
   }
 
-  /** Records an image and names for it, all or nothing. */
-  put(row: ImageRow, names: readonly string[]): ImageRecord {
+  /**
+   * Records an image and names for it, all or nothing.
+   * @param manifest what it came as; `also` is recorded with it
+   */
+  put(
+    row: ImageRow,
+    names: readonly string[],
+    { manifest, also }: { readonly manifest?: Digest; readonly also?: () => void } = {},
+  ): ImageRecord {
     const config = parseImageConfig(row.config);
     this.#records.transaction(() => {
       this.#records.putImage(row);
-      for (const name of names) this.#records.putName(name, row.id);
+      also?.();
+      for (const name of names) this.#records.putName({ name, image: row.id, manifest });
     });
     const known = this.#images.get(row.id);
     const parent = known?.row.parent ?? row.parent;
     this.#images.set(row.id, { row: { ...row, parent }, config });
-    for (const name of names) this.#names.set(name, row.id);
+    for (const name of names) this.#names.set(name, { image: row.id, manifest });
     this.#described.clear();
     return this.#record(row.id);
   }
 
-  name(name: string, image: Digest): void {
-    this.#records.transaction(() => this.#records.putName(name, image));
-    this.#names.set(name, image);
+  /** Records what belongs to images, all or nothing. */
+  also(work: () => void): void {
+    this.#records.transaction(work);
+  }
+
+  name(name: string, image: Digest, manifest?: Digest): void {
+    this.#records.transaction(() => this.#records.putName({ name, image, manifest }));
+    this.#names.set(name, { image, manifest });
     this.#described.clear();
+  }
+
+  /** The image and the manifest that a canonical name means. */
+  named(name: string): Named | undefined {
+    return this.#names.get(name);
   }
 
   /** Takes names away and deletes images, in one transaction. */
@@ -124,17 +147,22 @@ export class Catalog {
     this.#described.clear();
   }
 
-  /** Adds the name by digest, when the image has the name. */
+  /** Adds the name by digest, when there is the name. */
   noteDigest(reference: Reference, digest: Digest): void {
-    const image = this.#byName(familiarName(reference));
-    if (image === undefined) return;
-    const { tag: _, ...repository } = reference;
-    this.name(canonicalName({ ...repository, digest }), image);
+    const name = canonicalName(withDefaultTag(reference));
+    const named = this.#names.get(name);
+    if (named === undefined) return;
+    this.name(name, named.image, digest);
+    this.name(digestName(reference, digest), named.image, digest);
   }
 
   #byName(text: string): Digest | undefined {
     const reference = tryParseReference(text);
-    return reference === undefined ? undefined : this.#names.get(canonicalName(withDefaultTag(reference)));
+    if (reference === undefined) return undefined;
+    const { domain, path, digest } = reference;
+    // A digest says more than the tag beside it.
+    const wanted = digest === undefined ? withDefaultTag(reference) : { domain, path, digest };
+    return this.#names.get(canonicalName(wanted))?.image;
   }
 
   #byPrefix(prefix: string): Digest | undefined {
@@ -157,6 +185,7 @@ export class Catalog {
     const { row, config } = entry;
     const familiar = this.namesOf(id).map((name) => familiarName(parseReference(name)));
     const created = Date.parse(config.created ?? "");
+    const layers = this.#layers;
     return Object.freeze({
       id,
       config,
@@ -166,9 +195,18 @@ export class Catalog {
       createdAtMs: Number.isFinite(created) && created > 0 ? created : 0,
       parent: row.parent,
       chainId: row.chainId,
-      lowers: this.#layers.lowers(row.chainId),
+      get lowers() {
+        return layers.lowers(row.chainId);
+      },
+      layerDirs: layers.dirs(row.chainId),
+      snapshotter: layers.snapshotterOf(row.chainId),
     });
   }
+}
+
+/** `docker.io/library/busybox@sha256:…` */
+export function digestName({ domain, path }: Reference, digest: Digest): string {
+  return canonicalName({ domain, path, digest });
 }
 
 function shown(text: string): string {

@@ -15,6 +15,7 @@ import {
   toGantryError,
 } from "../lib/index.ts";
 import { throwIfAborted } from "./child.ts";
+import { type Compression, detectCompression } from "./compression.ts";
 
 export interface IngestOptions {
   /** Refused when the bytes have another digest. */
@@ -41,6 +42,7 @@ export class ContentStore {
   /** Temporary files and directories; all that is in it at start is left over from a crash. */
   readonly temporary: string;
   readonly #blobs: string;
+  readonly #pins = new Map<Digest, number>();
 
   /** @param root the data directory; `blobs` and `ingest` are made below it */
   constructor(root: string) {
@@ -61,9 +63,39 @@ export class ContentStore {
   }
 
   /** @throws {GantryError} "not-found" */
-  read(digest: Digest): AsyncIterable<Uint8Array> {
+  read(digest: Digest, offset = 0): AsyncIterable<Uint8Array> {
     if (this.size(digest) === undefined) throw new GantryError("not-found", `no such blob: ${digest}`);
-    return readFile(this.path(digest));
+    return readFile(this.path(digest), offset);
+  }
+
+  /** How a blob is compressed, by its first bytes: media types lie. @throws {GantryError} "unsupported" */
+  compression(digest: Digest): Compression {
+    const head = Buffer.alloc(headBytes);
+    const fd = fs.openSync(this.path(digest), "r");
+    try {
+      return detectCompression(head.subarray(0, fs.readSync(fd, head, 0, headBytes, 0)));
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  /** Nothing removes the blob until the pin is disposed of, although no record names it. */
+  pin(digest: Digest): Disposable {
+    this.#pins.set(digest, (this.#pins.get(digest) ?? 0) + 1);
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        const left = (this.#pins.get(digest) ?? 1) - 1;
+        if (left === 0) this.#pins.delete(digest);
+        else this.#pins.set(digest, left);
+      },
+    };
+  }
+
+  isPinned(digest: Digest): boolean {
+    return this.#pins.has(digest);
   }
 
   /** A name in the temporary directory that nothing has. */
@@ -108,9 +140,12 @@ export class ContentStore {
     }
   }
 
-  /** Syncs a spooled file and takes it in. The temporary name is gone afterwards. */
-  async adopt({ path, digest, size }: SpooledFile): Promise<StoredBlob> {
-    {
+  /**
+   * Syncs a spooled file and takes it in. The temporary name is gone afterwards.
+   * @param synced its bytes have been synced already
+   */
+  async adopt({ path, digest, size }: SpooledFile, synced = false): Promise<StoredBlob> {
+    if (!synced) {
       await using file = await fs.promises.open(path, "r");
       await file.sync();
     }
@@ -129,9 +164,12 @@ export class ContentStore {
     }
   }
 
-  /** Removes a blob if it is here. */
-  remove(digest: Digest): void {
+  /** Removes a blob if it is here and not pinned; returns the bytes freed. */
+  remove(digest: Digest): number {
+    const size = this.#pins.has(digest) ? undefined : this.size(digest);
+    if (size === undefined) return 0;
     fs.rmSync(this.path(digest), { force: true });
+    return size;
   }
 
   /** Removes every blob that `isReferenced` does not claim, and foreign files among them; returns the bytes freed. */
@@ -140,7 +178,7 @@ export class ContentStore {
     for (const algorithm of algorithms) {
       for (const name of fs.readdirSync(join(this.#blobs, algorithm))) {
         const digest = `${algorithm}:${name}`;
-        if (isDigest(digest) && isReferenced(digest)) continue;
+        if (isDigest(digest) && (this.#pins.has(digest) || isReferenced(digest))) continue;
         const path = join(this.#blobs, algorithm, name);
         freed += fs.statSync(path).size;
         fs.rmSync(path, { recursive: true, force: true });
@@ -161,13 +199,18 @@ function noSpace(options: IngestOptions, size: number, cause?: unknown): GantryE
   );
 }
 
+const headBytes = 16;
+
+const pieceBytes = 1 << 18;
+
 /** A file's bytes in pieces, read no faster than they are taken. */
-export async function* readFile(path: string): AsyncGenerator<Uint8Array, void, void> {
+export async function* readFile(path: string, offset = 0): AsyncGenerator<Uint8Array, void, void> {
   await using file = await fs.promises.open(path, "r");
-  for (;;) {
-    const piece = Buffer.allocUnsafeSlow(1 << 16);
-    const { bytesRead } = await file.read(piece, 0, piece.length, null);
+  for (let at = offset; ;) {
+    const piece = Buffer.allocUnsafeSlow(pieceBytes);
+    const { bytesRead } = await file.read(piece, 0, piece.length, at);
     if (bytesRead === 0) return;
+    at += bytesRead;
     yield piece.subarray(0, bytesRead);
   }
 }

@@ -2,11 +2,16 @@
 import type { Digest } from "../lib/index.ts";
 import { Background } from "./background.ts";
 import { Catalog } from "./catalog.ts";
+import { Collector } from "./collect.ts";
+import { ContentRecords } from "./content-records.ts";
 import { ContentStore } from "./content-store.ts";
 import { createImage, importTar, nameToGive } from "./create-image.ts";
+import { LayerFetcher } from "./fetch-layer.ts";
 import { spendableBytes } from "./free-space.ts";
 import { historyOf } from "./history.ts";
 import { Holds, type HoldTarget } from "./holds.ts";
+import { Leases } from "./leases.ts";
+import type { SnapshotterName } from "./layer-driver.ts";
 import { LayerStore } from "./layer-store.ts";
 import { loadImages } from "./load.ts";
 import type { ImageSource } from "./endpoint.ts";
@@ -53,8 +58,9 @@ export class ImageStore {
   readonly dir: string;
   readonly #background: Background;
   readonly #room: ImageRoom;
+  readonly #leases: Leases;
 
-  constructor({ root, db, sys, logger }: ImageStoreOptions) {
+  constructor({ root, db, sys, logger, snapshotter = "overlay" }: ImageStoreOptions) {
     this.dir = root;
     this.#background = new Background(logger);
     const records = new ImageRecords(db);
@@ -63,8 +69,35 @@ export class ImageStore {
       (id) => this.#holdTarget(id),
       (released) => void layers.collect(released),
     );
-    const layers = new LayerStore({ root, sys, records, content, background: this.#background, holds });
-    this.#room = { root, sys, logger, content, layers, holds, catalog: new Catalog(records, layers) };
+    const background = this.#background;
+    const layers = new LayerStore({
+      root,
+      sys,
+      records,
+      content,
+      background,
+      holds,
+      snapshotter,
+      logger,
+    });
+    const contents = new ContentRecords(db);
+    const fetcher = new LayerFetcher({ root, sys, content, layers });
+    const { partials } = fetcher;
+    const collector = new Collector({ root, sys, logger, records, contents, content, layers, partials });
+    const catalog = new Catalog(records, layers);
+    this.#leases = new Leases(records, catalog, (released) => void layers.collect(released));
+    this.#room = {
+      root,
+      sys,
+      logger,
+      content,
+      layers,
+      holds,
+      catalog,
+      records: contents,
+      fetcher,
+      collector,
+    };
   }
 
   #holdTarget(id: string): HoldTarget {
@@ -76,6 +109,30 @@ export class ImageStore {
   /** Nothing that it is told to keep is collected until it is released. */
   hold(): Hold {
     return this.#room.holds.create();
+  }
+
+  /**
+   * What must outlive this process: the layers of an image are kept for `holder` (a container) until it lets go, whatever
+   * becomes of the image.
+   * @param id an image's id or a layer's chain id; @throws {GantryError} "not-found"
+   */
+  lease(holder: string, id: Digest): void {
+    this.#leases.put(holder, id);
+  }
+
+  endLease(holder: string): void {
+    this.#leases.end(holder);
+  }
+
+  /** At start: only these holders are left; each is given the image that it uses, where that is still known. */
+  restoreLeases(holders: ReadonlyMap<string, Digest>): void {
+    this.#leases.restore(holders);
+    this.collect();
+  }
+
+  /** Frees what nothing needs, soon: asked for when there is nothing else to do. */
+  collect(): void {
+    this.#room.collector.soon();
   }
 
   /** By name, id, or beginning of an id. @throws {GantryError} "not-found": `No such image: x:latest` */
@@ -100,7 +157,12 @@ export class ImageStore {
   /** @throws {GantryError} "not-found", "invalid" */
   tag(source: string, target: string): void {
     const { id } = this.find(source);
-    this.#room.catalog.name(nameToGive(target), id);
+    const { catalog } = this.#room;
+    const name = nameToGive(target);
+    const { image, manifest } = catalog.named(name) ?? {};
+    // A name that is given again to what it means already still means the same manifest.
+    catalog.name(name, id, image === id ? manifest : undefined);
+    this.#room.collector.soon();
   }
 
   /** Takes a name away and deletes the image with its last one; see remove-image.ts. */
@@ -128,10 +190,11 @@ export class ImageStore {
     images: readonly Digest[],
     items: readonly RemovedItem[],
   ): { items: RemovedItem[]; bytes: number } {
-    const { catalog, layers } = this.#room;
+    const { catalog, collector, layers } = this.#room;
     const tops = images.flatMap((id) => catalog.tryFind(id)?.chainId ?? []);
     catalog.drop(names, images);
     const gone = layers.collect(tops);
+    collector.soon();
     return {
       items: [...items, ...gone.map((layer) => ({ deleted: layer.chainId }))],
       bytes: gone.reduce((sum, layer) => sum + layer.size, 0),
@@ -140,13 +203,13 @@ export class ImageStore {
 
   /** Deletes untagged images that nothing uses, and with `dangling: false` tagged ones too; then layers that nothing needs. */
   async prune({ dangling, usedBy, filter }: PruneRequest): Promise<PruneResult> {
-    const { catalog, holds, layers } = this.#room;
+    const { catalog, collector, holds } = this.#room;
     const removed: RemovedItem[] = [];
     let reclaimedBytes = 0;
     // Children before parents: each round frees the next generation.
     for (;;) {
       const ripe = catalog.list().find((image) => {
-        if (dangling && image.repoTags.length + image.repoDigests.length > 0) return false;
+        if (dangling && image.repoTags.length > 0) return false;
         if (holds.has(image.id) || usedBy(image.id) !== undefined || filter?.(image) === false) return false;
         return catalog.children(image.id).length === 0;
       });
@@ -157,7 +220,7 @@ export class ImageStore {
       removed.push(...items);
       reclaimedBytes += bytes;
     }
-    reclaimedBytes += layers.collectAll().reduce((sum, layer) => sum + layer.size, 0);
+    reclaimedBytes += collector.run(true);
     return { removed, reclaimedBytes };
   }
 
@@ -252,6 +315,17 @@ export class ImageStore {
   /** A path on the store's file system that nothing has; what is left there is removed at the next start. */
   temporaryPath(kind: string): string {
     return this.#room.content.temporaryPath(kind);
+  }
+
+  /** How new layers are kept, and why not as EROFS files where they are not. */
+  get snapshotter(): { readonly name: SnapshotterName; readonly reason: string | undefined } {
+    const { driver, reason } = this.#room.layers.snapshotter;
+    return { name: driver.name, reason };
+  }
+
+  /** Takes mounts of layers away, but those that the images `inUse` need. The store may be used on. */
+  unmount(inUse: readonly Digest[]): void {
+    this.#room.layers.close(inUse.flatMap((id) => this.tryFind(id)?.chainId ?? []));
   }
 
   /** Resolves when all deletions asked for so far are done. */

@@ -25,6 +25,36 @@ const migrations: readonly string[] = [
      image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE
    ) STRICT`,
   "CREATE INDEX image_name_image ON image_name (image)",
+  "ALTER TABLE image_name ADD COLUMN manifest TEXT",
+  `CREATE TABLE image_manifest (
+     number INTEGER PRIMARY KEY,
+     digest TEXT NOT NULL UNIQUE,
+     media_type TEXT NOT NULL,
+     bytes BLOB NOT NULL,
+     image TEXT REFERENCES image (id) ON DELETE CASCADE
+   ) STRICT`,
+  "CREATE INDEX image_manifest_image ON image_manifest (image)",
+  `CREATE TABLE image_content (
+     manifest TEXT NOT NULL REFERENCES image_manifest (digest) ON DELETE CASCADE,
+     child TEXT NOT NULL,
+     PRIMARY KEY (manifest, child)
+   ) STRICT`,
+  "CREATE INDEX image_content_child ON image_content (child)",
+  `CREATE TABLE image_blob (
+     digest TEXT PRIMARY KEY,
+     diff_id TEXT NOT NULL,
+     compression TEXT NOT NULL,
+     level INTEGER,
+     size INTEGER NOT NULL,
+     used_ms INTEGER NOT NULL
+   ) STRICT`,
+  "CREATE INDEX image_blob_diff ON image_blob (diff_id)",
+  `CREATE TABLE image_lease (
+     holder TEXT NOT NULL,
+     layer TEXT NOT NULL REFERENCES image_layer (chain_id),
+     PRIMARY KEY (holder, layer)
+   ) STRICT`,
+  "CREATE INDEX image_lease_layer ON image_lease (layer)",
 ];
 
 export interface LayerRow {
@@ -50,6 +80,8 @@ export interface NameRow {
   /** Canonical: `docker.io/library/busybox:latest`. */
   readonly name: string;
   readonly image: Digest;
+  /** What it was pulled, loaded or pushed as: an index or a manifest. */
+  readonly manifest: Digest | undefined;
 }
 
 export class ImageRecords {
@@ -90,15 +122,46 @@ export class ImageRecords {
     this.#db.run("DELETE FROM image_layer WHERE chain_id = ?", chainId);
   }
 
-  /** True when an image or a layer on top needs the layer. */
+  /** True when an image, a layer on top or a lease needs the layer. */
   isLayerNeeded(chainId: Digest): boolean {
     const sql =
-      "SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM image WHERE chain_id = ?1) OR EXISTS (SELECT 1 FROM image_layer WHERE parent = ?1)";
+      "SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM image WHERE chain_id = ?1) OR EXISTS (SELECT 1 FROM image_layer WHERE parent = ?1) OR EXISTS (SELECT 1 FROM image_lease WHERE layer = ?1)";
     return this.#db.get(sql, chainId) !== undefined;
   }
 
+  /** Layers that neither an image, a layer on top nor a lease needs. */
+  spareLayers(): readonly Digest[] {
+    return this.#db
+      .all(
+        `SELECT chain_id FROM image_layer l
+         WHERE NOT EXISTS (SELECT 1 FROM image WHERE chain_id = l.chain_id)
+           AND NOT EXISTS (SELECT 1 FROM image_layer WHERE parent = l.chain_id)
+           AND NOT EXISTS (SELECT 1 FROM image_lease WHERE layer = l.chain_id)`,
+      )
+      .map((row) => digestOf(row, "chain_id"));
+  }
+
+  /** Keeps a layer, in this process and later ones, until the holder lets go. */
+  putLease(holder: string, layer: Digest): void {
+    this.#db.run("INSERT INTO image_lease VALUES (?, ?) ON CONFLICT DO NOTHING", holder, layer);
+  }
+
+  /** The layers that the holder kept. */
+  deleteLeases(holder: string): readonly Digest[] {
+    return this.#db
+      .all("DELETE FROM image_lease WHERE holder = ? RETURNING layer", holder)
+      .map((row) => digestOf(row, "layer"));
+  }
+
+  leaseHolders(): readonly string[] {
+    return this.#db.all("SELECT DISTINCT holder FROM image_lease").map((row) => String(row["holder"]));
+  }
+
+  /** True when a layer needs it as its archive, or a manifest names it. */
   isBlobNeeded(blob: Digest): boolean {
-    return this.#db.get("SELECT 1 AS n FROM image_layer WHERE blob = ?", blob) !== undefined;
+    const sql =
+      "SELECT 1 AS n WHERE EXISTS (SELECT 1 FROM image_layer WHERE blob = ?1) OR EXISTS (SELECT 1 FROM image_content WHERE child = ?1)";
+    return this.#db.get(sql, blob) !== undefined;
   }
 
   images(): readonly ImageRow[] {
@@ -121,16 +184,19 @@ export class ImageRecords {
   }
 
   names(): readonly NameRow[] {
-    return this.#db
-      .all("SELECT * FROM image_name")
-      .map((row) => ({ name: String(row["name"]), image: digestOf(row, "image") }));
+    return this.#db.all("SELECT * FROM image_name").map((row) => ({
+      name: String(row["name"]),
+      image: digestOf(row, "image"),
+      manifest: optionalDigest(row, "manifest"),
+    }));
   }
 
-  putName(name: string, image: Digest): void {
+  putName({ name, image, manifest }: NameRow): void {
     this.#db.run(
-      "INSERT INTO image_name VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image",
+      "INSERT INTO image_name (name, image, manifest) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image, manifest = excluded.manifest",
       name,
       image,
+      manifest ?? null,
     );
   }
 
@@ -139,11 +205,11 @@ export class ImageRecords {
   }
 }
 
-function digestOf(row: Row, column: string): Digest {
+export function digestOf(row: Row, column: string): Digest {
   return parseDigest(String(row[column]));
 }
 
-function optionalDigest(row: Row, column: string): Digest | undefined {
+export function optionalDigest(row: Row, column: string): Digest | undefined {
   return row[column] === null || row[column] === undefined ? undefined : digestOf(row, column);
 }
 

@@ -2,7 +2,10 @@
 import type { Sys } from "../kernel/index.ts";
 import type { Logger } from "../lib/index.ts";
 import type { Catalog } from "./catalog.ts";
+import type { Collector } from "./collect.ts";
+import type { ContentRecords } from "./content-records.ts";
 import type { ContentStore } from "./content-store.ts";
+import type { LayerFetcher } from "./fetch-layer.ts";
 import type { Holds } from "./holds.ts";
 import type { LayerStore } from "./layer-store.ts";
 
@@ -14,4 +17,8 @@ export interface ImageRoom {
   readonly layers: LayerStore;
   readonly catalog: Catalog;
   readonly holds: Holds;
+  /** Manifests and archives of layers. */
+  readonly records: ContentRecords;
+  readonly fetcher: LayerFetcher;
+  readonly collector: Collector;
 }
