@@ -21,7 +21,7 @@ enum {
 static napi_value sys_mknod(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char path[SYS_PATH_MAX];
-  take_string(&call, 0, path, sizeof path);
+  take_path(&call, 0, path, sizeof path);
   uint32_t mode = take_uint(&call, 1), major_number = take_uint(&call, 2), minor_number = take_uint(&call, 3);
   if (failed(&call)) return NULL;
   return done_or_throw(env, mknod(path, mode, makedev(major_number, minor_number)), "mknod", path);
@@ -42,7 +42,7 @@ static napi_value make_names(napi_env env, const char *names, size_t length) {
 static napi_value sys_list_xattrs(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char path[SYS_PATH_MAX], names[XATTR_BYTES];
-  take_string(&call, 0, path, sizeof path);
+  take_path(&call, 0, path, sizeof path);
   if (failed(&call)) return NULL;
   ssize_t length = llistxattr(path, names, sizeof names);
   /* A file system without extended attributes has none. */
@@ -54,7 +54,7 @@ static napi_value sys_list_xattrs(napi_env env, napi_callback_info info) {
 static napi_value sys_get_xattr(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char path[SYS_PATH_MAX], name[XATTR_NAME_BYTES], value[XATTR_BYTES];
-  take_string(&call, 0, path, sizeof path);
+  take_path(&call, 0, path, sizeof path);
   take_string(&call, 1, name, sizeof name);
   if (failed(&call)) return NULL;
   ssize_t length = lgetxattr(path, name, value, sizeof value);
@@ -64,7 +64,7 @@ static napi_value sys_get_xattr(napi_env env, napi_callback_info info) {
 static napi_value sys_set_xattr(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char path[SYS_PATH_MAX], name[XATTR_NAME_BYTES];
-  take_string(&call, 0, path, sizeof path);
+  take_path(&call, 0, path, sizeof path);
   take_string(&call, 1, name, sizeof name);
   struct bytes value = take_bytes(&call, 2);
   if (failed(&call)) return NULL;
@@ -84,7 +84,7 @@ static struct timespec make_time(int64_t nanoseconds) {
 static napi_value sys_set_times(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char path[SYS_PATH_MAX];
-  take_string(&call, 0, path, sizeof path);
+  take_path(&call, 0, path, sizeof path);
   int64_t accessed = take_bigint(&call, 1), modified = take_bigint(&call, 2);
   if (failed(&call)) return NULL;
   struct timespec times[2] = {make_time(accessed), make_time(modified)};

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -264,6 +265,27 @@ static napi_value sys_set_child_subreaper(napi_env env, napi_callback_info info)
   return done_or_throw(env, prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)on, 0, 0, 0), "prctl", NULL);
 }
 
+/* For the calling thread only, as namespaces are; what it starts has no more. Bits beyond the kernel's last capability are
+ * EINVAL and those that are gone already EPERM without CAP_SETPCAP: neither leaves more than before. */
+static napi_value sys_limit_rights(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  uint64_t keep = (uint64_t)take_bigint(&call, 0);
+  if (failed(&call)) return NULL;
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct data[2] = {{0}};
+  if (syscall(SYS_capget, &header, data) != 0) return throw_errno(env, errno, "capget", NULL);
+  for (unsigned long capability = 0; capability < 64; capability++)
+    if ((keep >> capability & 1) == 0) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  for (int half = 0; half < 2; half++) {
+    data[half].permitted &= (uint32_t)(keep >> (32 * half));
+    data[half].effective = data[half].permitted;
+    data[half].inheritable = 0;
+  }
+  if (syscall(SYS_capset, &header, data) != 0) return throw_errno(env, errno, "capset", NULL);
+  return done_or_throw(env, prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0, 0, 0), "prctl", NULL);
+}
+
 static napi_value sys_raise_file_limit(napi_env env, napi_callback_info info) {
   (void)info;
   struct rlimit limit;
@@ -299,6 +321,7 @@ const struct sys_function sys_process_functions[] = {
     {"pidfdOpen", sys_pidfd_open},
     {"pidfdSignal", sys_pidfd_signal},
     {"setChildSubreaper", sys_set_child_subreaper},
+    {"limitRights", sys_limit_rights},
     {"raiseFileLimit", sys_raise_file_limit},
     {"trimText", sys_trim_text},
     {NULL, NULL},

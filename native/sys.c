@@ -90,6 +90,25 @@ struct bytes take_bytes(struct call *call, unsigned index) {
   return bytes;
 }
 
+void take_path(struct call *call, unsigned index, char *into, size_t size) {
+  bool is_typed_array = false;
+  if (napi_is_typedarray(call->env, call->argument[index], &is_typed_array) != napi_ok || !is_typed_array) {
+    take_string(call, index, into, size);
+    return;
+  }
+  into[0] = '\0';
+  struct bytes bytes = take_bytes(call, index);
+  if (call->failed) return;
+  int error = bytes.length >= size ? ENAMETOOLONG : bytes.length > 0 && memchr(bytes.data, 0, bytes.length) != NULL ? EINVAL : 0;
+  if (error != 0) {
+    call->failed = true;
+    throw_errno(call->env, error, "argument", NULL);
+    return;
+  }
+  if (bytes.length > 0) memcpy(into, bytes.data, bytes.length);
+  into[bytes.length] = '\0';
+}
+
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *detail) {
   const char *name = strerrorname_np(error);
   const char *words = strerrordesc_np(error);

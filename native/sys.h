@@ -41,6 +41,8 @@ int64_t take_bigint(struct call *call, unsigned index);
 bool take_bool(struct call *call, unsigned index);
 /* Copies a string of at most size-1 bytes; one that is longer or holds NUL throws ENAMETOOLONG or EINVAL. */
 void take_string(struct call *call, unsigned index, char *into, size_t size);
+/* As take_string, but a Uint8Array is taken as well: names of files are bytes, which need not be text. */
+void take_path(struct call *call, unsigned index, char *into, size_t size);
 /* The bytes stay owned by JavaScript and are valid until the call returns. */
 struct bytes take_bytes(struct call *call, unsigned index);
 

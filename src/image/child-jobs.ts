@@ -5,6 +5,7 @@ import type { Sys } from "../kernel/index.ts";
 import { GantryError, isErrno, tarHeader, TarReader, toGantryError } from "../lib/index.ts";
 import type { ChildJob, MeasuredLayer, Owner, UnpackedLayer } from "./child-request.ts";
 import { enterLayer, enterRoot, leaveParents, parentsDir } from "./confine.ts";
+import { writeLayerFile, writeTreeAgain } from "./erofs/write-layer-file.ts";
 import { inheritDirectories } from "./inherit.ts";
 import { listTree } from "./list-tree.ts";
 import { removeStubs } from "./stubs.ts";
@@ -20,6 +21,10 @@ export function runJob(sys: Sys, job: ChildJob): unknown {
   switch (job.job) {
     case "unpack-layer":
       return unpackLayer(sys, job);
+    case "inherit-layer":
+      return inheritLayer(sys, job);
+    case "erofs-layer":
+      return erofsLayer(sys, job);
     case "diff-layer":
       return diffLayer(sys, job);
     case "layer-tar":
@@ -61,14 +66,33 @@ function applyInput(
 
 function unpackLayer(sys: Sys, job: Job<"unpack-layer">): UnpackedLayer {
   enterLayer(sys, job.target, job.parents);
-  const writer = new TreeWriter({ sys, layer: true, maxBytes: job.maxBytes });
+  const below = job.parents.length > 0 ? parentsDir : undefined;
+  const writer = new TreeWriter({ sys, layer: true, maxBytes: job.maxBytes, below });
   const { summary, isOurs } = applyInput(writer, job.missingTrailer);
   if (job.parents.length > 0) inheritDirectories(sys, summary.implied, parentsDir);
   leaveParents(sys);
   const canonical =
     job.measure === "always" || (job.measure === "if-ours" && isOurs) ? measure(sys) : undefined;
   sync(sys);
-  return { entries: summary.entries, size: summary.bytes, ...(canonical === undefined ? {} : { canonical }) };
+  const { entries, bytes, implied } = summary;
+  return { entries, size: bytes, implied, ...(canonical === undefined ? {} : { canonical }) };
+}
+
+function inheritLayer(sys: Sys, job: Job<"inherit-layer">): null {
+  enterLayer(sys, job.target, job.parents);
+  inheritDirectories(sys, job.implied, parentsDir);
+  leaveParents(sys);
+  sync(sys);
+  return null;
+}
+
+/** The file is opened before the child shuts itself in: of the archive no path is ever opened. The engine syncs it. */
+function erofsLayer(sys: Sys, { file, maxBytes, missingTrailer, again }: Job<"erofs-layer">): UnpackedLayer {
+  const fd = fs.openSync(file, again === undefined ? "wx+" : "r+", 0o600);
+  enterRoot(sys, { lowers: [] }, "read");
+  if (again !== undefined) return writeTreeAgain({ ...again, fd, maxBytes });
+  const read = (buffer: Buffer): number => fs.readSync(0, buffer, 0, buffer.length, null);
+  return writeLayerFile({ fd, read, maxBytes, missingTrailer });
 }
 
 function diffLayer(sys: Sys, job: Job<"diff-layer">): MeasuredLayer | null {

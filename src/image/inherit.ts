@@ -3,10 +3,11 @@
  * those of the directory below. Runs in the confined child, before it ends.
  */
 import * as fs from "node:fs";
-import { isErrno } from "../lib/index.ts";
+import { fsName, isErrno } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
 
-type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">;
+/** What attributes are carried over with. */
+export type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">;
 
 /**
  * @param implied paths below the layer's root, "" is the root
@@ -16,7 +17,8 @@ export function inheritDirectories(sys: InheritSys, implied: readonly string[], 
   // Deepest first: a time set on a directory stays when its parents are changed.
   for (const path of [...implied].sort().reverse()) {
     const from = walk(parent, path);
-    if (from !== undefined) copyAttributes(sys, from, `/${path}`);
+    if (from === undefined || !fs.lstatSync(fsName(`/${path}`)).isDirectory()) continue;
+    copyAttributes(sys, from, `/${path}`);
   }
 }
 
@@ -25,25 +27,26 @@ export function walk(parent: string, path: string): string | undefined {
   let at = parent;
   for (const part of path.split("/")) {
     if (part !== "") at += `/${part}`;
-    if (fs.lstatSync(at, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+    if (fs.lstatSync(fsName(at), { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
   }
   return at;
 }
 
-function copyAttributes(sys: InheritSys, from: string, to: string): void {
-  const stat = fs.lstatSync(from, { bigint: true });
-  if (!fs.lstatSync(to).isDirectory()) return;
-  fs.lchownSync(to, Number(stat.uid), Number(stat.gid));
-  fs.chmodSync(to, Number(stat.mode & 0o7777n));
-  for (const name of listInheritable(sys, from)) sys.setXattr(to, name, sys.getXattr(from, name));
-  sys.setTimes(to, stat.mtimeNs, stat.mtimeNs);
+/** Owner, mode, extended attributes and time of one file to another of the same kind. */
+export function copyAttributes(sys: InheritSys, from: string, to: string): void {
+  const stat = fs.lstatSync(fsName(from), { bigint: true });
+  fs.lchownSync(fsName(to), Number(stat.uid), Number(stat.gid));
+  fs.chmodSync(fsName(to), Number(stat.mode & 0o7777n));
+  for (const name of listInheritable(sys, from))
+    sys.setXattr(fsName(to), name, sys.getXattr(fsName(from), name));
+  sys.setTimes(fsName(to), stat.mtimeNs, stat.mtimeNs);
 }
 
 /** Names of a directory's extended attributes that are not of its machine or mount. */
 export function listInheritable(sys: Pick<Sys, "listXattrs">, path: string): readonly string[] {
   try {
     return sys
-      .listXattrs(path)
+      .listXattrs(fsName(path))
       .filter((name) => !name.startsWith("trusted.overlay.") && name !== "security.selinux");
   } catch (error) {
     if (isErrno(error, "ENOTSUP", "EOPNOTSUPP")) return [];

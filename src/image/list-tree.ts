@@ -1,6 +1,7 @@
 /** Lists files of a tree: runs in a confined child. */
 import * as fs from "node:fs";
-import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
+import { fsName, GantryError, isErrno, toGantryError } from "../lib/index.ts";
+import { linkTarget, namesIn } from "./tree-names.ts";
 
 export interface ListedEntry {
   /** Below the listed path; "" is the path itself. */
@@ -38,7 +39,7 @@ export function listTree(path: string, options: ListOptions, emit: (entry: Liste
     if (++count > options.maxEntries)
       throw new GantryError("exhausted", `${path} holds more than ${options.maxEntries} files`);
     const full = `${path}/${name}`;
-    const found = fs.lstatSync(full, { bigint: true });
+    const found = fs.lstatSync(fsName(full), { bigint: true });
     emit(describe(full, name, found));
     if (options.recursive && found.isDirectory()) stack.push(...children(path, name));
   }
@@ -47,7 +48,7 @@ export function listTree(path: string, options: ListOptions, emit: (entry: Liste
 
 function statThrough(path: string): fs.BigIntStats | undefined {
   try {
-    return fs.statSync(path, { bigint: true });
+    return fs.statSync(fsName(path), { bigint: true });
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw toGantryError(error, `look at ${path}`);
@@ -55,8 +56,7 @@ function statThrough(path: string): fs.BigIntStats | undefined {
 }
 
 function children(root: string, dir: string): string[] {
-  const names = fs
-    .readdirSync(dir === "" ? `${root}/` : `${root}/${dir}`)
+  const names = namesIn(dir === "" ? `${root}/` : `${root}/${dir}`)
     .sort()
     .reverse();
   return dir === "" ? names : names.map((name) => `${dir}/${name}`);
@@ -78,6 +78,6 @@ function describe(full: string, path: string, stat: fs.BigIntStats): ListedEntry
     gid: Number(stat.gid),
     size: type === "file" ? Number(stat.size) : 0,
     mtimeNs: String(stat.mtimeNs),
-    linkPath: type === "symlink" ? fs.readlinkSync(full) : "",
+    linkPath: type === "symlink" ? linkTarget(full) : "",
   };
 }

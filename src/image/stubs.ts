@@ -3,7 +3,7 @@
  * no change of the image, so they are taken out of an upper directory before it becomes a layer.
  */
 import * as fs from "node:fs";
-import { isErrno } from "../lib/index.ts";
+import { fsName, isErrno } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
 import { walk } from "./inherit.ts";
 
@@ -26,10 +26,10 @@ function removeEmpty(parts: readonly string[]): boolean {
   const path = walk("/.", parts.slice(0, -1).join("/"));
   if (path === undefined || parts.length === 0) return false;
   const full = `${path}/${parts.at(-1)}`;
-  const stat = fs.lstatSync(full, { throwIfNoEntry: false });
+  const stat = fs.lstatSync(fsName(full), { throwIfNoEntry: false });
   try {
-    if (stat?.isDirectory() === true) fs.rmdirSync(full);
-    else if (stat?.isFile() === true && stat.size === 0) fs.unlinkSync(full);
+    if (stat?.isDirectory() === true) fs.rmdirSync(fsName(full));
+    else if (stat?.isFile() === true && stat.size === 0) fs.unlinkSync(fsName(full));
     else return false;
     return true;
   } catch (error) {
@@ -43,17 +43,17 @@ function removeCopied(sys: StubSys, parts: readonly string[], parent: string | u
   const below = parent === undefined ? undefined : walk(parent, parts.join("/"));
   const path = walk("/.", parts.join("/"));
   if (below === undefined || path === undefined || isOpaque(sys, path)) return false;
-  const [a, b] = [fs.lstatSync(below), fs.lstatSync(path)];
+  const [a, b] = [fs.lstatSync(fsName(below)), fs.lstatSync(fsName(path))];
   if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid || fs.readdirSync(path).length > 0)
     return false;
-  fs.rmdirSync(path);
+  fs.rmdirSync(fsName(path));
   return true;
 }
 
 /** True for a directory that hides what lower layers have in it. */
 export function isOpaque(sys: StubSys, path: string): boolean {
   try {
-    return Buffer.from(sys.getXattr(path, "trusted.overlay.opaque")).toString() === "y";
+    return Buffer.from(sys.getXattr(fsName(path), "trusted.overlay.opaque")).toString() === "y";
   } catch (error) {
     if (isErrno(error, "ENODATA", "ENOTSUP", "EOPNOTSUPP")) return false;
     throw error;

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs";
 import {
+  fsName,
   GantryError,
   isErrno,
   tarHeader,
@@ -16,6 +17,7 @@ import {
 } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
 import type { Owner } from "./child-request.ts";
+import { linkTarget, namesIn } from "./tree-names.ts";
 import { layerName, whiteoutName } from "./tree-path.ts";
 
 export interface TreeReaderOptions {
@@ -96,7 +98,7 @@ export class TreeReader {
   #children({ path, name }: Place): Place[] {
     const dir = path.endsWith("/") ? path : `${path}/`;
     const places: Place[] = [];
-    for (const child of fs.readdirSync(dir).sort().reverse()) {
+    for (const child of namesIn(dir).sort().reverse()) {
       const full = dir + child;
       if (this.#options.exclude?.has(full.replace(/^\/+/, "")) === true) continue;
       places.push({ path: full, name: name === "" ? child : `${name}/${child}` });
@@ -152,7 +154,7 @@ export class TreeReader {
       gid: owner?.gid ?? Number(stat.gid),
       size: type === "file" ? Number(stat.size) : 0,
       mtimeNs: wholeSeconds(stat.mtimeNs),
-      linkPath: shared ?? (type === "symlink" ? fs.readlinkSync(path) : ""),
+      linkPath: shared ?? (type === "symlink" ? linkTarget(path) : ""),
       devMajor: node ? major(stat.rdev) : 0,
       devMinor: node ? minor(stat.rdev) : 0,
       xattrs: type === "hardlink" ? new Map() : this.#xattrs(path),
@@ -168,7 +170,7 @@ export class TreeReader {
 
   #xattr(path: string, name: string): string | undefined {
     try {
-      return Buffer.from(this.#options.sys.getXattr(path, name)).toString();
+      return Buffer.from(this.#options.sys.getXattr(fsName(path), name)).toString();
     } catch (error) {
       if (isErrno(error, "ENODATA", "ENOTSUP", "EOPNOTSUPP")) return undefined;
       throw error;
@@ -185,7 +187,7 @@ export class TreeReader {
       }
       // Labels are of this machine; overlay's own attributes are of this mount.
       if (name.startsWith("trusted.overlay.") || name === "security.selinux") continue;
-      found.set(name, this.#options.sys.getXattr(path, name));
+      found.set(name, this.#options.sys.getXattr(fsName(path), name));
     }
     return found;
   }
@@ -225,7 +227,7 @@ export class TreeReader {
 /** Never waits for a fifo, and never opens what replaced a file since it was looked at through a link. */
 function openFile({ path, name, follow }: Place): number {
   try {
-    return fs.openSync(path, O_RDONLY | O_NONBLOCK | (follow === true ? 0 : O_NOFOLLOW));
+    return fs.openSync(fsName(path), O_RDONLY | O_NONBLOCK | (follow === true ? 0 : O_NOFOLLOW));
   } catch (error) {
     throw toGantryError(error, `read ${name}`);
   }
@@ -234,13 +236,8 @@ function openFile({ path, name, follow }: Place): number {
 /** @param follow look through a link at the path itself */
 function statOf(path: string, follow: boolean): Stat {
   try {
-    return follow ? fs.statSync(path, { bigint: true }) : fs.lstatSync(path, { bigint: true });
+    return (follow ? fs.statSync : fs.lstatSync)(fsName(path), { bigint: true });
   } catch (error) {
-    if (isErrno(error, "ENOENT") && path.includes("\ufffd")) {
-      throw new GantryError("unsupported", `a file name in the tree is not UTF-8: ${JSON.stringify(path)}`, {
-        cause: error,
-      });
-    }
     throw toGantryError(error, `look at ${path}`);
   }
 }
@@ -253,7 +250,7 @@ function wholeSeconds(nanos: bigint): bigint {
 
 function listXattrs(sys: Pick<Sys, "listXattrs">, path: string): readonly string[] {
   try {
-    return [...sys.listXattrs(path)].sort();
+    return [...sys.listXattrs(fsName(path))].sort();
   } catch (error) {
     if (isErrno(error, "ENOTSUP", "EOPNOTSUPP")) return [];
     throw error;

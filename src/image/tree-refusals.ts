@@ -13,7 +13,7 @@ export function linkToNothing(entry: TarEntry, cause?: unknown): GantryError {
   );
 }
 
-export function noSpaceFor(entry: TarEntry, cause?: unknown): GantryError {
+export function noSpaceFor(entry: Pick<TarEntry, "path" | "size">, cause?: unknown): GantryError {
   return new GantryError(
     "exhausted",
     `no space left on device: unpack ${JSON.stringify(entry.path)} (${entry.size} bytes)`,

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs";
 import {
+  fsName,
   GantryError,
   isErrno,
   messageOf,
@@ -14,11 +15,13 @@ import {
 } from "../lib/index.ts";
 import type { Owner } from "./child-request.ts";
 import type { Sys } from "../kernel/index.ts";
-import { boundedTime, linkToNothing, maxHops, noSpaceFor, rootIsNoDirectory } from "./tree-refusals.ts";
+import { boundedTime, maxHops, noSpaceFor, rootIsNoDirectory } from "./tree-refusals.ts";
+import { LateLinks, linkError } from "./late-links.ts";
+import { linkTarget, namesIn } from "./tree-names.ts";
 import { archivePath, layerName, linkedPath } from "./tree-path.ts";
 
 export interface TreeWriterOptions {
-  readonly sys: Pick<Sys, "mknod" | "setXattr" | "setTimes">;
+  readonly sys: Pick<Sys, "mknod" | "setXattr" | "setTimes" | "getXattr" | "listXattrs">;
   /**
    * A layer: whiteouts become overlay's own, and a later entry replaces what an earlier one made. Else a living tree:
    * names mean themselves, links to directories are kept, and no file takes a directory's place.
@@ -30,6 +33,8 @@ export interface TreeWriterOptions {
   readonly base?: string;
   /** Instead of the archive's. */
   readonly owner?: Owner | undefined;
+  /** Where the layers below are readable: hard links may lead there. */
+  readonly below?: string | undefined;
 }
 
 export interface TreeSummary {
@@ -42,7 +47,7 @@ export interface TreeSummary {
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
 const nodeTypes = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
 const opaqueXattr = "trusted.overlay.opaque";
-const opaqueValue = Buffer.from("y");
+const opaqueValue: Buffer = Buffer.from("y");
 
 export class TreeWriter {
   readonly #options: TreeWriterOptions;
@@ -51,6 +56,7 @@ export class TreeWriter {
   readonly #dirTimes = new Map<string, bigint>();
   /** The parent of the last entry, found to be without links that lead outside. */
   #lastParent: string | undefined;
+  readonly #lateLinks = new LateLinks();
   /** Links of this archive in a living tree, by inode. */
   readonly #ownLinks = new Set<number>();
   #entries = 0;
@@ -88,9 +94,15 @@ export class TreeWriter {
   }
 
   finish(): TreeSummary {
+    this.#lateLinks.finish({
+      sys: this.#options.sys,
+      below: this.#options.below,
+      pathOf: (parts) => this.#path(parts),
+      prepare: (parts, bytes) => this.#prepare(parts, bytes),
+    });
     for (const [path, timeNs] of [...this.#dirTimes].reverse()) {
       // A later entry may have replaced the directory.
-      if (isDirectory(path)) this.#options.sys.setTimes(path, timeNs, timeNs);
+      if (isDirectory(path)) this.#options.sys.setTimes(fsName(path), timeNs, timeNs);
     }
     return { entries: this.#entries, bytes: this.#bytes, implied: [...this.#implied] };
   }
@@ -147,10 +159,10 @@ export class TreeWriter {
     this.#makeParents(parts.slice(0, -1));
     // In a layer, a whiteout or file of an earlier entry gives way to the directory that the archive needs.
     const hidden = this.#options.layer && isWhiteout(path);
-    this.#replacing(path, () => fs.mkdirSync(path, 0o755));
-    if (hidden) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+    this.#replacing(path, () => fs.mkdirSync(fsName(path), 0o755));
+    if (hidden) this.#options.sys.setXattr(fsName(path), opaqueXattr, opaqueValue);
     const { owner } = this.#options;
-    if (owner !== undefined) fs.lchownSync(path, owner.uid, owner.gid);
+    if (owner !== undefined) fs.lchownSync(fsName(path), owner.uid, owner.gid);
     this.#implied.add(parts.join("/"));
     this.#entries++;
   }
@@ -160,15 +172,15 @@ export class TreeWriter {
     const meaning = layerName(name);
     if (meaning.kind === "plain") return false;
     const dir = this.#path(parent);
-    if (meaning.kind === "opaque") this.#options.sys.setXattr(dir, opaqueXattr, opaqueValue);
+    if (meaning.kind === "opaque") this.#options.sys.setXattr(fsName(dir), opaqueXattr, opaqueValue);
     else if (meaning.kind === "whiteout") {
       const path = this.#path([...parent, meaning.hides]);
       try {
-        this.#options.sys.mknod(path, nodeTypes.char, 0, 0);
+        this.#options.sys.mknod(fsName(path), nodeTypes.char, 0, 0);
       } catch (error) {
         if (!isErrno(error, "EEXIST")) throw error;
         // A whiteout hides lower layers only: what this layer holds itself stays, and hides as a whole.
-        if (isDirectory(path)) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+        if (isDirectory(path)) this.#options.sys.setXattr(fsName(path), opaqueXattr, opaqueValue);
       }
     }
     return true;
@@ -181,7 +193,7 @@ export class TreeWriter {
       case "dir":
         return this.#makeDir(path);
       case "symlink":
-        this.#replacing(path, () => fs.symlinkSync(entry.linkPath, path));
+        this.#replacing(path, () => fs.symlinkSync(fsName(entry.linkPath), fsName(path)));
         if (!this.#options.layer) this.#ownLinks.add(inodeOf(path));
         return;
       case "hardlink":
@@ -191,7 +203,7 @@ export class TreeWriter {
       case "fifo": {
         const kind = nodeTypes[entry.type];
         return this.#replacing(path, () =>
-          this.#options.sys.mknod(path, kind | 0o600, entry.devMajor, entry.devMinor),
+          this.#options.sys.mknod(fsName(path), kind | 0o600, entry.devMajor, entry.devMinor),
         );
       }
     }
@@ -204,7 +216,7 @@ export class TreeWriter {
     this.#bytes += entry.size;
     this.#replacing(path, () => {
       this.#file = {
-        fd: fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+        fd: fs.openSync(fsName(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
         path,
         written: 0,
       };
@@ -214,21 +226,30 @@ export class TreeWriter {
   #makeDir(path: string): void {
     if (isDirectory(path)) return;
     const hidden = this.#options.layer && isWhiteout(path);
-    this.#replacing(path, () => fs.mkdirSync(path, 0o700));
+    this.#replacing(path, () => fs.mkdirSync(fsName(path), 0o700));
     // The layer hid the lower directory and made a new one: nothing of the old may shine through.
-    if (hidden) this.#options.sys.setXattr(path, opaqueXattr, opaqueValue);
+    if (hidden) this.#options.sys.setXattr(fsName(path), opaqueXattr, opaqueValue);
   }
 
   #link(entry: TarEntry, path: string): void {
     const target = this.#path(archivePath(entry.linkPath));
     // GNU tar writes a file that is named twice on its command line as a link to itself.
-    if (target === path && fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+    if (target === path && fs.lstatSync(fsName(path), { throwIfNoEntry: false }) !== undefined) return;
     try {
-      this.#replacing(path, () => fs.linkSync(target, path));
+      this.#replacing(path, () => fs.linkSync(fsName(target), fsName(path)));
     } catch (error) {
-      if (!isErrno(error, "ENOENT", "EPERM", "ENOTDIR", "ELOOP", "EXDEV")) throw error;
-      throw linkToNothing(entry, error);
+      if (!isErrno(error, "ENOENT")) throw linkError(entry, error);
+      this.#lateLinks.add(entry, path);
     }
+  }
+
+  /** Directories for a file of `bytes` that is brought up from the layers below. */
+  #prepare(parent: readonly string[], bytes: number): void {
+    const path = parent.join("/");
+    if (this.#bytes + bytes > this.#options.maxBytes) throw noSpaceFor({ path, size: bytes });
+    this.#bytes += bytes;
+    this.#refuseLinks(parent, path);
+    this.#makeParents(parent);
   }
 
   /** Runs `make`; when the path is taken, removes what is there and tries once more. */
@@ -268,19 +289,21 @@ export class TreeWriter {
   /** Owner first: chown clears set-id bits and file capabilities. */
   #dress(entry: TarEntry, path: string): void {
     const { owner } = this.#options;
-    fs.lchownSync(path, owner?.uid ?? entry.uid, owner?.gid ?? entry.gid);
-    if (entry.type !== "symlink") fs.chmodSync(path, entry.mode);
+    fs.lchownSync(fsName(path), owner?.uid ?? entry.uid, owner?.gid ?? entry.gid);
+    if (entry.type !== "symlink") fs.chmodSync(fsName(path), entry.mode);
     for (const [name, value] of entry.xattrs) this.#setXattr(path, name, value);
+    if (this.#options.layer && entry.type === "dir" && isOpaque(entry))
+      this.#options.sys.setXattr(fsName(path), opaqueXattr, opaqueValue);
     const timeNs = boundedTime(entry.mtimeNs);
     if (entry.type === "dir") this.#dirTimes.set(path, timeNs);
-    else this.#options.sys.setTimes(path, timeNs, timeNs);
+    else this.#options.sys.setTimes(fsName(path), timeNs, timeNs);
   }
 
   #setXattr(path: string, name: string, value: Uint8Array): void {
-    // Overlay's own attributes redirect lookups: never taken from an archive.
+    // Overlay's own attributes redirect lookups: never taken from an archive but for the one that hides.
     if (name.startsWith("trusted.overlay.")) return;
     try {
-      this.#options.sys.setXattr(path, name, value);
+      this.#options.sys.setXattr(fsName(path), name, value);
     } catch (error) {
       // The file system or the security module here lacks the attribute's kind, as peers have it: the file comes without.
       if (!isErrno(error, "ENOTSUP", "EOPNOTSUPP", "EPERM")) throw error;
@@ -288,30 +311,39 @@ export class TreeWriter {
   }
 }
 
+/** Overlay's own spelling of an opaque directory, as tools write it that pack an upper directory as it is. */
+function isOpaque({ xattrs }: TarEntry): boolean {
+  const value = xattrs.get(opaqueXattr);
+  return value !== undefined && opaqueValue.equals(value);
+}
+
 function inodeOf(path: string): number {
-  return fs.lstatSync(path).ino;
+  return fs.lstatSync(fsName(path)).ino;
 }
 
 function isLinkToDirectory(path: string): boolean {
-  return fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && isDirectory(path, true);
+  return (
+    fs.lstatSync(fsName(path), { throwIfNoEntry: false })?.isSymbolicLink() === true &&
+    isDirectory(path, true)
+  );
 }
 
 /** @param follow count a symlink to a directory as one */
 function isDirectory(path: string, follow = false): boolean {
   const stat = follow
-    ? fs.statSync(path, { throwIfNoEntry: false })
-    : fs.lstatSync(path, { throwIfNoEntry: false });
+    ? fs.statSync(fsName(path), { throwIfNoEntry: false })
+    : fs.lstatSync(fsName(path), { throwIfNoEntry: false });
   return stat?.isDirectory() === true;
 }
 
 /** The target of a symlink; undefined for all else. */
 function readLink(path: string): string | undefined {
-  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-  return stat?.isSymbolicLink() === true ? fs.readlinkSync(path) : undefined;
+  const stat = fs.lstatSync(fsName(path), { throwIfNoEntry: false });
+  return stat?.isSymbolicLink() === true ? linkTarget(path) : undefined;
 }
 
 function isWhiteout(path: string): boolean {
-  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  const stat = fs.lstatSync(fsName(path), { throwIfNoEntry: false });
   return stat?.isCharacterDevice() === true && stat.rdev === 0;
 }
 
@@ -320,13 +352,13 @@ function removeAll(path: string): void {
   const stack = [path];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     if (!isDirectory(top)) {
-      fs.unlinkSync(top);
+      fs.unlinkSync(fsName(top));
       stack.pop();
       continue;
     }
-    const names = fs.readdirSync(top);
+    const names = namesIn(top);
     if (names.length === 0) {
-      fs.rmdirSync(top);
+      fs.rmdirSync(fsName(top));
       stack.pop();
     } else for (const name of names) stack.push(`${top}/${name}`);
   }

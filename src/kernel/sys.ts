@@ -60,14 +60,15 @@ export interface Sys {
    */
   pidfdWait(pidfd: number): Promise<void>;
 
-  mknod(path: string, mode: number, major: number, minor: number): void;
+  /** Here and below, a name that is not UTF-8 is given as its bytes. */
+  mknod(path: string | Uint8Array, mode: number, major: number, minor: number): void;
   /** Extended attributes, links never followed. None where the file system has no extended attributes. */
-  listXattrs(path: string): string[];
+  listXattrs(path: string | Uint8Array): string[];
   /** ENODATA when absent. */
-  getXattr(path: string, name: string): Uint8Array;
-  setXattr(path: string, name: string, value: Uint8Array): void;
+  getXattr(path: string | Uint8Array, name: string): Uint8Array;
+  setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void;
   /** utimensat(AT_SYMLINK_NOFOLLOW), nanoseconds since 1970, before it negative. */
-  setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void;
+  setTimes(path: string | Uint8Array, atimeNs: bigint, mtimeNs: bigint): void;
   /** Exclusive flock(2), never blocking: false when another process holds it. */
   tryLock(fd: number): boolean;
   syncfs(fd: number): void;
@@ -100,6 +101,11 @@ export interface Sys {
   receiveFds(socket: number, max: number): number[];
   /** prctl(PR_SET_CHILD_SUBREAPER). */
   setChildSubreaper(on: boolean): void;
+  /**
+   * For the calling thread and what it starts: no capability but those in `keep` (bit n is capability n), and none by
+   * exec (no_new_privs).
+   */
+  limitRights(keep: bigint): void;
   /** Raises the soft RLIMIT_NOFILE to the hard one; returns it. */
   raiseFileLimit(): number;
   /** Takes the program's text out of this process's memory (the page cache keeps it); returns the bytes of its mappings. */

@@ -13,5 +13,6 @@ export { newId, shortId } from "./id.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";
 export { type TarEntry, type TarEntryInput, type TarEvent, type TarType } from "./tar-entry.ts";
+export { decodeName, encodeName, fsName } from "./tar-name.ts";
 export { type TarLimits, TarReader } from "./tar-reader.ts";
 export { tarHeader, tarPadding, tarTrailer } from "./tar-writer.ts";

@@ -1,6 +1,7 @@
 /** The 512 bytes of a tar header: POSIX ustar with the base-256 numbers and the fields of GNU tar. */
 import { GantryError } from "./errors.ts";
 import { blockSize } from "./tar-entry.ts";
+import { decodeName, encodeName } from "./tar-name.ts";
 
 /** A header as it stands in its block, before extended headers are applied. */
 export interface RawHeader {
@@ -17,22 +18,6 @@ export interface RawHeader {
   readonly devMinor: number;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-/** Bytes of a name to text. @throws {GantryError} "unsupported" when they are not UTF-8 */
-export function decodeName(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes);
-  } catch (cause) {
-    const shown = Buffer.from(bytes.subarray(0, 80)).toString("latin1");
-    throw new GantryError(
-      "unsupported",
-      `the archive holds a name that is not UTF-8: ${JSON.stringify(shown)}`,
-      { cause },
-    );
-  }
-}
-
 function fieldText(block: Uint8Array, offset: number, length: number): string {
   let end = offset;
   while (end < offset + length && block[end] !== 0) end++;
@@ -46,6 +31,8 @@ export function parseNumber(block: Uint8Array, offset: number, length: number): 
   let text = "";
   for (let i = offset; i < offset + length; i++) {
     const byte = block[i] ?? 0;
+    // Some writers fill up from the left, with NUL.
+    if (byte === 0 && text === "") continue;
     if (byte === 0) break;
     text += String.fromCharCode(byte);
   }
@@ -106,8 +93,9 @@ export function parseHeader(block: Uint8Array): RawHeader {
     });
   }
   const magic = String.fromCharCode(...block.subarray(257, 263));
-  // Only POSIX archives have the prefix; GNU keeps other things there.
-  const prefix = magic === "ustar\0" ? fieldText(block, 345, 155) : "";
+  // Only POSIX archives have the prefix; GNU keeps other things there, and star two times behind a shorter one.
+  const isStar = String.fromCharCode(...block.subarray(508, 512)) === "tar\0";
+  const prefix = magic === "ustar\0" ? fieldText(block, 345, isStar ? 131 : 155) : "";
   const name = fieldText(block, 0, 100);
   return {
     name: prefix === "" ? name : `${prefix}/${name}`,
@@ -134,14 +122,14 @@ export function formatHeader(header: RawHeader): Uint8Array {
   const octal = (value: number, offset: number, length: number): void => {
     block.write(value.toString(8).padStart(length - 1, "0"), offset, "latin1");
   };
-  block.write(header.name, 0, "utf8");
+  block.set(encodeName(header.name), 0);
   octal(header.mode, 100, 8);
   octal(header.uid, 108, 8);
   octal(header.gid, 116, 8);
   octal(header.size, 124, 12);
   octal(header.mtime, 136, 12);
   block.write(header.typeflag, 156, "latin1");
-  block.write(header.linkName, 157, "utf8");
+  block.set(encodeName(header.linkName), 157);
   block.write("ustar\x0000", 257, "latin1");
   octal(header.devMajor, 329, 8);
   octal(header.devMinor, 337, 8);

@@ -1,6 +1,6 @@
 /** PAX extended headers: records `LENGTH KEY=VALUE\n` (POSIX pax, "pax Extended Header"). Values are bytes. */
 import { GantryError } from "./errors.ts";
-import { decodeName } from "./tar-header.ts";
+import { decodeName, encodeName } from "./tar-name.ts";
 
 export type PaxRecords = ReadonlyMap<string, Uint8Array>;
 
@@ -34,7 +34,7 @@ export function parsePax(bytes: Uint8Array): PaxList {
 
 /** One record; its length counts its own digits. */
 function formatRecord(key: string, value: Uint8Array): Buffer {
-  const body = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
+  const body = Buffer.concat([encodeName(` ${key}=`), value, Buffer.from("\n")]);
   let length = body.length + String(body.length).length;
   if (String(length).length + body.length !== length) length = String(length).length + body.length;
   return Buffer.concat([Buffer.from(String(length)), body]);
@@ -61,6 +61,18 @@ export function formatPaxTime(nanos: bigint): string {
   return `${nanos < 0n ? "-" : ""}${size / 1_000_000_000n}${fraction === "" ? "" : `.${fraction}`}`;
 }
 
+/**
+ * Records by key, later ones over earlier ones. One with an empty value takes away what earlier ones said.
+ */
+export function paxMap(list: PaxList): PaxRecords {
+  const map = new Map<string, Uint8Array>();
+  for (const [key, value] of list) {
+    if (value.length > 0) map.set(key, value);
+    else map.delete(key);
+  }
+  return map;
+}
+
 /** A whole number of a PAX record. @throws {GantryError} "corrupt" */
 export function parsePaxNumber(value: Uint8Array): number {
   const text = Buffer.from(value).toString("latin1");
@@ -81,4 +93,31 @@ export function escapeXattr(name: string): string {
 
 export function unescapeXattr(name: string): string {
   return name.replaceAll("%3D", "=").replaceAll("%25", "%");
+}
+
+const schilyPrefix = "SCHILY.xattr.";
+const libarchivePrefix = "LIBARCHIVE.xattr.";
+
+/**
+ * Extended attributes among PAX records. libarchive writes each twice, star's way and its own (name by percent, value in
+ * base64); star's is taken where both are there. An empty attribute is one, although POSIX lets an empty value delete a record.
+ */
+export function xattrsOf(list: PaxList): ReadonlyMap<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  for (const [key, value] of list) {
+    if (!key.startsWith(libarchivePrefix)) continue;
+    const name = percentDecoded(key.slice(libarchivePrefix.length));
+    found.set(name, Buffer.from(Buffer.from(value).toString("latin1"), "base64"));
+  }
+  for (const [key, value] of list)
+    if (key.startsWith(schilyPrefix)) found.set(unescapeXattr(key.slice(schilyPrefix.length)), value);
+  return found;
+}
+
+function percentDecoded(text: string): string {
+  const bytes = encodeName(text).toString("latin1");
+  const plain = bytes.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+  return decodeName(Buffer.from(plain, "latin1"));
 }

@@ -8,8 +8,9 @@
  */
 import { GantryError } from "./errors.ts";
 import { blockSize, type TarEntry, type TarEvent, type TarType } from "./tar-entry.ts";
-import { decodeName, isZeroBlock, parseHeader, parseNumber, type RawHeader } from "./tar-header.ts";
-import { type PaxList, parsePax, parsePaxNumber, parsePaxTime, unescapeXattr } from "./tar-pax.ts";
+import { isZeroBlock, parseHeader, parseNumber, type RawHeader } from "./tar-header.ts";
+import { decodeName, encodeName } from "./tar-name.ts";
+import { type PaxList, parsePax, parsePaxNumber, parsePaxTime, paxMap, xattrsOf } from "./tar-pax.ts";
 import { checkSparse, parseOldSparse, paxSparseMap, SparseLines, type SparseSegment } from "./tar-sparse.ts";
 
 export interface TarLimits {
@@ -54,6 +55,7 @@ const types: Readonly<Record<string, TarType>> = {
 };
 
 const maxId = 0xffff_fffe;
+const maxDevice = 0xffff_ffff;
 const none = new Uint8Array(0);
 
 /** What extended headers said about the next entry. */
@@ -79,7 +81,7 @@ export class TarReader {
 
   /**
    * Takes the next bytes. Every event must be consumed before the next push.
-   * @throws {GantryError} "corrupt" for a bad checksum, number, header or map; "unsupported" for names that are not UTF-8
+   * @throws {GantryError} "corrupt" for a bad checksum, number, header or map; "unsupported" for an unknown type
    */
   *push(chunk: Uint8Array): Generator<TarEvent, void, void> {
     this.#chunk = chunk;
@@ -200,7 +202,7 @@ export class TarReader {
 
   *#entry(header: RawHeader, extended: Extended): Step<void> {
     const list = [...this.#global, ...extended.pax];
-    const pax = new Map(list.filter(([, value]) => value.length > 0));
+    const pax = paxMap(list);
     const stored = pax.get("size");
     let storedSize = stored === undefined ? header.size : parsePaxNumber(stored);
     let map = paxSparseMap(list);
@@ -232,7 +234,7 @@ export class TarReader {
   }
 
   #describe(header: RawHeader, extended: Extended, list: PaxList): TarEntry {
-    const pax = new Map(list.filter(([, value]) => value.length > 0));
+    const pax = paxMap(list);
     const text = (key: string): string | undefined => {
       const value = pax.get(key);
       return value === undefined ? undefined : decodeName(value);
@@ -242,6 +244,13 @@ export class TarReader {
       const number = record === undefined ? value : parsePaxNumber(record);
       if (number < 0 || number > maxId)
         throw new GantryError("corrupt", `${key} ${number} in a tar header is out of range`);
+      return number;
+    };
+    const device = (key: string, value: number): number => {
+      const record = pax.get(key);
+      const number = record === undefined ? value : parsePaxNumber(record);
+      if (number < 0 || number > maxDevice)
+        throw new GantryError("corrupt", `device number ${number} in a tar header is out of range`);
       return number;
     };
     const path = text("GNU.sparse.name") ?? text("path") ?? extended.longName ?? header.name;
@@ -263,8 +272,8 @@ export class TarReader {
       size: 0,
       mtimeNs: mtime === undefined ? BigInt(header.mtime) * 1_000_000_000n : parsePaxTime(mtime),
       linkPath: text("linkpath") ?? extended.longLink ?? header.linkName,
-      devMajor: header.devMajor,
-      devMinor: header.devMinor,
+      devMajor: device("SCHILY.devmajor", header.devMajor),
+      devMinor: device("SCHILY.devminor", header.devMinor),
       xattrs: xattrsOf(list),
     };
     this.#checkPath(entry.path, entry.path);
@@ -275,7 +284,7 @@ export class TarReader {
   #checkPath(path: string, name: string): void {
     if (path.includes("\0"))
       throw new GantryError("corrupt", `NUL in the path of entry ${JSON.stringify(name.slice(0, 200))}`);
-    if (Buffer.byteLength(path) > this.#limits.maxPathBytes) {
+    if (encodeName(path).length > this.#limits.maxPathBytes) {
       throw new GantryError(
         "corrupt",
         `a path in the archive is longer than ${this.#limits.maxPathBytes} bytes: ${name.slice(0, 80)}…`,
@@ -364,15 +373,4 @@ function truncated(): GantryError {
 function untilNul(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return decodeName(end < 0 ? bytes : bytes.subarray(0, end));
-}
-
-const xattrPrefix = "SCHILY.xattr.";
-
-/** An empty attribute is one, although POSIX lets an empty value delete a record. */
-function xattrsOf(list: PaxList): ReadonlyMap<string, Uint8Array> {
-  const found = new Map<string, Uint8Array>();
-  for (const [key, value] of list) {
-    if (key.startsWith(xattrPrefix)) found.set(unescapeXattr(key.slice(xattrPrefix.length)), value);
-  }
-  return found;
 }

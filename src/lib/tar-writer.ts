@@ -1,6 +1,7 @@
 /** Writing tar: the header blocks of an entry, as bytes; the caller streams the content and pads it. Deterministic. */
 import { blockSize, type TarEntryInput, tarEntry, type TarEntry, type TarType } from "./tar-entry.ts";
 import { formatHeader, octalMax } from "./tar-header.ts";
+import { encodeName } from "./tar-name.ts";
 import { escapeXattr, formatPax, formatPaxTime } from "./tar-pax.ts";
 
 const typeflags: Readonly<Record<TarType, string>> = {
@@ -28,10 +29,14 @@ export function tarPadding(size: number): Uint8Array {
 /** The values that the ustar header cannot hold, as PAX records in a fixed order. */
 function paxRecords(entry: TarEntry): Map<string, Uint8Array> {
   const records = new Map<string, Uint8Array>();
-  const add = (key: string, value: string): void => void records.set(key, Buffer.from(value));
+  const add = (key: string, value: string): void => void records.set(key, encodeName(value));
+  // Said only where it is so: else values are UTF-8 (POSIX pax, "hdrcharset").
+  if (!entry.path.isWellFormed() || !entry.linkPath.isWellFormed()) add("hdrcharset", "BINARY");
   if (entry.path.length > 100 || !ascii.test(entry.path)) add("path", entry.path);
   if (entry.linkPath.length > 100 || !ascii.test(entry.linkPath)) add("linkpath", entry.linkPath);
   if (entry.size > octalMax(12)) add("size", String(entry.size));
+  if (entry.devMajor > octalMax(8)) add("SCHILY.devmajor", String(entry.devMajor));
+  if (entry.devMinor > octalMax(8)) add("SCHILY.devminor", String(entry.devMinor));
   if (entry.uid > octalMax(8)) add("uid", String(entry.uid));
   if (entry.gid > octalMax(8)) add("gid", String(entry.gid));
   const seconds = entry.mtimeNs / 1_000_000_000n;
@@ -69,8 +74,8 @@ export function tarHeader(input: TarEntryInput): Uint8Array {
     mtime: fitting(Number(entry.mtimeNs / 1_000_000_000n), 12),
     typeflag: typeflags[entry.type],
     linkName: shortened(entry.linkPath),
-    devMajor: entry.devMajor,
-    devMinor: entry.devMinor,
+    devMajor: fitting(entry.devMajor, 8),
+    devMinor: fitting(entry.devMinor, 8),
   });
   if (records.size === 0) return header;
   const pax = formatPax(records);

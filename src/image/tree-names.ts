@@ -1,0 +1,19 @@
+/** Names that the file system tells, as text from which `fsName` makes the same bytes again. */
+import * as fs from "node:fs";
+import { decodeName, fsName } from "../lib/index.ts";
+
+/** What text decoders make of bytes that are no UTF-8; a name may hold it itself. */
+const replacement = "\ufffd";
+
+/** The names in a directory, in no order. */
+export function namesIn(path: string): string[] {
+  const names = fs.readdirSync(fsName(path));
+  if (!names.some((name) => name.includes(replacement))) return names;
+  return fs.readdirSync(fsName(path), { encoding: "buffer" }).map((name) => decodeName(name));
+}
+
+export function linkTarget(path: string): string {
+  const target = fs.readlinkSync(fsName(path));
+  if (!target.includes(replacement)) return target;
+  return decodeName(fs.readlinkSync(fsName(path), { encoding: "buffer" }));
+}
