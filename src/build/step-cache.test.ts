@@ -35,6 +35,8 @@ function record(id: Digest, from: Digest | undefined): ImageRecord {
     parent: from,
     chainId: undefined,
     lowers: [],
+    layerDirs: [],
+    snapshotter: "overlay",
   };
 }
 

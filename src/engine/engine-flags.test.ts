@@ -1,13 +1,14 @@
 import { expect, test } from "bun:test";
 import { parseEngineFlags } from "./engine-flags.ts";
 
-const plain = {
+const plain: ReturnType<typeof parseEngineFlags> = {
   root: "/var/lib/gantry",
   state: "/run/gantry",
   hosts: [],
   debug: false,
   help: false,
   runtimes: {},
+  snapshotter: "auto",
 };
 
 test.each([
@@ -18,6 +19,7 @@ test.each([
     { ...plain, hosts: ["unix:///x", "tcp://:1", "tcp://[::1]:2"] },
   ],
   [["-D"], { ...plain, debug: true }],
+  [["--snapshotter", "erofs"], { ...plain, snapshotter: "erofs" }],
   [["--debug=false", "--help"], { ...plain, help: true }],
 ])("%j", (words, want) => expect(parseEngineFlags(words)).toEqual(want));
 
@@ -26,5 +28,6 @@ test.each([
   [["--root="], "flag needs an argument: --root"],
   [["--nope"], "unknown flag: --nope"],
   [["now"], "accepts no arguments"],
+  [["--snapshotter=btrfs"], "auto, overlay or erofs is wanted"],
   [["--debug=perhaps"], "invalid argument"],
 ])("%j is refused", (words, message) => expect(() => parseEngineFlags(words)).toThrow(message));

@@ -1,4 +1,5 @@
 /** The flags of `gantry engine`. Pure. */
+import { snapshotters, type SnapshotterWish } from "../image/index.ts";
 import { GantryError } from "../lib/index.ts";
 import { defaultRoot, defaultState } from "./paths.ts";
 import { parseAddRuntime } from "./runtimes.ts";
@@ -11,15 +12,18 @@ export interface EngineFlags {
   readonly debug: boolean;
   /** Of --add-runtime: name to path. */
   readonly runtimes: Readonly<Record<string, string>>;
+  /** How new layers of images are kept. */
+  readonly snapshotter: SnapshotterWish;
   readonly help: boolean;
 }
 
-const withValue: Readonly<Record<string, "root" | "state" | "host" | "runtime">> = {
+const withValue: Readonly<Record<string, "root" | "state" | "host" | "runtime" | "snapshotter">> = {
   "--root": "root",
   "--state": "state",
   "--host": "host",
   "-H": "host",
   "--add-runtime": "runtime",
+  "--snapshotter": "snapshotter",
 };
 
 /** @throws {GantryError} "invalid", worded as docker words it */
@@ -27,6 +31,7 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
   const values = { root: defaultRoot, state: defaultState };
   const hosts: string[] = [];
   const runtimes: Record<string, string> = {};
+  let snapshotter: SnapshotterWish = "auto";
   let debug = false;
   let help = false;
   for (let i = 0; i < words.length; i++) {
@@ -36,6 +41,7 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
       const given = value ?? words[++i];
       if (given === undefined || given === "") throw invalid(`flag needs an argument: ${flag}`);
       if (name === "host") hosts.push(given);
+      else if (name === "snapshotter") snapshotter = parseSnapshotter(given);
       else if (name === "runtime") {
         const [key, path] = parseAddRuntime(given);
         runtimes[key] = path;
@@ -47,7 +53,15 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
         flag.startsWith("-") ? `unknown flag: ${flag}` : `'engine' accepts no arguments: ${flag}`,
       );
   }
-  return { root: clean(values.root), state: clean(values.state), hosts, debug, help, runtimes };
+  return { root: clean(values.root), state: clean(values.state), hosts, debug, help, runtimes, snapshotter };
+}
+
+function parseSnapshotter(word: string): SnapshotterWish {
+  const wish = (["auto", ...snapshotters] as const).find((name) => name === word);
+  if (wish !== undefined) return wish;
+  throw invalid(
+    `invalid argument ${JSON.stringify(word)} for "--snapshotter" flag: auto, overlay or erofs is wanted`,
+  );
 }
 
 /** `--flag=value` and `-Hvalue`. */

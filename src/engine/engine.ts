@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "../build/index.ts";
-import { ImageStore, Trees } from "../image/index.ts";
+import { ImageStore, type SnapshotterWish, Trees } from "../image/index.ts";
 import { detectCgroups, loadSys, type Sys } from "../kernel/index.ts";
 import { Database, type Logger } from "../lib/index.ts";
 import { Networks } from "../network/index.ts";
@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly logger: Logger;
   /** Further OCI runtimes, name to program. */
   readonly runtimes?: Readonly<Record<string, string>>;
+  /** How new layers are kept; `auto` unless told. */
+  readonly snapshotter?: SnapshotterWish;
 }
 
 export class Engine {
@@ -105,15 +107,22 @@ export class Engine {
     this.execs.close();
     await this.#context.networks.close();
     removeEmptyParent(this.#context.cgroups, this.paths);
+    this.images.unmount(this.#imagesInUse());
     this.#context.db.close();
     this.#lock.release();
+  }
+
+  /** Images of containers that go on: their layers stay mounted, so that the next engine shares them with those containers. */
+  #imagesInUse(): readonly string[] {
+    const living = this.containers.list().filter(({ state }) => state.pid !== 0);
+    return living.map(({ record }) => record.imageId);
   }
 }
 
 async function openRooms(
   paths: EnginePaths,
   sys: Sys,
-  { logger, runtimes = {} }: EngineOptions,
+  { logger, runtimes = {}, snapshotter = "auto" }: EngineOptions,
 ): Promise<EngineContext> {
   sys.raiseFileLimit();
   for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
@@ -131,7 +140,7 @@ async function openRooms(
       host: hostFacts(cgroups),
       runtime: new Runtime(sys),
       runtimes: new Runtimes(runtimes),
-      images: new ImageStore({ root: paths.root, db, sys, logger }),
+      images: new ImageStore({ root: paths.root, db, sys, logger, snapshotter }),
       trees: new Trees(sys, paths.root),
       networks,
       volumes: new VolumeStore({ root: paths.root, db, logger }),

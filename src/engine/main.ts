@@ -61,6 +61,7 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
     state: flags.state,
     logger,
     runtimes: flags.runtimes,
+    snapshotter: flags.snapshotter,
   });
   const uninstalled = Promise.withResolvers<string>();
   const uninstall = { run: () => uninstallEngine(engine), end: () => uninstalled.resolve("uninstall") };

@@ -38,6 +38,20 @@ export interface LayerTarget {
   readonly parents: readonly string[];
 }
 
+/** What a directory that its layer does not describe inherits from the one below. */
+export interface DirectoryAttributes {
+  /** Below the layer's root; "" is the root. */
+  readonly path: string;
+  /** With type bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Nanoseconds since 1970, decimal. */
+  readonly mtimeNs: string;
+  /** Name and value in base64. */
+  readonly xattrs: readonly (readonly [name: string, value: string])[];
+}
+
 export type ChildJob =
   /** stdin: tar. Applies a layer; the report is an UnpackedLayer. */
   | (LayerTarget & {
@@ -46,6 +60,19 @@ export type ChildJob =
       readonly missingTrailer: boolean;
       readonly measure: "never" | "if-ours" | "always";
     })
+  /** Gives directories that the layer's archive did not describe the attributes of those below, and syncs the layer. */
+  | (LayerTarget & { readonly job: "inherit-layer"; readonly implied: readonly string[] })
+  /**
+   * Writes a layer as one EROFS file; the report is an UnpackedLayer. stdin: tar, and the file must not exist; or with
+   * `again` nothing, and the tar is in the file already.
+   */
+  | {
+      readonly job: "erofs-layer";
+      readonly file: string;
+      readonly maxBytes: number;
+      readonly missingTrailer: boolean;
+      readonly again?: { readonly tarSize: number; readonly directories: readonly DirectoryAttributes[] };
+    }
   /** Measures an overlay's upper directory as a layer; the report is a MeasuredLayer or null when nothing changed. */
   | (LayerTarget & { readonly job: "diff-layer"; readonly stubs: readonly string[] })
   /** stdout: the layer's own tar. */
@@ -96,6 +123,10 @@ export interface MeasuredLayer {
 export interface UnpackedLayer {
   readonly entries: number;
   readonly size: number;
+  /** Directories that the archive did not describe; "" is the root. */
+  readonly implied: readonly string[];
+  /** Where the inode of each of them is in a layer's EROFS file. */
+  readonly impliedAt?: readonly number[];
   /** What gantry makes of it: when it was asked for, or the archive looks like one that gantry made. */
   readonly canonical?: MeasuredLayer;
 }

@@ -324,7 +324,7 @@ export class ImageStore {
   }
 
   /** Takes mounts of layers away, but those that the images `inUse` need. The store may be used on. */
-  unmount(inUse: readonly Digest[]): void {
+  unmount(inUse: readonly string[]): void {
     this.#room.layers.close(inUse.flatMap((id) => this.tryFind(id)?.chainId ?? []));
   }
 

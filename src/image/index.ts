@@ -41,6 +41,8 @@ export {
   platformRank,
   type PlatformWish,
 } from "./platform.ts";
+export { snapshotters, type SnapshotterName } from "./layer-driver.ts";
+export type { SnapshotterWish } from "./snapshotter.ts";
 export { type ListOptions, type PackRequest, Trees, type UnpackOptions } from "./trees.ts";
 export type { TreeSummary } from "./tree-writer.ts";
 export type * from "./transfer-types.ts";

@@ -37,6 +37,24 @@ export function readLayerFile(
   return undefined;
 }
 
+/**
+ * A directory of the layers by its path, "" for the root; undefined where there is none without links on the way.
+ * @param lowers layer directories, top first
+ */
+export function findLayerDirectory(
+  sys: LayerFileSys,
+  lowers: readonly string[],
+  path: string,
+): string | undefined {
+  if (path === "") return lowers[0];
+  for (const lower of lowers) {
+    const found = findIn(sys, lower, path.split("/"));
+    if (found === undefined) continue;
+    return typeof found !== "string" && found.stat.isDirectory() ? found.path : undefined;
+  }
+  return undefined;
+}
+
 function findIn(sys: LayerFileSys, lower: string, parts: readonly string[]): Found {
   let path = lower;
   let absent: Found;

@@ -3,18 +3,21 @@
  * child, synced, renamed, and then recorded; a directory without record is what a crash left, and is removed at start.
  */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Sys } from "../kernel/index.ts";
-import { type Digest, digestHex, GantryError, parseDigest } from "../lib/index.ts";
+import { type Digest, digestHex, GantryError, type Logger, parseDigest } from "../lib/index.ts";
 import type { Background } from "./background.ts";
 import { chainId } from "./chain-id.ts";
-import { runChild, streamChild } from "./child.ts";
+import { runChild } from "./child.ts";
 import type { ChildJob, MeasuredLayer, UnpackedLayer } from "./child-request.ts";
 import { decompress } from "./compression.ts";
 import { type ContentStore, syncDirectory } from "./content-store.ts";
 import { spendableBytes } from "./free-space.ts";
 import type { Holds } from "./holds.ts";
+import type { LayerDriver, SnapshotterName } from "./layer-driver.ts";
+import { isPartial } from "./partials.ts";
 import type { ImageRecords, LayerRow } from "./records.ts";
+import { Snapshotter, type SnapshotterWish } from "./snapshotter.ts";
 import { type Digester, digested } from "./stream-digest.ts";
 import type { DiffLayerRequest, Hold, Layer } from "./types.ts";
 
@@ -25,6 +28,9 @@ export interface LayerStoreParts {
   readonly content: ContentStore;
   readonly background: Background;
   readonly holds: Holds;
+  /** How the files of layers are kept. */
+  readonly snapshotter: SnapshotterWish;
+  readonly logger: Logger;
 }
 
 export interface UnpackRequest {
@@ -39,9 +45,21 @@ export interface UnpackRequest {
   readonly signal: AbortSignal | undefined;
 }
 
+/** An archive that has been applied, before it is known what lies below. Nothing is left of it when it is disposed of. */
+export interface AppliedLayer extends AsyncDisposable {
+  readonly target: string;
+  readonly unpacked: UnpackedLayer;
+  readonly tar: { readonly size: number; readonly digest: Digest };
+}
+
+type RunUnpack = Pick<UnpackRequest, "source" | "diffId" | "signal"> & {
+  readonly parents: readonly string[];
+};
+
 export class LayerStore {
   readonly #parts: LayerStoreParts;
   readonly #layers: string;
+  readonly snapshotter: Snapshotter;
   /** Mount point of the children, each in its own mount namespace. */
   readonly scratch: string;
 
@@ -50,6 +68,9 @@ export class LayerStore {
     this.#layers = join(parts.root, "layers");
     this.scratch = join(parts.root, "scratch");
     for (const dir of [this.#layers, this.scratch]) fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const { root, sys, content, logger } = parts;
+    const places = { root, scratch: this.scratch, temporary: content.temporaryPath("probe") };
+    this.snapshotter = new Snapshotter({ ...places, sys, wish: parts.snapshotter, logger });
     this.#reconcile();
   }
 
@@ -75,8 +96,20 @@ export class LayerStore {
     return rows;
   }
 
-  /** The directories of a layer and all below it, top first: an overlay's lower layers. */
+  /**
+   * The directories of a layer and all below it, top first, ready to be an overlay's lower layers.
+   * @throws {GantryError} "corrupt", "unsupported" when one cannot be shown
+   */
   lowers(top: Digest | undefined): readonly string[] {
+    return this.chain(top).map(({ chainId: id }) => this.#driver(id).use(this.#home(id)));
+  }
+
+  snapshotterOf(top: Digest | undefined): SnapshotterName {
+    return top === undefined ? "overlay" : this.#driver(top).name;
+  }
+
+  /** As lowers, but only their names. */
+  dirs(top: Digest | undefined): readonly string[] {
     return this.chain(top).map((row) => this.#dir(row.chainId));
   }
 
@@ -87,12 +120,13 @@ export class LayerStore {
     if (known !== undefined) return this.#keep(known, hold);
     return this.#prepare(async (target) => {
       const { unpacked, tar } = await this.#runUnpack(
-        request,
+        this.#onParents(request),
         target,
         request.blob === undefined ? "never" : "if-ours",
       );
-      const isOurs = unpacked.canonical?.digest === tar.digest;
+      const isOurs = unpacked.canonical?.digest === tar.digest || this.snapshotter.driver.keepsArchive;
       const blob = isOurs ? undefined : request.blob;
+      await this.#settle({ target, unpacked, tar }, request);
       return this.#commit(
         target,
         { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob },
@@ -104,9 +138,48 @@ export class LayerStore {
   /** Applies an archive and names the layer by the tar that gantry makes of it, so that the archive need not be kept. */
   async unpackAsOwn(request: UnpackRequest): Promise<Layer> {
     return this.#prepare(async (target) => {
-      const { unpacked } = await this.#runUnpack(request, target, "always");
-      return this.#commitMeasured(target, unpacked.canonical, request);
+      const { unpacked, tar } = await this.#runUnpack(this.#onParents(request), target, "always");
+      if (!this.snapshotter.driver.keepsArchive)
+        return this.#commitMeasured(target, unpacked.canonical, request);
+      await this.#settle({ target, unpacked, tar }, request);
+      const { parent, hold } = request;
+      const made = { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob: undefined };
+      return this.#commit(target, made, hold);
     });
+  }
+
+  /** Applies an archive on its own; `place` puts the result on its parents. Any number at a time, in any order. */
+  async apply({
+    source,
+    diffId,
+    signal,
+  }: Omit<UnpackRequest, "parent" | "blob" | "hold">): Promise<AppliedLayer> {
+    const target = this.#temporaryTarget();
+    const dispose = (): Promise<void> => this.#removeTarget(target);
+    try {
+      const request = { source, diffId, signal, parents: [] };
+      const { unpacked, tar } = await this.#runUnpack(request, target, "never");
+      return { target, unpacked, tar, [Symbol.asyncDispose]: dispose };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes an applied archive a layer on top of `parent`.
+   * @param blob the archive in the content store
+   */
+  async place(
+    { target, unpacked, tar }: AppliedLayer,
+    { parent, blob, hold, signal }: Omit<UnpackRequest, "source" | "diffId">,
+  ): Promise<Layer> {
+    const known = this.#parts.records.layer(chainId(parent, tar.digest));
+    if (known !== undefined) return this.#keep(known, hold);
+    if (parent !== undefined) hold.keep(parent);
+    await this.#settle({ target, unpacked, tar }, { parent, signal });
+    const made = { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob };
+    return this.#commit(target, made, hold);
   }
 
   /** Makes an upper directory a layer; undefined when it changes nothing. */
@@ -126,10 +199,10 @@ export class LayerStore {
    * @throws {GantryError} "corrupt" at the end when the bytes are not those of the diff id
    */
   async *tar(row: LayerRow, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
-    const work: ChildJob = { job: "layer-tar", target: this.#dir(row.chainId) };
+    const driver = this.#driver(row.chainId);
     const source =
-      row.blob === undefined
-        ? streamChild({ scratch: this.scratch, work, signal })
+      row.blob === undefined || driver.keepsArchive
+        ? driver.archive(this.#home(row.chainId), row.tarSize, signal)
         : decompress(this.#parts.content.read(row.blob), { maxBytes: row.tarSize });
     const digester: Digester = { size: 0, digest: undefined };
     yield* digested(source, digester);
@@ -158,38 +231,57 @@ export class LayerStore {
       }
     });
     for (const { chainId: id, blob } of gone) {
-      void background.remove(this.#discard(join(this.#layers, digestHex(id))));
-      if (blob !== undefined && !this.#blobsInUse.has(blob) && !records.isBlobNeeded(blob))
-        content.remove(blob);
+      this.#driver(id).release(this.#home(id));
+      void background.remove(this.#discard(this.#home(id)));
+      if (blob !== undefined && !records.isBlobNeeded(blob)) content.remove(blob);
     }
     return gone.map((row) => this.#describe(row));
   }
 
-  /** Deletes all layers and blobs that nothing needs. */
-  collectAll(): readonly Layer[] {
-    const { records, content } = this.#parts;
-    const gone = this.collect(records.layers().map((row) => row.chainId));
-    content.collect((digest) => this.#blobsInUse.has(digest) || records.isBlobNeeded(digest));
-    return gone;
-  }
-
-  /** Blobs of archives that are being unpacked: no record tells of them yet. */
-  readonly #blobsInUse = new Set<Digest>();
-
   /** Protects a blob while `work` runs; it is removed after it unless a layer's record needs it then. */
   async withBlob<T>(blob: Digest, work: () => Promise<T>): Promise<T> {
-    const isFirst = !this.#blobsInUse.has(blob);
-    this.#blobsInUse.add(blob);
+    const { content, records } = this.#parts;
+    const pin = content.pin(blob);
     try {
       return await work();
     } finally {
-      if (isFirst) this.#blobsInUse.delete(blob);
-      if (isFirst && !this.#parts.records.isBlobNeeded(blob)) this.#parts.content.remove(blob);
+      pin[Symbol.dispose]();
+      if (!records.isBlobNeeded(blob)) content.remove(blob);
     }
   }
 
+  /** Takes mounts of layers away, but those of the layers that `kept` names and of what is below them. */
+  close(kept: readonly Digest[]): void {
+    const needed = new Set(kept.flatMap((top) => this.chain(top).map((row) => digestHex(row.chainId))));
+    this.snapshotter.unmountAll((name) => needed.has(name));
+  }
+
+  /** Where the files of a layer are seen once it is in use. */
   #dir(id: Digest): string {
-    return join(this.#layers, digestHex(id), "fs");
+    return this.#driver(id).view(this.#home(id));
+  }
+
+  #home(id: Digest): string {
+    return join(this.#layers, digestHex(id));
+  }
+
+  #driver(id: Digest): LayerDriver {
+    return this.snapshotter.of(this.#home(id));
+  }
+
+  /** What directories that an unpacked layer does not describe inherit; it is synced then. */
+  #settle(
+    { target, unpacked, tar }: Omit<AppliedLayer, keyof AsyncDisposable>,
+    { parent, signal }: Pick<UnpackRequest, "parent" | "signal">,
+  ): Promise<void> {
+    const parents = this.lowers(parent);
+    return this.snapshotter.driver.settle({
+      dir: dirname(target),
+      unpacked,
+      tarSize: tar.size,
+      parents,
+      signal,
+    });
   }
 
   #describe({ chainId: id, diffId, parent, size }: LayerRow): Layer {
@@ -201,28 +293,32 @@ export class LayerStore {
     return this.#describe(row);
   }
 
+  #onParents({ source, parent, diffId, hold, signal }: UnpackRequest): RunUnpack {
+    if (parent !== undefined) hold.keep(parent);
+    return { source, diffId, signal, parents: this.lowers(parent) };
+  }
+
   async #runUnpack(
-    { source, parent, diffId, hold, signal }: UnpackRequest,
+    { source, parents, diffId, signal }: RunUnpack,
     target: string,
     measure: "never" | "if-ours" | "always",
   ): Promise<{
     readonly unpacked: UnpackedLayer;
     readonly tar: { readonly size: number; readonly digest: Digest };
   }> {
-    if (parent !== undefined) hold.keep(parent);
     const maxBytes = spendableBytes(this.#parts.sys, this.#layers);
     const digester: Digester = { size: 0, digest: undefined };
-    const work: ChildJob = {
-      job: "unpack-layer",
-      target,
-      parents: this.lowers(parent),
+    const tar = digested(decompress(source, { maxBytes: maxBytes + tarOverheadBytes }), digester);
+    const unpacked = await this.snapshotter.driver.unpack({
+      dir: dirname(target),
+      parents,
       maxBytes,
       // A digest vouches for the length.
       missingTrailer: diffId !== undefined,
       measure,
-    };
-    const tar = digested(decompress(source, { maxBytes: maxBytes + tarOverheadBytes }), digester);
-    const unpacked = (await runChild({ scratch: this.scratch, work, source: tar, signal })) as UnpackedLayer;
+      source: tar,
+      signal,
+    });
     const { digest } = digester;
     if (digest === undefined) throw new GantryError("corrupt", "the archive was not read to its end");
     if (diffId !== undefined && digest !== diffId) {
@@ -235,16 +331,26 @@ export class LayerStore {
 
   /** A temporary layer directory for `work`; it is gone afterwards, whatever happens. */
   async #prepare<T>(work: (target: string) => Promise<T>): Promise<T> {
-    const dir = this.#parts.content.temporaryPath("layer");
-    const target = join(dir, "fs");
-    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
-    // A umask must not decide on the mode of an image's root.
-    fs.chmodSync(target, 0o755);
+    const target = this.#temporaryTarget();
     try {
       return await work(target);
     } finally {
-      if (fs.existsSync(dir)) await this.#parts.background.remove(dir);
+      await this.#removeTarget(target);
     }
+  }
+
+  #temporaryTarget(): string {
+    const target = join(this.#parts.content.temporaryPath("layer"), "fs");
+    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
+    // A umask must not decide on the mode of an image's root.
+    fs.chmodSync(target, 0o755);
+    return target;
+  }
+
+  /** With the directory it is in, unless it has become a layer. */
+  async #removeTarget(target: string): Promise<void> {
+    const dir = dirname(target);
+    if (fs.existsSync(dir)) await this.#parts.background.remove(dir);
   }
 
   #commitMeasured(
@@ -267,8 +373,8 @@ export class LayerStore {
     const id = chainId(made.parent, made.diffId);
     const known = records.layer(id);
     if (known !== undefined) return this.#keep(known, hold);
-    const dir = join(this.#layers, digestHex(id));
-    fs.renameSync(join(target, ".."), dir);
+    const dir = this.#home(id);
+    fs.renameSync(dirname(target), dir);
     syncDirectory(this.#layers);
     const { diffId, parent, size, tarSize, blob } = made;
     const row: LayerRow = { chainId: id, diffId, parent, size, tarSize, blob };
@@ -292,11 +398,12 @@ export class LayerStore {
   #reconcile(): void {
     const { content, background, records } = this.#parts;
     for (const name of fs.readdirSync(content.temporary))
-      void background.remove(join(content.temporary, name));
+      if (!isPartial(name)) void background.remove(join(content.temporary, name));
     const recorded = new Set(records.layers().map((row) => digestHex(row.chainId)));
     for (const name of fs.readdirSync(this.#layers)) {
       if (!recorded.has(name)) void background.remove(this.#discard(join(this.#layers, name)));
     }
+    this.snapshotter.unmountAll((name) => recorded.has(name));
     content.collect((digest) => records.isBlobNeeded(digest));
   }
 }

@@ -1,6 +1,8 @@
 /** The nouns of this room: images, layers, references. Wire types are spelled as in OCI image-spec v1.1 config.md. */
 import type { Digest, Database, Logger } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
+import type { SnapshotterName } from "./layer-driver.ts";
+import type { SnapshotterWish } from "./snapshotter.ts";
 
 export interface HealthcheckConfig {
   readonly Test?: readonly string[];
@@ -81,8 +83,15 @@ export interface ImageRecord {
   readonly parent: Digest | undefined;
   /** The top layer's chain id; undefined for an image without layers. */
   readonly chainId: Digest | undefined;
-  /** Layer directories, top first: the lower layers of an overlay. */
+  /**
+   * Layer directories, top first, ready to be the lower layers of an overlay: reading this mounts layers that are files.
+   * @throws {GantryError} "corrupt", "unsupported" when a layer cannot be shown
+   */
   readonly lowers: readonly string[];
+  /** The names of those directories, which may be empty as yet. */
+  readonly layerDirs: readonly string[];
+  /** How the top layer is kept. */
+  readonly snapshotter: SnapshotterName;
 }
 
 /** A row of `docker history`, newest first. */
@@ -107,6 +116,8 @@ export interface ImageStoreOptions {
   readonly db: Database;
   readonly sys: Sys;
   readonly logger: Logger;
+  /** How new layers are kept; `overlay` unless told. */
+  readonly snapshotter?: SnapshotterWish;
 }
 
 /** Keeps images and layers from being collected while a container, a build or a load needs them. */

@@ -27,6 +27,12 @@ export const engine: CommandSpec = {
       help: "Directory of images, containers and volumes",
     },
     {
+      name: "snapshotter",
+      kind: "string",
+      preset: "auto",
+      help: "Keep layers as directories (overlay) or as mounted files (erofs); auto: erofs where the kernel can",
+    },
+    {
       name: "state",
       kind: "string",
       preset: "/run/gantry",

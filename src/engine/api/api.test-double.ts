@@ -98,6 +98,7 @@ export function sampleView(change: Partial<ContainerView> = {}): ContainerView {
     execIds: [],
     paths: { log: "/log", hosts: "/hosts", resolvConf: "/resolv", hostname: "/hostname" },
     layers: [],
+    lowers: () => [],
     upper: "/nowhere",
     ...change,
   };

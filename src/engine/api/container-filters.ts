@@ -134,11 +134,11 @@ function ancestorIds(filters: Filters, lookups: Lookups): ((view: ContainerView)
   return ({ record, layers }) =>
     ancestors.some((image) => {
       if (image.id === record.imageId) return true;
-      const depth = image.lowers.length;
+      const depth = image.layerDirs.length;
       return (
         depth > 0 &&
         depth <= layers.length &&
-        image.lowers.every((dir, i) => layers[layers.length - depth + i] === dir)
+        image.layerDirs.every((dir, i) => layers[layers.length - depth + i] === dir)
       );
     });
 }

@@ -8,11 +8,11 @@ import type { ContainerView } from "./wire-container.ts";
  * A running container's files are those that its first process sees, with volumes and all; a stopped one's are its layers,
  * mounted once more for a moment. (An overlay must not be mounted twice at a time: its upper directory has one owner.)
  */
-export function containerTree(paths: EnginePaths, { record, state, layers }: ContainerView): TreeRoot {
+export function containerTree(paths: EnginePaths, { record, state, lowers }: ContainerView): TreeRoot {
   if (state.pid !== 0) return { process: { pid: state.pid, startTime: state.startTime } };
   const { upper, work } = containerPaths(paths, record.id);
   // The first start makes them, which may be still to come.
   mkdirSync(upper, { recursive: true, mode: 0o755 });
   mkdirSync(work, { recursive: true, mode: 0o711 });
-  return { lowers: layers, upper, work };
+  return { lowers: lowers(), upper, work };
 }

@@ -75,5 +75,9 @@ function withMatchingNames(image: ImageRecord, patterns: readonly string[]): Ima
   if (patterns.length === 0) return image;
   const fitting = (names: readonly string[]): readonly string[] =>
     names.filter((name) => fitsReference(patterns, name));
-  return { ...image, repoTags: fitting(image.repoTags), repoDigests: fitting(image.repoDigests) };
+  // Not a copy of all of it: reading `lowers` would mount the image's layers.
+  return Object.create(image, {
+    repoTags: { value: fitting(image.repoTags) },
+    repoDigests: { value: fitting(image.repoDigests) },
+  }) as ImageRecord;
 }

@@ -28,6 +28,8 @@ function image(letter: string, change: Partial<ImageRecord> = {}): ImageRecord {
     parent: undefined,
     chainId: undefined,
     lowers: [],
+    layerDirs: [],
+    snapshotter: "overlay",
     ...change,
   };
 }

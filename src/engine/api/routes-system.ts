@@ -39,6 +39,7 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
       host: machineFacts(),
       containers: engine.containers.list(),
       images: engine.images.list().length,
+      snapshotter: engine.images.snapshotter,
       debug,
       listeners: engine.events.listenerCount(),
       openFiles: readdirSync("/proc/self/fd").length,

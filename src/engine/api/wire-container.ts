@@ -44,7 +44,10 @@ export interface ContainerView {
     readonly resolvConf: string;
     readonly hostname: string;
   };
+  /** Names of the image's layer directories, top first. */
   readonly layers: readonly string[];
+  /** The same, ready to be lower layers of an overlay. */
+  readonly lowers: () => readonly string[];
   readonly upper: string;
 }
 

@@ -1,5 +1,5 @@
 /** Images as GET /images/json and /images/{name}/json show them (Docker Engine API 1.50). Pure. */
-import type { HistoryRow, ImageRecord, RemovedItem } from "../../image/index.ts";
+import type { HistoryRow, ImageRecord, RemovedItem, SnapshotterName } from "../../image/index.ts";
 
 const isoTime = (ms: number): string => (ms === 0 ? "0001-01-01T00:00:00Z" : new Date(ms).toISOString());
 
@@ -66,7 +66,7 @@ export function wireImage(image: ImageRecord): object {
     Os: config.os,
     Size: image.size,
     VirtualSize: image.size,
-    GraphDriver: { Name: "overlay2", Data: graphData(image.lowers) },
+    GraphDriver: { Name: driverNames[image.snapshotter], Data: graphData(image.layerDirs) },
     RootFS: {
       Type: "layers",
       ...(config.rootfs.diff_ids.length === 0 ? {} : { Layers: config.rootfs.diff_ids }),
@@ -74,6 +74,9 @@ export function wireImage(image: ImageRecord): object {
     Metadata: { LastTagTime: "0001-01-01T00:00:00Z" },
   };
 }
+
+/** As docker calls its drivers. */
+export const driverNames: Readonly<Record<SnapshotterName, string>> = { overlay: "overlay2", erofs: "erofs" };
 
 function graphData(lowers: readonly string[]): object {
   const [top, ...rest] = lowers;

@@ -1,7 +1,9 @@
 /** GET /version and GET /info (Docker Engine API 1.50). Pure but for the machine's facts, which are handed in. */
+import type { ImageStore } from "../../image/index.ts";
 import type { ContainerView } from "./wire-container.ts";
 import { engineVersion, type MachineFacts } from "./machine.ts";
 import { newestVersion, oldestVersion } from "./router.ts";
+import { driverNames } from "./wire-image.ts";
 
 export function wireVersion(host: MachineFacts): object {
   const details = {
@@ -38,11 +40,21 @@ export interface InfoInput {
   readonly host: MachineFacts;
   readonly containers: readonly ContainerView[];
   readonly images: number;
+  readonly snapshotter: ImageStore["snapshotter"];
   readonly debug: boolean;
   readonly listeners: number;
   readonly openFiles: number;
   readonly now: Date;
   readonly runtimes: Readonly<Record<string, { readonly path: string }>>;
+}
+
+/** Containers are overlays in either case: the driver says how layers are kept. */
+function driverStatus(fileSystem: string, { name, reason }: ImageStore["snapshotter"]): [string, string][] {
+  return [
+    ["Backing Filesystem", fileSystem],
+    ["Layers", name === "erofs" ? "EROFS files, mounted" : "directories"],
+    ...(reason === undefined ? [] : [["Not EROFS", reason] satisfies [string, string]]),
+  ];
 }
 
 export function wireInfo({
@@ -52,6 +64,7 @@ export function wireInfo({
   host,
   containers,
   images,
+  snapshotter,
   debug,
   listeners,
   openFiles,
@@ -69,8 +82,8 @@ export function wireInfo({
     ContainersPaused: paused,
     ContainersStopped: containers.length - running - paused,
     Images: images,
-    Driver: "overlay2",
-    DriverStatus: [["Backing Filesystem", fileSystem]],
+    Driver: driverNames[snapshotter.name],
+    DriverStatus: driverStatus(fileSystem, snapshotter),
     Plugins: {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],

@@ -29,7 +29,8 @@ export function viewContainer(
     mounts: viewMounts(context, record),
     execIds,
     paths: { log: record.host.LogConfig.Type === "none" ? "" : log, hosts, resolvConf, hostname },
-    layers: context.images.tryFind(record.imageId)?.lowers ?? [],
+    layers: context.images.tryFind(record.imageId)?.layerDirs ?? [],
+    lowers: () => context.images.tryFind(record.imageId)?.lowers ?? [],
     upper,
   };
 }

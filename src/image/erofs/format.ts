@@ -71,18 +71,33 @@ export interface InodeFields {
   readonly number: number;
 }
 
-export function putInode(into: Buffer, at: number, inode: InodeFields): void {
-  into.writeUInt16LE(1 | (layouts[inode.layout] << 1), at);
-  into.writeUInt16LE(xattrCount(inode.xattrBytes), at + 2);
-  into.writeUInt16LE(inode.mode, at + 4);
-  putLong(into, at + 8, inode.size);
-  into.writeUInt32LE(inode.place, at + 16);
-  into.writeUInt32LE(inode.number >>> 0, at + 20);
-  into.writeUInt32LE(inode.uid, at + 24);
-  into.writeUInt32LE(inode.gid, at + 28);
-  putLong(into, at + 32, inode.seconds);
-  into.writeUInt32LE(inode.nanoseconds, at + 40);
-  into.writeUInt32LE(inode.links, at + 44);
+/** Into inodeBytes of zeros. */
+export function putInode(into: Buffer, inode: InodeFields): void {
+  into.writeUInt16LE(1 | (layouts[inode.layout] << 1), 0);
+  into.writeUInt16LE(xattrCount(inode.xattrBytes), 2);
+  putLong(into, 8, inode.size);
+  into.writeUInt32LE(inode.place, 16);
+  into.writeUInt32LE(inode.number >>> 0, 20);
+  into.writeUInt32LE(inode.links, 44);
+  redressInode(into, inode);
+}
+
+/** Changes what chmod, chown and utimes change. */
+export function redressInode(
+  into: Buffer,
+  {
+    mode,
+    uid,
+    gid,
+    seconds,
+    nanoseconds,
+  }: Pick<InodeFields, "mode" | "uid" | "gid" | "seconds" | "nanoseconds">,
+): void {
+  into.writeUInt16LE(mode, 4);
+  into.writeUInt32LE(uid, 24);
+  into.writeUInt32LE(gid, 28);
+  putLong(into, 32, seconds);
+  into.writeUInt32LE(nanoseconds, 40);
 }
 
 /** The header counts as one, then every four bytes. */

@@ -39,9 +39,9 @@ const metadataAlignment = 4096;
 /**
  * @param fd of the layer's file, open for reading and writing, which holds the archive from dataOffset on
  * @param end where the archive ends in the file
- * @returns bytes of the file
+ * @returns where an inode is in the file; undefined for one that no name is left of
  */
-export function writeTree(fd: number, tree: LayerTree, end: number): number {
+export function writeTree(fd: number, tree: LayerTree, end: number): (inode: InodeRow) => number | undefined {
   const gathered = gatherScattered(fd, tree.table, tree.content.scattered, roundUp(end, blockBytes));
   const start = roundUp(gathered, metadataAlignment);
   const layout = planLayout(tree.table);
@@ -63,7 +63,7 @@ export function writeTree(fd: number, tree: LayerTree, end: number): number {
     uuid: out.digest(),
   });
   writeAt(fd, block, superOffset);
-  return blocks * blockBytes;
+  return (inode) => (layout.links(inode) === 0 ? undefined : start + layout.inodeAt(inode));
 }
 
 /** Sparse files get a place behind the archive; what no piece fills is a hole there as well. */
@@ -107,7 +107,7 @@ function writeInodes(
     const type = stat.mode & typeMask;
     const inline = type === modeTypes.symlink && isInline(table.size(inode), xattrs.length);
     out.fill(begin + layout.inodeAt(inode));
-    putInode(out.take(inodeBytes), 0, {
+    putInode(out.take(inodeBytes), {
       ...stat,
       layout: inline ? "inline" : "plain",
       size: type === modeTypes.dir ? layout.directoryBytes(inode) : table.size(inode),
