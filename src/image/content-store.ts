@@ -204,10 +204,14 @@ const headBytes = 16;
 const pieceBytes = 1 << 18;
 
 /** A file's bytes in pieces, read no faster than they are taken. */
-export async function* readFile(path: string, offset = 0): AsyncGenerator<Uint8Array, void, void> {
+export async function* readFile(
+  path: string,
+  offset = 0,
+  end = Infinity,
+): AsyncGenerator<Uint8Array, void, void> {
   await using file = await fs.promises.open(path, "r");
-  for (let at = offset; ;) {
-    const piece = Buffer.allocUnsafeSlow(pieceBytes);
+  for (let at = offset; at < end;) {
+    const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, end - at));
     const { bytesRead } = await file.read(piece, 0, piece.length, at);
     if (bytesRead === 0) return;
     at += bytesRead;

@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import * as fs from "node:fs";
-import { type Digest, GantryError, isErrno, parseDigest } from "../lib/index.ts";
+import { type Digest, digestAlgorithm, GantryError, isErrno, parseDigest } from "../lib/index.ts";
 import { throwIfAborted } from "./child.ts";
 import { readFile } from "./content-store.ts";
 import type { ImageSource } from "./endpoint.ts";
@@ -25,7 +25,7 @@ export interface DownloadRequest {
 export async function* download(request: DownloadRequest): AsyncGenerator<Uint8Array, void, void> {
   const { blob, path, source, signal, onProgress } = request;
   const what = `blob ${blob.digest} of ${source.name}`;
-  const hash = createHash(blob.digest.slice(0, blob.digest.indexOf(":")));
+  const hash = createHash(digestAlgorithm(blob.digest));
   let size = 0;
   for await (const chunk of partOnDisk(path, blob.size)) {
     throwIfAborted(signal);
@@ -71,7 +71,7 @@ async function* none(): AsyncGenerator<Uint8Array, void, void> {
 }
 
 function verify(hash: Hash, expected: Digest, what: string): void {
-  const actual = parseDigest(`${expected.slice(0, expected.indexOf(":"))}:${hash.digest("hex")}`);
+  const actual = parseDigest(`${digestAlgorithm(expected)}:${hash.digest("hex")}`);
   if (actual !== expected) throw damaged(`${what} has digest ${actual}`);
 }
 
@@ -103,7 +103,7 @@ export async function readSmallBlob(
   const what = `blob ${blob.digest} of ${source.name}`;
   if (blob.size > maxBytes)
     throw new GantryError("corrupt", `${what} has ${blob.size} bytes, more than the ${maxBytes} allowed`);
-  const hash = createHash(blob.digest.slice(0, blob.digest.indexOf(":")));
+  const hash = createHash(digestAlgorithm(blob.digest));
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of source.blob(blob, { signal })) {

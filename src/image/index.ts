@@ -31,7 +31,8 @@ export {
   type Platform,
   type RawManifest,
 } from "./manifest.ts";
-export { createLayout, createLayoutArchive, openLayout, openLayoutArchive } from "./oci-layout.ts";
+export { createLayout, createLayoutArchive } from "./layout-target.ts";
+export { openLayout, openLayoutArchive } from "./oci-layout.ts";
 export {
   choosePlatform,
   formatPlatform,

@@ -64,11 +64,10 @@ class StoreSource implements ImageSource {
 
   async manifest(reference?: string, signal?: AbortSignal): Promise<RawManifest> {
     const isMain = reference === undefined || this.#tag() === reference;
-    if (isMain) return (this.#main ??= this.#findManifest(signal));
-    const main = await (this.#main ??= this.#findManifest(signal));
-    if (main.digest === reference) return main;
+    const main = rawOf(await (this.#main ??= this.#findManifest(signal)));
+    if (isMain || main.digest === reference) return main;
     const known = [...this.#kept(), ...this.#index()].find(({ digest }) => digest === reference);
-    if (known !== undefined) return known;
+    if (known !== undefined) return rawOf(known);
     throw new GantryError("not-found", `${this.name} has no manifest ${reference.slice(0, 160)} here`);
   }
 
@@ -251,6 +250,10 @@ class StoreSource implements ImageSource {
     this.#pins.dispose();
     this.#room.collector.soon();
   }
+}
+
+function rawOf({ digest, mediaType, bytes }: RawManifest): RawManifest {
+  return { digest, mediaType, bytes };
 }
 
 async function* withoutHead(

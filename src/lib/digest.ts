@@ -27,3 +27,14 @@ export function sha256(data: Uint8Array | string): Digest {
 export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(":") + 1);
 }
+
+/** `sha256` or `sha512`. */
+export function digestAlgorithm(digest: Digest): string {
+  return digest.slice(0, digest.indexOf(":"));
+}
+
+/** The digest of bytes by the algorithm of another digest. */
+export function digestLike(like: Digest, data: Uint8Array): Digest {
+  const algorithm = digestAlgorithm(like);
+  return parseDigest(`${algorithm}:${createHash(algorithm).update(data).digest("hex")}`);
+}

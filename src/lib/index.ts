@@ -1,6 +1,14 @@
 /** lib: small things with no domain. */
 export { Database, type Row, type SqlValue } from "./database.ts";
-export { type Digest, digestHex, isDigest, parseDigest, sha256 } from "./digest.ts";
+export {
+  type Digest,
+  digestAlgorithm,
+  digestHex,
+  digestLike,
+  isDigest,
+  parseDigest,
+  sha256,
+} from "./digest.ts";
 export {
   type ErrorCode,
   type ErrorDetails,

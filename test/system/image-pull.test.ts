@@ -27,6 +27,8 @@ const pull = (
 ): Promise<{ id: Digest; digest: Digest; upToDate: boolean }> =>
   at.store.pull({ source, reference, ...more });
 
+const plain = (raw: RawManifest): RawManifest => ({ ...raw, bytes: Buffer.from(raw.bytes) });
+
 /** Everything is gone that a failure could have left. */
 async function expectNothing(at: Fixture): Promise<void> {
   await at.store.prune({ dangling: true, usedBy: () => undefined });
@@ -100,8 +102,8 @@ describe("pull", () => {
     expect(await pull(at, source)).toMatchObject({ id: amd.id, digest: index.digest });
     await using out = await at.store.source("test.example/thing:1");
     // Only one of its images is here: that is what can be pushed. The index can be had by its digest.
-    expect(await out.manifest()).toEqual(amd.manifest);
-    expect(await out.manifest(index.digest)).toEqual(index);
+    expect(plain(await out.manifest())).toEqual(amd.manifest);
+    expect(plain(await out.manifest(index.digest))).toEqual(index);
     const wanted = { os: "linux", architecture: "arm64" };
     expect(await pull(at, source, { platform: wanted })).toMatchObject({ id: arm.id, upToDate: false });
     expect(at.store.find("test.example/thing:1").id).toBe(arm.id);
@@ -172,10 +174,7 @@ describe("pull", () => {
     if (layer === undefined) throw new Error("no layer");
     fs.writeFileSync(`${at.root}/ingest/download-${layer.digest.replace(":", "-")}`, randomBytes(500_000));
     expect((await pull(at, source)).id).toBe(made.id);
-    expect(source.asked.filter((text) => text.startsWith(layer.digest))).toEqual([
-      `${layer.digest}+500000`,
-      layer.digest,
-    ]);
+    expect(source.asked.at(-1)).toBe(layer.digest);
   });
 });
 

@@ -70,7 +70,7 @@ export class MemorySource implements ImageSource {
   }
 
   /** Indented, as nobody would write it anew by chance. */
-  put(document: { readonly mediaType: string; readonly schemaVersion: number } & object): RawManifest {
+  put(document: Readonly<Record<string, unknown>> & { readonly mediaType: string }): RawManifest {
     const bytes = Buffer.from(JSON.stringify(document, null, 3));
     const raw = { digest: sha256(bytes), mediaType: document.mediaType, bytes };
     this.manifests.set(raw.digest, raw);
