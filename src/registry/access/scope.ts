@@ -1,0 +1,51 @@
+/**
+ * Scopes of Docker's token flow as text: `repository:team/app:pull,push`. What is not well formed is no scope and grants
+ * nothing; it is never repaired.
+ */
+import type { Action, Scope } from "../types.ts";
+
+/** More scopes than a client of good will asks for at once (a mount asks for two). */
+const maxScopes = 32;
+const maxScopeChars = 400;
+
+const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const repositoryName = new RegExp(`^${component}(?:/${component})*$`);
+const actions: readonly string[] = ["pull", "push", "delete", "*"];
+
+/** True for a name that the specification allows for a repository. */
+export function isRepositoryName(text: string): boolean {
+  return text.length <= 255 && repositoryName.test(text);
+}
+
+/** One scope; undefined when the text is none. */
+export function parseScope(text: string): Scope | undefined {
+  if (text.length > maxScopeChars) return undefined;
+  const first = text.indexOf(":");
+  const last = text.lastIndexOf(":");
+  if (first <= 0 || last <= first) return undefined;
+  // Distribution allows a class: `repository(plugin):name`.
+  const type = text.slice(0, first).replace(/\([a-z0-9]+\)$/, "");
+  const name = text.slice(first + 1, last);
+  const wanted = text.slice(last + 1).split(",");
+  if (!wanted.every(isAction)) return undefined;
+  if (type === "registry") return name === "catalog" ? { type, name, actions: wanted } : undefined;
+  if (type !== "repository" || !isRepositoryName(name)) return undefined;
+  return { type, name, actions: wanted };
+}
+
+function isAction(text: string): text is Action | "*" {
+  return actions.includes(text);
+}
+
+/** The scopes of several `scope` parameters, each of which may hold several, parted by spaces (RFC 6749, 3.3). */
+export function parseScopes(parameters: readonly string[]): readonly Scope[] {
+  const words = parameters.flatMap((text) => text.slice(0, maxScopes * maxScopeChars).split(" "));
+  return words
+    .filter((word) => word !== "")
+    .slice(0, maxScopes)
+    .flatMap((word) => parseScope(word) ?? []);
+}
+
+export function printScope({ type, name, actions: wanted }: Scope): string {
+  return `${type}:${name}:${wanted.join(",")}`;
+}

@@ -1,0 +1,63 @@
+/** One delivery to one endpoint: signed, short, and never to addresses of this machine's own link. */
+import { createHmac } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { messageOf } from "../../lib/index.ts";
+import { envelopeType } from "./envelope.ts";
+import type { Webhook } from "./webhooks.ts";
+
+const deadlineMs = 10_000;
+
+export interface Sent {
+  readonly ok: boolean;
+  /** For the log: `204`, `timeout`, `connection refused`. */
+  readonly result: string;
+}
+
+export interface Sender {
+  send(webhook: Webhook, id: string, body: string): Promise<Sent>;
+}
+
+/**
+ * `Gantry-Signature: t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY` with the webhook's secret. The time is signed, so that a
+ * receiver can refuse what is old.
+ */
+export function signatureOf(secret: string, seconds: number, body: string): string {
+  return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
+}
+
+/** Posts an envelope. Redirects are not followed: they would carry the event to somewhere nobody has named. */
+export const httpSender: Sender = {
+  async send(webhook, id, body) {
+    try {
+      const host = new URL(webhook.url).hostname.replace(/^\[|\]$/g, "");
+      if (await isLinkLocal(host)) return { ok: false, result: "refused: a link-local address" };
+      const seconds = Math.floor(Date.now() / 1000);
+      const response = await fetch(webhook.url, {
+        method: "POST",
+        body,
+        redirect: "manual",
+        signal: AbortSignal.timeout(deadlineMs),
+        headers: {
+          "Content-Type": envelopeType,
+          "User-Agent": "gantry-registry",
+          "Gantry-Delivery": id,
+          ...(webhook.secret === ""
+            ? {}
+            : { "Gantry-Signature": signatureOf(webhook.secret, seconds, body) }),
+        },
+      });
+      await response.body?.cancel();
+      return { ok: response.status >= 200 && response.status < 300, result: String(response.status) };
+    } catch (error) {
+      return { ok: false, result: messageOf(error).slice(0, 200) };
+    }
+  },
+};
+
+/** 169.254.0.0/16 and fe80::/10: clouds keep their machines' credentials there. */
+async function isLinkLocal(host: string): Promise<boolean> {
+  const addresses =
+    isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
+  return addresses.some((address) => /^(?:::ffff:)?169\.254\.|^fe[89ab][0-9a-f]:/i.test(address));
+}
