@@ -89,8 +89,9 @@ function inheritLayer(sys: Sys, job: Job<"inherit-layer">): null {
 /** The file is opened before the child shuts itself in: of the archive no path is ever opened. The engine syncs it. */
 function erofsLayer(sys: Sys, { file, maxBytes, missingTrailer, again }: Job<"erofs-layer">): UnpackedLayer {
   const fd = fs.openSync(file, again === undefined ? "wx+" : "r+", 0o600);
-  enterRoot(sys, { lowers: [] }, "read");
-  if (again !== undefined) return writeTreeAgain({ ...again, fd, maxBytes });
+  enterRoot(sys, { lowers: again?.parents ?? [] }, "read");
+  if (again !== undefined)
+    return writeTreeAgain({ fd, tarSize: again.tarSize, maxBytes, below: { sys, root: "/." } });
   const read = (buffer: Buffer): number => fs.readSync(0, buffer, 0, buffer.length, null);
   return writeLayerFile({ fd, read, maxBytes, missingTrailer });
 }

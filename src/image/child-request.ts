@@ -38,20 +38,6 @@ export interface LayerTarget {
   readonly parents: readonly string[];
 }
 
-/** What a directory that its layer does not describe inherits from the one below. */
-export interface DirectoryAttributes {
-  /** Below the layer's root; "" is the root. */
-  readonly path: string;
-  /** With type bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Nanoseconds since 1970, decimal. */
-  readonly mtimeNs: string;
-  /** Name and value in base64. */
-  readonly xattrs: readonly (readonly [name: string, value: string])[];
-}
-
 export type ChildJob =
   /** stdin: tar. Applies a layer; the report is an UnpackedLayer. */
   | (LayerTarget & {
@@ -64,14 +50,14 @@ export type ChildJob =
   | (LayerTarget & { readonly job: "inherit-layer"; readonly implied: readonly string[] })
   /**
    * Writes a layer as one EROFS file; the report is an UnpackedLayer. stdin: tar, and the file must not exist; or with
-   * `again` nothing, and the tar is in the file already.
+   * `again` nothing: the tar is in the file already, and what the layer has from its parents is put in.
    */
   | {
       readonly job: "erofs-layer";
       readonly file: string;
       readonly maxBytes: number;
       readonly missingTrailer: boolean;
-      readonly again?: { readonly tarSize: number; readonly directories: readonly DirectoryAttributes[] };
+      readonly again?: { readonly tarSize: number; readonly parents: readonly string[] };
     }
   /** Measures an overlay's upper directory as a layer; the report is a MeasuredLayer or null when nothing changed. */
   | (LayerTarget & { readonly job: "diff-layer"; readonly stubs: readonly string[] })
@@ -127,6 +113,8 @@ export interface UnpackedLayer {
   readonly implied: readonly string[];
   /** Where the inode of each of them is in a layer's EROFS file. */
   readonly impliedAt?: readonly number[];
+  /** The first hard link to a file that the archive does not hold: it may be in a layer below. Of EROFS layers only. */
+  readonly linkBelow?: { readonly path: string; readonly linkPath: string } | undefined;
   /** What gantry makes of it: when it was asked for, or the archive looks like one that gantry made. */
   readonly canonical?: MeasuredLayer;
 }

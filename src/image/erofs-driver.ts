@@ -12,6 +12,7 @@ import { writeLayerFile } from "./erofs/write-layer-file.ts";
 import { inherited } from "./erofs/inherited.ts";
 import { dressInodes } from "./erofs/dress-inodes.ts";
 import type { DriverSys, LayerDriver, SettleWork, UnpackWork } from "./layer-driver.ts";
+import { linkToNothing } from "./tree-refusals.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
 
 export class ErofsDriver implements LayerDriver {
@@ -53,14 +54,16 @@ export class ErofsDriver implements LayerDriver {
   async settle({ dir, unpacked, tarSize, parents, signal }: SettleWork): Promise<void> {
     const file = fileIn(dir);
     const directories = inherited(this.#sys, unpacked.implied, parents);
-    if (directories.some(({ xattrs }) => xattrs.length > 0)) {
+    const { linkBelow } = unpacked;
+    if (linkBelow !== undefined && parents.length === 0) throw linkToNothing(linkBelow);
+    if (linkBelow !== undefined || directories.some(({ xattrs }) => xattrs.size > 0)) {
       const work: ChildJob = {
         job: "erofs-layer",
         file,
         // What has been written once has its place.
         maxBytes: Number.MAX_SAFE_INTEGER,
         missingTrailer: true,
-        again: { tarSize, directories },
+        again: { tarSize, parents },
       };
       await runChild({ scratch: this.#scratch, work, signal });
     } else await dressInodes(file, unpacked, directories);

@@ -6,6 +6,7 @@ import * as fs from "node:fs";
 import { fsName, GantryError, isErrno, type TarEntry } from "../lib/index.ts";
 import { copyAttributes, type InheritSys, walk } from "./inherit.ts";
 import { archivePath } from "./tree-path.ts";
+import { tryStat } from "./tree-names.ts";
 import { linkToNothing } from "./tree-refusals.ts";
 
 /** More than this are refused: they are kept in memory until the archive's end. */
@@ -39,11 +40,11 @@ export class LateLinks {
   finish(place: LinkPlace): void {
     for (const { entry, path } of this.#links) {
       // Something later has taken the name.
-      if (fs.lstatSync(fsName(path), { throwIfNoEntry: false }) !== undefined) continue;
+      if (tryStat(path) !== undefined) continue;
       const parts = archivePath(entry.linkPath);
       try {
         const target = place.pathOf(parts);
-        if (fs.lstatSync(fsName(target), { throwIfNoEntry: false }) === undefined) bringUp(place, parts);
+        if (tryStat(target) === undefined) bringUp(place, parts);
         fs.linkSync(fsName(target), fsName(path));
       } catch (error) {
         throw linkError(entry, error);

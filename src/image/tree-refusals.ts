@@ -5,7 +5,7 @@ export function rootIsNoDirectory(): GantryError {
   return new GantryError("corrupt", "the archive's root is not a directory");
 }
 
-export function linkToNothing(entry: TarEntry, cause?: unknown): GantryError {
+export function linkToNothing(entry: Pick<TarEntry, "path" | "linkPath">, cause?: unknown): GantryError {
   return new GantryError(
     "corrupt",
     `hard link ${JSON.stringify(entry.path)} to ${JSON.stringify(entry.linkPath)}, which is not in the archive`,

@@ -17,7 +17,7 @@ import type { Owner } from "./child-request.ts";
 import type { Sys } from "../kernel/index.ts";
 import { boundedTime, maxHops, noSpaceFor, rootIsNoDirectory } from "./tree-refusals.ts";
 import { LateLinks, linkError } from "./late-links.ts";
-import { linkTarget, namesIn } from "./tree-names.ts";
+import { linkTarget, namesIn, tryStat } from "./tree-names.ts";
 import { archivePath, layerName, linkedPath } from "./tree-path.ts";
 
 export interface TreeWriterOptions {
@@ -234,7 +234,7 @@ export class TreeWriter {
   #link(entry: TarEntry, path: string): void {
     const target = this.#path(archivePath(entry.linkPath));
     // GNU tar writes a file that is named twice on its command line as a link to itself.
-    if (target === path && fs.lstatSync(fsName(path), { throwIfNoEntry: false }) !== undefined) return;
+    if (target === path && tryStat(path) !== undefined) return;
     try {
       this.#replacing(path, () => fs.linkSync(fsName(target), fsName(path)));
     } catch (error) {
@@ -322,28 +322,22 @@ function inodeOf(path: string): number {
 }
 
 function isLinkToDirectory(path: string): boolean {
-  return (
-    fs.lstatSync(fsName(path), { throwIfNoEntry: false })?.isSymbolicLink() === true &&
-    isDirectory(path, true)
-  );
+  return tryStat(path)?.isSymbolicLink() === true && isDirectory(path, true);
 }
 
 /** @param follow count a symlink to a directory as one */
 function isDirectory(path: string, follow = false): boolean {
-  const stat = follow
-    ? fs.statSync(fsName(path), { throwIfNoEntry: false })
-    : fs.lstatSync(fsName(path), { throwIfNoEntry: false });
-  return stat?.isDirectory() === true;
+  return tryStat(path, follow)?.isDirectory() === true;
 }
 
 /** The target of a symlink; undefined for all else. */
 function readLink(path: string): string | undefined {
-  const stat = fs.lstatSync(fsName(path), { throwIfNoEntry: false });
+  const stat = tryStat(path);
   return stat?.isSymbolicLink() === true ? linkTarget(path) : undefined;
 }
 
 function isWhiteout(path: string): boolean {
-  const stat = fs.lstatSync(fsName(path), { throwIfNoEntry: false });
+  const stat = tryStat(path);
   return stat?.isCharacterDevice() === true && stat.rdev === 0;
 }
 

@@ -20,11 +20,19 @@ export interface ScatteredFile {
   readonly pieces: readonly Piece[];
 }
 
+/** A file of a layer below that this one gets as well. */
+export interface ForeignFile {
+  readonly inode: InodeRow;
+  readonly size: number;
+  readonly path: string;
+}
+
 /** Of all sparse files of one archive, which are held in memory. */
 const maxPieces = 5_000_000;
 
 export class ContentMap {
   readonly scattered: ScatteredFile[] = [];
+  readonly foreign: ForeignFile[] = [];
   readonly #table: NodeTable;
   #pieces: Piece[] = [];
   #count = 0;

@@ -1,6 +1,7 @@
 /** Changes owner, mode and time of inodes in a layer's file, in place. */
 import * as fs from "node:fs";
-import type { DirectoryAttributes, UnpackedLayer } from "../child-request.ts";
+import type { UnpackedLayer } from "../child-request.ts";
+import type { DirectoryAttributes } from "./inherited.ts";
 import { inodeBytes, redressInode } from "./format.ts";
 
 /** @param file one that nothing has mounted yet */
@@ -17,8 +18,7 @@ export async function dressInodes(
     const at = places.get(path);
     if (at === undefined) continue;
     await handle.read(inode, 0, inodeBytes, at);
-    const nanos = BigInt(mtimeNs);
-    const [seconds, nanoseconds] = [Number(nanos / billion), Number(nanos % billion)];
+    const [seconds, nanoseconds] = [Number(mtimeNs / billion), Number(mtimeNs % billion)];
     redressInode(inode, { mode, uid, gid, seconds, nanoseconds });
     await handle.write(inode, 0, inodeBytes, at);
   }

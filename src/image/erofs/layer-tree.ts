@@ -2,13 +2,21 @@
  * Applies tar events to a tree in memory by the rules of tree-writer.ts for layers: the last entry of a name wins, links
  * of the archive are followed inside of it, whiteouts become overlay's own. Nothing of the archive is ever opened or made.
  */
-import { GantryError, messageOf, type TarEntry, type TarEvent } from "../../lib/index.ts";
+import {
+  decodeName,
+  encodeName,
+  GantryError,
+  messageOf,
+  type TarEntry,
+  type TarEvent,
+} from "../../lib/index.ts";
 import { archivePath, layerName, linkedPath } from "../tree-path.ts";
 import { boundedTime, linkToNothing, maxHops, noSpaceFor, rootIsNoDirectory } from "../tree-refusals.ts";
 import { ContentMap } from "./content-map.ts";
-import { deviceNumber, maxNameBytes, modeTypes, typeMask } from "./format.ts";
+import { deviceNumber, modeTypes, typeMask } from "./format.ts";
 import { type InodeRow, type NodeRow, NodeTable } from "./node-table.ts";
-import { findNode, PathError } from "./resolve.ts";
+import { LateLinks } from "./late-links.ts";
+import { findNode, nameBytes, PathError, tryFindNode } from "./resolve.ts";
 import { setArchivedXattr } from "./xattrs.ts";
 
 const opaqueXattr = "trusted.overlay.opaque";
@@ -16,6 +24,7 @@ const opaqueValue = Buffer.from("y");
 /** PATH_MAX without its end mark and the root's slash. */
 const maxPathBytes = 4094;
 const maxTargetBytes = 4095;
+const setGroupId = 0o2000;
 
 /** A directory that no entry described. */
 export interface ImpliedDirectory {
@@ -27,6 +36,7 @@ export interface ImpliedDirectory {
 export class LayerTree {
   readonly table = new NodeTable({ mode: modeTypes.dir | 0o755, uid: 0, gid: 0, mtimeNs: 0n });
   readonly content: ContentMap;
+  readonly lateLinks: LateLinks;
   readonly #implied = new Map<string, NodeRow>([["", 0]]);
   readonly #maxBytes: number;
   /** The parent of the last entry: found, and without links that lead outside. */
@@ -39,6 +49,7 @@ export class LayerTree {
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
     this.content = new ContentMap(this.table);
+    this.lateLinks = new LateLinks(this);
   }
 
   get entries(): number {
@@ -87,8 +98,8 @@ export class LayerTree {
     const parts = archivePath(entry.path);
     const last = parts.at(-1);
     if (last === undefined) return this.#root(entry);
-    if (Buffer.byteLength(entry.path) > maxPathBytes) throw new PathError("ENAMETOOLONG", entry.path);
-    const parent = this.#parent(parts.slice(0, -1), entry);
+    if (encodeName(entry.path).length > maxPathBytes) throw new PathError("ENAMETOOLONG", entry.path);
+    const parent = this.parent(parts.slice(0, -1), entry);
     if (this.#whiteout(parent, last)) return;
     const made = this.#make(entry, { parent, name: nameBytes(last), path: parts });
     if (made !== undefined && entry.type === "dir") this.#implied.delete(parts.join("/"));
@@ -100,7 +111,8 @@ export class LayerTree {
     this.#dress(entry, this.table.inode(this.table.root), modeTypes.dir);
   }
 
-  #parent(parts: readonly string[], entry: TarEntry): NodeRow {
+  /** A directory, made with those above it when it is not there; `entry` is what needs it. */
+  parent(parts: readonly string[], entry: Pick<TarEntry, "path" | "mtimeNs">): NodeRow {
     const key = parts.join("/");
     if (this.#lastParent?.key === key) return this.#lastParent.node;
     this.#refuseLinks(parts, entry.path);
@@ -122,15 +134,15 @@ export class LayerTree {
       }
       let parts = parent.slice(0, depth);
       for (let hops = 0; hops < maxHops; hops++) {
-        const node = findNode(this.table, parts, false);
+        const node = tryFindNode(this.table, parts, false);
         if (node === undefined || this.#type(node) !== modeTypes.symlink) break;
-        const target = this.table.target(this.table.inode(node)).toString();
+        const target = decodeName(this.table.target(this.table.inode(node)));
         parts = [...linkedPath(parts, target, entry)];
       }
     }
   }
 
-  #makeParents(parts: readonly string[], entry: TarEntry): NodeRow {
+  #makeParents(parts: readonly string[], entry: Pick<TarEntry, "mtimeNs">): NodeRow {
     let at = this.table.root;
     for (let depth = 1; depth <= parts.length; depth++) {
       const name = nameBytes(parts[depth - 1] ?? "");
@@ -139,7 +151,7 @@ export class LayerTree {
         at = found;
         continue;
       }
-      const linked = found === undefined ? undefined : findNode(this.table, parts.slice(0, depth), true);
+      const linked = found === undefined ? undefined : tryFindNode(this.table, parts.slice(0, depth), true);
       at =
         linked !== undefined && this.#type(linked) === modeTypes.dir
           ? linked
@@ -151,10 +163,15 @@ export class LayerTree {
   #implyDirectory(
     parent: NodeRow,
     name: Buffer,
-    { path, entry }: { readonly path: string; readonly entry: TarEntry },
+    { path, entry }: { readonly path: string; readonly entry: Pick<TarEntry, "mtimeNs"> },
   ): NodeRow {
     const mtimeNs = boundedTime(entry.mtimeNs);
-    const node = this.#newDirectory(parent, name, { mode: modeTypes.dir | 0o755, uid: 0, gid: 0, mtimeNs });
+    const above = this.table.stat(this.table.inode(parent));
+    // As mkdir(2): the group of a directory with the set-group-id bit is inherited, and the bit with it.
+    const inherited = above.mode & setGroupId;
+    const mode = modeTypes.dir | 0o755 | inherited;
+    const gid = inherited === 0 ? 0 : above.gid;
+    const node = this.#newDirectory(parent, name, { mode, uid: 0, gid, mtimeNs });
     this.#implied.set(path, node);
     this.#entries++;
     return node;
@@ -205,7 +222,7 @@ export class LayerTree {
       const node = isThere ? before : this.#newDirectory(parent, name, fieldsOf(entry, modeTypes.dir));
       return this.#dress(entry, this.table.inode(node), modeTypes.dir);
     }
-    if (entry.type === "file") this.#reserve(entry);
+    if (entry.type === "file") this.reserve(entry);
     const type = modeTypes[entry.type];
     const inode = this.table.addInode(fieldsOf(entry, type));
     if (entry.type === "symlink") this.table.setTarget(inode, targetBytes(entry));
@@ -216,7 +233,8 @@ export class LayerTree {
     return this.#dress(entry, inode, type);
   }
 
-  #reserve(entry: TarEntry): void {
+  /** @throws {GantryError} "exhausted" */
+  reserve(entry: Pick<TarEntry, "path" | "size">): void {
     if (this.#bytes + entry.size > this.#maxBytes) throw noSpaceFor(entry);
     this.#bytes += entry.size;
   }
@@ -236,9 +254,19 @@ export class LayerTree {
     if (before !== undefined && this.#linkTarget(entry, parts) !== undefined) this.#remove(before);
     // What gave way may have been the target, or on the way to it.
     const target = this.#linkTarget(entry, parts);
-    if (target === undefined || this.#type(target) === modeTypes.dir) throw linkToNothing(entry);
-    this.#put(parent, name, this.table.inode(target));
+    if (target === undefined) this.lateLinks.add(entry, path);
+    else this.link(entry, { parent, name }, target);
     return undefined;
+  }
+
+  /** Another name for a file. */
+  link(
+    entry: Pick<TarEntry, "path" | "linkPath">,
+    { parent, name }: { readonly parent: NodeRow; readonly name: Buffer },
+    target: NodeRow,
+  ): void {
+    if (this.#type(target) === modeTypes.dir) throw linkToNothing(entry);
+    this.#put(parent, name, this.table.inode(target));
   }
 
   #linkTarget(entry: TarEntry, parts: readonly string[]): NodeRow | undefined {
@@ -264,6 +292,7 @@ export class LayerTree {
   #dress(entry: TarEntry, inode: InodeRow, type: number): InodeRow {
     this.table.dress(inode, fieldsOf(entry, type));
     for (const [name, value] of entry.xattrs) setArchivedXattr(this.table, inode, name, value);
+    if (entry.type === "dir" && isOpaque(entry)) this.table.setXattr(inode, opaqueXattr, opaqueValue);
     return inode;
   }
 
@@ -276,20 +305,20 @@ export class LayerTree {
   }
 }
 
+/** Overlay's own spelling of an opaque directory, as tools write it that pack an upper directory as it is. */
+function isOpaque({ xattrs }: TarEntry): boolean {
+  const value = xattrs.get(opaqueXattr);
+  return value !== undefined && opaqueValue.equals(value);
+}
+
 function fieldsOf(entry: TarEntry, type: number): Parameters<NodeTable["addInode"]>[0] {
   // A link has no mode of its own.
   const mode = type === modeTypes.symlink ? 0o777 : entry.mode & 0o7777;
   return { mode: type | mode, uid: entry.uid, gid: entry.gid, mtimeNs: boundedTime(entry.mtimeNs) };
 }
 
-function nameBytes(name: string): Buffer {
-  const bytes = Buffer.from(name);
-  if (bytes.length > maxNameBytes) throw new PathError("ENAMETOOLONG", name);
-  return bytes;
-}
-
 function targetBytes(entry: TarEntry): Buffer {
-  const bytes = Buffer.from(entry.linkPath);
+  const bytes = encodeName(entry.linkPath);
   if (bytes.length === 0) throw new PathError("ENOENT", entry.path);
   if (bytes.length > maxTargetBytes) throw new PathError("ENAMETOOLONG", entry.path);
   return bytes;

@@ -4,10 +4,14 @@
  */
 import * as fs from "node:fs";
 import { GantryError, isErrno, TarReader } from "../../lib/index.ts";
-import type { DirectoryAttributes, UnpackedLayer } from "../child-request.ts";
+import type { UnpackedLayer } from "../child-request.ts";
+import { linkToNothing } from "../tree-refusals.ts";
 import { dataOffset } from "./format.ts";
+import { inherited } from "./inherited.ts";
+import type { LayersBelow } from "./late-links.ts";
 import { LayerTree } from "./layer-tree.ts";
-import { writeAt, writeTree } from "./write-tree.ts";
+import { writeAt } from "./gather-content.ts";
+import { writeTree } from "./write-tree.ts";
 import { setArchivedXattr } from "./xattrs.ts";
 
 export interface WriteLayerOptions {
@@ -29,21 +33,22 @@ export function writeLayerFile({ fd, read, maxBytes, missingTrailer }: WriteLaye
     const bytes = readArchive(tree, { read, missingTrailer }, (chunk, at) =>
       writeAt(fd, chunk, dataOffset + at),
     );
-    return summary(tree, writeTree(fd, tree, dataOffset + bytes));
+    const linkBelow = tree.lateLinks.resolve(undefined);
+    return { ...summary(tree, writeTree(fd, tree, dataOffset + bytes)), linkBelow };
   });
 }
 
-/** Writes the tree anew behind the archive that the file holds, with attributes for directories that it does not describe. */
+/** Writes the tree anew behind the archive that the file holds, with what the layers below give to it. */
 export function writeTreeAgain({
   fd,
   tarSize,
   maxBytes,
-  directories,
+  below,
 }: {
   readonly fd: number;
   readonly tarSize: number;
   readonly maxBytes: number;
-  readonly directories: readonly DirectoryAttributes[];
+  readonly below: LayersBelow;
 }): UnpackedLayer {
   const tree = new LayerTree(maxBytes);
   let at = 0;
@@ -54,7 +59,9 @@ export function writeTreeAgain({
   };
   return withSpace(() => {
     readArchive(tree, { read, missingTrailer: true }, () => undefined);
-    dressImplied(tree, directories);
+    const missing = tree.lateLinks.resolve(below);
+    if (missing !== undefined) throw linkToNothing(missing);
+    dressImplied(tree, below);
     fs.ftruncateSync(fd, dataOffset + tarSize);
     return summary(tree, writeTree(fd, tree, dataOffset + tarSize));
   });
@@ -104,14 +111,11 @@ function readArchive(
   return position;
 }
 
-function dressImplied({ implied, table }: LayerTree, directories: readonly DirectoryAttributes[]): void {
-  const byPath = new Map(directories.map((directory) => [directory.path, directory]));
-  for (const { path, node } of implied) {
-    const directory = byPath.get(path);
-    if (directory === undefined) continue;
-    const inode = table.inode(node);
-    table.dress(inode, { ...directory, mtimeNs: BigInt(directory.mtimeNs) });
-    for (const [name, value] of directory.xattrs)
-      setArchivedXattr(table, inode, name, Buffer.from(value, "base64"));
+function dressImplied({ implied, table }: LayerTree, { sys, root }: LayersBelow): void {
+  const nodes = new Map(implied.map(({ path, node }) => [path, node]));
+  for (const { path, xattrs, ...attributes } of inherited(sys, [...nodes.keys()], [root])) {
+    const inode = table.inode(nodes.get(path) ?? table.root);
+    table.dress(inode, attributes);
+    for (const [name, value] of xattrs) setArchivedXattr(table, inode, name, value);
   }
 }

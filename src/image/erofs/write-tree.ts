@@ -1,15 +1,11 @@
 /** Writes the tree of a layer behind its archive: inodes, then directories, all in one pass, and at last the superblock. */
 import { createHash, type Hash } from "node:crypto";
-import * as fs from "node:fs";
-import { GantryError } from "../../lib/index.ts";
-import type { ScatteredFile } from "./content-map.ts";
 import {
   blockBytes,
   dataOffset,
   direntBytes,
   direntType,
   inodeBytes,
-  maxBlocks,
   modeTypes,
   putDirent,
   putInode,
@@ -17,6 +13,7 @@ import {
   superOffset,
   typeMask,
 } from "./format.ts";
+import { checkEnd, gatherContent, writeAt } from "./gather-content.ts";
 import type { LayerTree } from "./layer-tree.ts";
 import type { InodeRow, NodeRow, NodeTable } from "./node-table.ts";
 import {
@@ -42,13 +39,12 @@ const metadataAlignment = 4096;
  * @returns where an inode is in the file; undefined for one that no name is left of
  */
 export function writeTree(fd: number, tree: LayerTree, end: number): (inode: InodeRow) => number | undefined {
-  const gathered = gatherScattered(fd, tree.table, tree.content.scattered, roundUp(end, blockBytes));
+  const gathered = gatherContent(fd, tree, roundUp(end, blockBytes));
   const start = roundUp(gathered, metadataAlignment);
   const layout = planLayout(tree.table);
   const contentAt = roundUp(start + layout.inodesEnd, blockBytes);
   const blocks = contentAt / blockBytes + layout.contentBlocks;
-  if (blocks > maxBlocks)
-    throw new GantryError("unsupported", `the layer is larger than ${maxBlocks * blockBytes} bytes`);
+  checkEnd(blocks * blockBytes);
   const out = new Sequential(fd, start);
   writeInodes(out, tree.table, { layout, contentBlock: contentAt / blockBytes });
   out.fill(contentAt);
@@ -64,34 +60,6 @@ export function writeTree(fd: number, tree: LayerTree, end: number): (inode: Ino
   });
   writeAt(fd, block, superOffset);
   return (inode) => (layout.links(inode) === 0 ? undefined : start + layout.inodeAt(inode));
-}
-
-/** Sparse files get a place behind the archive; what no piece fills is a hole there as well. */
-function gatherScattered(
-  fd: number,
-  table: NodeTable,
-  files: readonly ScatteredFile[],
-  from: number,
-): number {
-  const buffer = Buffer.allocUnsafeSlow(chunkBytes);
-  let place = from;
-  for (const { inode, size, pieces } of files) {
-    if (place + size > maxBlocks * blockBytes)
-      throw new GantryError("unsupported", `the layer is larger than ${maxBlocks * blockBytes} bytes`);
-    table.setContent(inode, place - dataOffset, size);
-    for (const { offset, position, length } of pieces) {
-      for (let done = 0; done < length;) {
-        const want = Math.min(buffer.length, length - done);
-        const count = fs.readSync(fd, buffer, 0, want, dataOffset + position + done);
-        if (count === 0)
-          throw new GantryError("internal", "the layer's archive ended while it was read again");
-        writeAt(fd, buffer.subarray(0, count), place + offset + done);
-        done += count;
-      }
-    }
-    place = roundUp(place + size, blockBytes);
-  }
-  return place;
 }
 
 function writeInodes(
@@ -232,8 +200,4 @@ class Sequential {
   digest(): Uint8Array {
     return this.#hash.digest().subarray(0, 16);
   }
-}
-
-export function writeAt(fd: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at, bytes.length - at, position + at);
 }
