@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { fsName, isErrno } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
+import { tryStat } from "./tree-names.ts";
 
 /** What attributes are carried over with. */
 export type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">;
@@ -17,7 +18,7 @@ export function inheritDirectories(sys: InheritSys, implied: readonly string[], 
   // Deepest first: a time set on a directory stays when its parents are changed.
   for (const path of [...implied].sort().reverse()) {
     const from = walk(parent, path);
-    if (from === undefined || !fs.lstatSync(fsName(`/${path}`)).isDirectory()) continue;
+    if (from === undefined || tryStat(`/${path}`)?.isDirectory() !== true) continue;
     copyAttributes(sys, from, `/${path}`);
   }
 }
