@@ -8,8 +8,10 @@ export interface Entry {
 
 export interface Group {
   readonly summary: string;
-  readonly members: Readonly<Record<string, Entry>>;
+  readonly members: Readonly<Record<string, Entry | Group>>;
 }
+
+export const isGroup = (member: Entry | Group): member is Group => "members" in member;
 
 const run: Entry = {
   summary: "Create and run a new container from an image",
@@ -306,11 +308,41 @@ export function findCommand(words: readonly string[]): Found {
   if (entry !== undefined) return { load: entry.load, path: [first], rest: words.slice(1) };
   const group = own(groups, first);
   if (group === undefined) return { unknown: [first], depth: 0 };
-  const second = words[1];
-  if (second === undefined || second === "--help" || second === "-h") return { group, path: [first] };
+  return findMember(group, words, 1);
+}
+
+/** Goes down from the group that the first `depth` words name. */
+function findMember(group: Group, words: readonly string[], depth: number): Found {
+  const path = words.slice(0, depth);
+  const word = words[depth];
+  if (word === undefined || word === "--help" || word === "-h") return { group, path };
+  const isForeignAlias = word === "ps" && words[0] !== "container";
   const member =
-    own(group.members, second) ??
-    own(group.members, second === "ps" && first !== "container" ? "" : (memberAliases[second] ?? ""));
-  if (member === undefined) return { unknown: [first, second], depth: 1 };
-  return { load: member.load, path: [first, second], rest: words.slice(2) };
+    own(group.members, word) ?? own(group.members, isForeignAlias ? "" : (memberAliases[word] ?? ""));
+  if (member === undefined) return { unknown: words.slice(0, depth + 1), depth };
+  if (isGroup(member)) return findMember(member, words, depth + 1);
+  return { load: member.load, path: words.slice(0, depth + 1), rest: words.slice(depth + 1) };
+}
+
+/** Every command with the words that name it, groups and their groups included. */
+export function everyCommand(): readonly (readonly [path: readonly string[], entry: Entry])[] {
+  return [
+    ...Object.entries(commands).map(([name, entry]) => [[name], entry] as const),
+    ...everyGroup().flatMap(([path, group]) =>
+      Object.entries(group.members).flatMap(([name, member]) =>
+        isGroup(member) ? [] : [[[...path, name], member] as const],
+      ),
+    ),
+  ];
+}
+
+/** Every group with the words that name it. */
+export function everyGroup(): readonly (readonly [path: readonly string[], group: Group])[] {
+  const below = (path: readonly string[], group: Group): readonly (readonly [readonly string[], Group])[] => [
+    [path, group],
+    ...Object.entries(group.members).flatMap(([name, member]) =>
+      isGroup(member) ? below([...path, name], member) : [],
+    ),
+  ];
+  return Object.entries(groups).flatMap(([name, group]) => below([name], group));
 }

@@ -1,14 +1,9 @@
 import { expect, test } from "bun:test";
-import { commands, type Entry, findCommand, groups } from "./commands.ts";
+import { everyCommand, findCommand } from "./commands.ts";
 import { help } from "./help.ts";
 import { explainUnknown } from "./unknown-command.ts";
 
-const all: readonly (readonly [string, Entry])[] = [
-  ...Object.entries(commands),
-  ...Object.entries(groups).flatMap(([group, { members }]) =>
-    Object.entries(members).map(([name, entry]) => [`${group} ${name}`, entry] as const),
-  ),
-];
+const all = everyCommand().map(([path, entry]) => [path.join(" "), entry] as const);
 
 test.each(all)("%s: loads, has help, and its table does not contradict itself", async (name, entry) => {
   const spec = await entry.load();

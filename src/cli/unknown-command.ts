@@ -1,5 +1,5 @@
 /** What to say about a command that does not exist. Pure. */
-import { commands, groups } from "./commands.ts";
+import { commands, everyGroup, groups } from "./commands.ts";
 
 const noRegistry = "images enter with: gantry load, gantry import, gantry build or gantry image bootstrap";
 
@@ -14,18 +14,18 @@ const absent: Readonly<Record<string, string>> = {
   buildx: "build with: gantry build",
 };
 
-/** @param depth 0: the first word is unknown; 1: the second of a group */
+/** @param depth how many words of the path are known: they name a group */
 export function explainUnknown(path: readonly string[], depth: number): string {
-  const name = path.slice(0, depth + 1).join(" ");
+  const inside = path.slice(0, depth);
   const word = path[depth] ?? "";
-  const group = depth > 0 ? groups[path[0] ?? ""] : undefined;
+  const group = everyGroup().find(([of]) => depth > 0 && of.join(" ") === inside.join(" "))?.[1];
   const known =
     group === undefined ? [...Object.keys(commands), ...Object.keys(groups)] : Object.keys(group.members);
-  const advice = absent[word] ?? closest(word, known, group === undefined ? "" : `${path[0] ?? ""} `);
+  const where = ["gantry", ...inside].join(" ");
+  const advice = absent[word] ?? closest(word, known, group === undefined ? "" : `${inside.join(" ")} `);
   const hint = advice === undefined ? "" : `hint: ${advice}\n`;
-  const usage = group === undefined ? "" : `Usage:  gantry ${path[0] ?? ""} COMMAND\n\n`;
-  const where = group === undefined ? "gantry" : `gantry ${path[0] ?? ""}`;
-  return `gantry: unknown command: gantry ${name}\n${hint}\n${usage}Run '${where} --help' for more information\n`;
+  const usage = group === undefined ? "" : `Usage:  ${where} COMMAND\n\n`;
+  return `gantry: unknown command: ${where} ${word}\n${hint}\n${usage}Run '${where} --help' for more information\n`;
 }
 
 function closest(word: string, known: readonly string[], prefix: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Completion scripts, made from the catalogue of commands and their flags. */
 import type { CommandSpec } from "../command.ts";
-import { commands, type Entry, groups } from "../commands.ts";
+import { commands, everyCommand, everyGroup, groups } from "../commands.ts";
 import { kinds } from "../flags/flag.ts";
 import { globalFlags } from "../flags/global-flags.ts";
 
@@ -17,14 +17,7 @@ export async function completionScript(shell: string): Promise<string | undefine
 }
 
 async function describeAll(): Promise<readonly Described[]> {
-  const entries: [readonly string[], Entry][] = Object.entries(commands).map(([name, entry]) => [
-    [name],
-    entry,
-  ]);
-  for (const [group, { members }] of Object.entries(groups)) {
-    for (const [name, entry] of Object.entries(members)) entries.push([[group, name], entry]);
-  }
-  return Promise.all(entries.map(async ([path, entry]) => ({ path, spec: await entry.load() })));
+  return Promise.all(everyCommand().map(async ([path, entry]) => ({ path, spec: await entry.load() })));
 }
 
 const flagWords = (flags: CommandSpec["flags"]): string =>
@@ -47,8 +40,8 @@ function tables(all: readonly Described[]): string {
     ({ path, spec }) =>
       `    "${path.join(" ")}") flags="${flagWords(spec.flags)}"; valued="${valueFlags(spec.flags)}"; kind=${spec.completes ?? "none"}; stop=${spec.stopAtArgument ? 1 : 0} ;;`,
   );
-  const members = Object.entries(groups).map(
-    ([name, group]) => `    "${name}") words="${Object.keys(group.members).join(" ")}" ;;`,
+  const members = everyGroup().map(
+    ([path, group]) => `    "${path.join(" ")}") words="${Object.keys(group.members).join(" ")}" ;;`,
   );
   return `_gantry_describe() {
   flags=""; valued=""; kind=none; stop=0
@@ -83,12 +76,11 @@ _gantry() {
     return
   fi
   path=\${COMP_WORDS[i]}
-  _gantry_members "$path"
-  if [[ -n $words ]]; then
+  while _gantry_members "$path"; [[ -n $words ]]; do
     (( i++ ))
     if (( i >= COMP_CWORD )); then COMPREPLY=($(compgen -W "$words" -- "$cur")); return; fi
     path="$path \${COMP_WORDS[i]}"
-  fi
+  done
   _gantry_describe "$path"
   for (( i++; i < COMP_CWORD; i++ )); do
     if [[ " $valued " == *" \${COMP_WORDS[i]} "* ]]; then (( i++ ))
@@ -123,11 +115,12 @@ function fish(all: readonly Described[]): string {
   const top = [...Object.entries(commands), ...Object.entries(groups)];
   for (const [name, { summary }] of top)
     lines.push(`complete -c gantry -n __fish_use_subcommand -a ${name} -d ${fishQuote(summary)}`);
-  for (const [name, group] of Object.entries(groups)) {
+  for (const [path, group] of everyGroup()) {
     const members = Object.keys(group.members).join(" ");
+    const inside = path.map((word) => `__fish_seen_subcommand_from ${word}`).join("; and ");
     for (const [member, { summary }] of Object.entries(group.members)) {
       lines.push(
-        `complete -c gantry -n '__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${members}' -a ${member} -d ${fishQuote(summary)}`,
+        `complete -c gantry -n '${inside}; and not __fish_seen_subcommand_from ${members}' -a ${member} -d ${fishQuote(summary)}`,
       );
     }
   }

@@ -1,0 +1,123 @@
+/** Every setting of `gantry registry serve`: its flag, its key in the configuration file, its kind. A flat catalogue. */
+import { parseRate } from "../guards/token-bucket.ts";
+import { parseAddress, parsePeriod, parseSize } from "./values.ts";
+
+export interface Setting {
+  readonly kind: "text" | "bool" | "list";
+  readonly help: string;
+  readonly preset?: string;
+  /** Throws for what is no value of it. */
+  readonly check?: (text: string) => unknown;
+  /** Takes effect on SIGHUP; the others when the registry starts. */
+  readonly reloads?: true;
+}
+
+const url = (text: string): void => {
+  const parsed = URL.parse(text);
+  if (
+    parsed === null ||
+    !["http:", "https:"].includes(parsed.protocol) ||
+    parsed.pathname !== "/" ||
+    parsed.search !== ""
+  )
+    throw new Error("it is no origin such as https://registry.example");
+};
+
+const cron = (text: string): void => {
+  if (text !== "" && Bun.cron.parse(text) === null) throw new Error("it never comes");
+};
+
+const authModes = ["auto", "accounts", "none"];
+
+export const settings = {
+  addr: {
+    kind: "text",
+    preset: "127.0.0.1:5000",
+    check: parseAddress,
+    help: "Address to listen on (HOST:PORT)",
+  },
+  root: {
+    kind: "text",
+    preset: "/var/lib/gantry-registry",
+    help: "Directory of blobs, database, keys and logs",
+  },
+  "external-url": {
+    kind: "text",
+    check: url,
+    help: "Where clients find the registry, behind a proxy (https://registry.example)",
+  },
+  "tls-cert": { kind: "text", help: "Certificate chain (PEM); read again when the file changes" },
+  "tls-key": { kind: "text", help: "Private key of the certificate (PEM)" },
+  "acme-name": { kind: "list", help: "Name to have a certificate for from an ACME server" },
+  "acme-directory": {
+    kind: "text",
+    preset: "https://acme-v02.api.letsencrypt.org/directory",
+    help: "The ACME server",
+  },
+  "acme-email": { kind: "text", help: "Where the ACME server may write to" },
+  "acme-ca": { kind: "text", help: "CA (PEM) of an ACME server of your own" },
+  "acme-http-addr": {
+    kind: "text",
+    preset: ":80",
+    check: parseAddress,
+    help: "Where http-01 challenges are answered",
+  },
+  "insecure-http": { kind: "bool", help: "Serve plain HTTP on other addresses than loopback" },
+  auth: {
+    kind: "text",
+    preset: "auto",
+    check: (text) => {
+      if (!authModes.includes(text)) throw new Error(`it is none of ${authModes.join(", ")}`);
+    },
+    help: "Who may come in: accounts, none, or auto (accounts as soon as there is one)",
+  },
+  "anonymous-push": { kind: "bool", help: "Let everybody push and delete, on any address" },
+  service: { kind: "text", preset: "gantry-registry", help: "Name of the token service" },
+  "rate-pull": {
+    kind: "text",
+    check: parseRate,
+    reloads: true,
+    help: "Reading requests a client (600/m); no limit without",
+  },
+  "rate-push": { kind: "text", check: parseRate, reloads: true, help: "Writing requests a client (600/m)" },
+  "rate-login": {
+    kind: "text",
+    preset: "120/m",
+    check: parseRate,
+    reloads: true,
+    help: "Requests for tokens an address",
+  },
+  "max-manifest": { kind: "text", preset: "4m", check: parseSize, help: "Largest manifest" },
+  "metrics-addr": {
+    kind: "text",
+    check: parseAddress,
+    help: "Serve /metrics, without any login, on this address",
+  },
+  "audit-pulls": { kind: "bool", help: "Note pulls in the audit log, too" },
+  "retention-schedule": {
+    kind: "text",
+    check: cron,
+    help: 'When retention runs (cron: "0 3 * * *"); never without',
+  },
+  grace: {
+    kind: "text",
+    preset: "30s",
+    check: parsePeriod,
+    help: "How long running requests may take at the end",
+  },
+  debug: { kind: "bool", help: "Log more" },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export type SettingName = keyof typeof settings;
+
+export const settingEntries: readonly (readonly [SettingName, Setting])[] = Object.keys(settings)
+  .filter(isSettingName)
+  .map((name) => [name, settings[name]]);
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settings, name);
+}
+
+export function settingOf(name: SettingName): Setting {
+  return settings[name];
+}
