@@ -54,6 +54,8 @@ export interface AppliedLayer extends AsyncDisposable {
 
 type RunUnpack = Pick<UnpackRequest, "source" | "diffId" | "signal"> & {
   readonly parents: readonly string[];
+  /** A digest vouches for the length: the tar may lack its end mark. */
+  readonly vouched: boolean;
 };
 
 export class LayerStore {
@@ -104,6 +106,11 @@ export class LayerStore {
     return this.chain(top).map(({ chainId: id }) => this.#driver(id).use(this.#home(id)));
   }
 
+  /** New layers hold their archive: it need not be kept beside them. */
+  get keepsArchives(): boolean {
+    return this.snapshotter.driver.keepsArchive;
+  }
+
   snapshotterOf(top: Digest | undefined): SnapshotterName {
     return top === undefined ? "overlay" : this.#driver(top).name;
   }
@@ -148,17 +155,19 @@ export class LayerStore {
     });
   }
 
-  /** Applies an archive on its own; `place` puts the result on its parents. Any number at a time, in any order. */
-  async apply({
-    source,
-    diffId,
-    signal,
-  }: Omit<UnpackRequest, "parent" | "blob" | "hold">): Promise<AppliedLayer> {
+  /**
+   * Applies an archive on its own; `place` puts the result on its parents. Any number at a time, in any order. Whoever gives
+   * no diff id compares the digest of the result.
+   */
+  async apply(
+    { source, diffId, signal }: Omit<UnpackRequest, "parent" | "blob" | "hold">,
+    measure: "never" | "if-ours" = "never",
+  ): Promise<AppliedLayer> {
     const target = this.#temporaryTarget();
     const dispose = (): Promise<void> => this.#removeTarget(target);
     try {
-      const request = { source, diffId, signal, parents: [] };
-      const { unpacked, tar } = await this.#runUnpack(request, target, "never");
+      const request = { source, diffId, signal, parents: [], vouched: true };
+      const { unpacked, tar } = await this.#runUnpack(request, target, measure);
       return { target, unpacked, tar, [Symbol.asyncDispose]: dispose };
     } catch (error) {
       await dispose();
@@ -214,6 +223,13 @@ export class LayerStore {
         hint: "remove the image and make or load it anew",
       },
     );
+  }
+
+  /** The tar of a diff id that some layer here has. @throws {GantryError} "not-found" */
+  anyTar(diffId: Digest, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+    const row = this.#parts.records.layerByDiffId(diffId);
+    if (row === undefined) throw new GantryError("not-found", `no layer has the diff id ${diffId}`);
+    return this.tar(row, signal);
   }
 
   /** Deletes those of the layers, and then of their parents, that nothing needs; returns their chain ids. */
@@ -295,11 +311,11 @@ export class LayerStore {
 
   #onParents({ source, parent, diffId, hold, signal }: UnpackRequest): RunUnpack {
     if (parent !== undefined) hold.keep(parent);
-    return { source, diffId, signal, parents: this.lowers(parent) };
+    return { source, diffId, signal, parents: this.lowers(parent), vouched: diffId !== undefined };
   }
 
   async #runUnpack(
-    { source, parents, diffId, signal }: RunUnpack,
+    { source, parents, diffId, signal, vouched }: RunUnpack,
     target: string,
     measure: "never" | "if-ours" | "always",
   ): Promise<{
@@ -313,8 +329,7 @@ export class LayerStore {
       dir: dirname(target),
       parents,
       maxBytes,
-      // A digest vouches for the length.
-      missingTrailer: diffId !== undefined,
+      missingTrailer: vouched,
       measure,
       source: tar,
       signal,

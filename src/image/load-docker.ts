@@ -1,14 +1,13 @@
 /** The docker-archive format, v1.2: manifest.json names configs, layer files and tags. */
 import { GantryError } from "../lib/index.ts";
-import type { SpooledFile } from "./content-store.ts";
 import { Fields } from "./image-config.ts";
 import type { ArchivedImage } from "./load.ts";
-import type { Spool } from "./spool.ts";
+import type { ArchivedFile, Spool } from "./spool.ts";
 
 const maxImages = 1000;
 
 /** @throws {GantryError} "corrupt" */
-export function readDockerArchive(spool: Spool, manifest: SpooledFile): readonly ArchivedImage[] {
+export function readDockerArchive(spool: Spool, manifest: ArchivedFile): readonly ArchivedImage[] {
   const items = spool.json(manifest, "manifest.json");
   if (!Array.isArray(items) || items.length > maxImages) {
     throw new GantryError(
@@ -24,6 +23,7 @@ export function readDockerArchive(spool: Spool, manifest: SpooledFile): readonly
       config: spool.bytes(spool.get(config), config),
       layers: (fields.texts("Layers") ?? []).map((path) => spool.get(path)),
       names: fields.texts("RepoTags") ?? [],
+      manifests: [],
     };
   });
 }

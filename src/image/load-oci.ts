@@ -1,10 +1,9 @@
 /** The OCI image layout (image-spec image-layout.md): index.json leads to manifests, these to config and layers. */
 import { type Digest, GantryError, isDigest } from "../lib/index.ts";
-import type { SpooledFile } from "./content-store.ts";
-import { Fields, hostArchitecture } from "./image-config.ts";
+import { Fields, hostArchitecture, parseJson } from "./image-config.ts";
 import type { ArchivedImage } from "./load.ts";
 import { tryParseReference } from "./reference.ts";
-import type { Spool } from "./spool.ts";
+import type { ArchivedFile, Spool } from "./spool.ts";
 
 const indexTypes = [
   "application/vnd.oci.image.index.v1+json",
@@ -63,7 +62,7 @@ function isForThisMachine({ fields }: Descriptor): boolean {
 }
 
 /** @throws {GantryError} "corrupt"; "unsupported" when no image is for this machine */
-export function readOciLayout(spool: Spool, index: SpooledFile): readonly ArchivedImage[] {
+export function readOciLayout(spool: Spool, index: ArchivedFile): readonly ArchivedImage[] {
   const found = new Map<Digest, { readonly image: Omit<ArchivedImage, "names">; readonly names: string[] }>();
   const visit = (fields: Fields, inherited: string | undefined, depth: number): void => {
     const items = fields.list("manifests") ?? [];
@@ -99,7 +98,8 @@ function readManifest(spool: Spool, item: Descriptor): Omit<ArchivedImage, "name
       `the OCI layout holds ${JSON.stringify(item.mediaType)}, which is no image`,
     );
   }
-  const manifest = new Fields(document(spool, item), `manifest ${item.digest}`);
+  const bytes = spool.bytes(spool.blob(item.digest), item.digest);
+  const manifest = new Fields(parseJson(bytes, item.digest), `manifest ${item.digest}`);
   const config = descriptor(manifest.raw("config"));
   if (!configTypes.includes(config.mediaType)) {
     throw new GantryError(
@@ -110,5 +110,6 @@ function readManifest(spool: Spool, item: Descriptor): Omit<ArchivedImage, "name
   return {
     config: spool.bytes(spool.blob(config.digest), config.digest),
     layers: (manifest.list("layers") ?? []).map((layer) => spool.blob(descriptor(layer).digest)),
+    manifests: item.mediaType === "" ? [] : [{ digest: item.digest, mediaType: item.mediaType, bytes }],
   };
 }

@@ -55,6 +55,7 @@ const migrations: readonly string[] = [
      PRIMARY KEY (holder, layer)
    ) STRICT`,
   "CREATE INDEX image_lease_layer ON image_lease (layer)",
+  "CREATE INDEX image_layer_diff ON image_layer (diff_id)",
 ];
 
 export interface LayerRow {
@@ -102,6 +103,11 @@ export class ImageRecords {
 
   layer(chainId: Digest): LayerRow | undefined {
     const row = this.#db.get("SELECT * FROM image_layer WHERE chain_id = ?", chainId);
+    return row === undefined ? undefined : toLayer(row);
+  }
+
+  layerByDiffId(diffId: Digest): LayerRow | undefined {
+    const row = this.#db.get("SELECT * FROM image_layer WHERE diff_id = ? LIMIT 1", diffId);
     return row === undefined ? undefined : toLayer(row);
   }
 
