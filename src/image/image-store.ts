@@ -20,6 +20,7 @@ import { pullImage } from "./pull.ts";
 import { ImageRecords } from "./records.ts";
 import { familiarName, parseReference, type Reference } from "./reference.ts";
 import { planRemoval, type RemovalView } from "./remove-image.ts";
+import { importAci } from "./import-aci.ts";
 import type { ImageRoom } from "./room.ts";
 import { saveImages } from "./save.ts";
 import { openStoreSource } from "./store-source.ts";
@@ -40,6 +41,8 @@ import type {
   Hold,
   ImageRecord,
   ImageStoreOptions,
+  ImportAciRequest,
+  ImportedAci,
   ImportRequest,
   Layer,
   LoadedImage,
@@ -264,6 +267,11 @@ export class ImageStore {
 
   async createImage(request: CreateImageRequest): Promise<ImageRecord> {
     return createImage(this.#room, request);
+  }
+
+  /** An App Container image as an image of one layer. */
+  importAci(source: AsyncIterable<Uint8Array>, request: ImportAciRequest): Promise<ImportedAci> {
+    return importAci(this.#room, source, request);
   }
 
   /** A root file system as an image of one layer. */

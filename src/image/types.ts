@@ -174,6 +174,23 @@ export interface ImportRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ImportAciRequest {
+  /** Instead of the image's own name. */
+  readonly reference?: string | undefined;
+  /** A detached OpenPGP signature of the file, and the keys that it may be of. Both or neither. */
+  readonly signature?: Uint8Array | undefined;
+  readonly keys?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ImportedAci {
+  readonly image: ImageRecord;
+  /** What the image asked for and an OCI image cannot say. */
+  readonly warnings: readonly string[];
+  /** Of the key that signed it. */
+  readonly fingerprint?: string;
+}
+
 export interface LoadedImage {
   readonly id: Digest;
   /** Familiar names it was given; empty when the archive names none. */

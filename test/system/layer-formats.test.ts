@@ -34,7 +34,6 @@ function source(): string {
   return dir;
 }
 
-const names = (all: readonly Seen[]): string[] => all.map(({ name }) => name).sort();
 const without = (all: readonly Seen[], ...keys: readonly (keyof Seen)[]): object[] =>
   all.map((one) =>
     Object.fromEntries(Object.entries(one).filter(([key]) => !keys.includes(key as keyof Seen))),

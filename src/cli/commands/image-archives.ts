@@ -45,11 +45,18 @@ export const importImage: CommandSpec = {
   aliases: ["image import", "import"],
   examples: [
     ["gantry import --change 'CMD [\"/bin/sh\"]' rootfs.tar.gz base:1", "a root file system as an image"],
+    [
+      "gantry import --aci app.aci --signature app.aci.asc --trust keys.asc",
+      "an App Container image, when its signature is of one of the keys",
+    ],
   ],
   flags: [
     { name: "change", short: "c", kind: "list", help: "Apply a Dockerfile instruction to the image" },
     { name: "message", short: "m", kind: "string", help: "Comment for the image's history" },
     { name: "platform", kind: "string", help: "Platform of the image" },
+    { name: "aci", kind: "bool", help: "The file is an App Container image (appc)" },
+    { name: "signature", kind: "string", help: "Check this detached OpenPGP signature of the image (--aci)" },
+    { name: "trust", kind: "string", help: "Public keys that the signature may be of (--aci)" },
   ],
   args: [1, 2],
   completes: "files",
@@ -61,6 +68,9 @@ export const importImage: CommandSpec = {
       });
     const { repository, tag } = splitReference(reference);
     const { flags } = call;
+    if (flags.bool("aci")) return importAci(call, file, { repo: repository, tag });
+    if (flags.text("signature") !== "" || flags.text("trust") !== "")
+      throw new CliError("--signature and --trust are for App Container images: add --aci");
     const query = {
       fromSrc: "-",
       repo: repository,
@@ -73,6 +83,51 @@ export const importImage: CommandSpec = {
     return 0;
   },
 };
+
+/** The signature and the keys go before the image, which the engine unpacks when it has checked it. */
+async function importAci(
+  call: Invocation,
+  file: string,
+  name: { readonly repo: string; readonly tag: string },
+): Promise<number> {
+  const { flags } = call;
+  const [signaturePath, trustPath] = [flags.text("signature"), flags.text("trust")];
+  if ((signaturePath === "") !== (trustPath === ""))
+    throw new CliError("--signature and --trust go together: which keys may the signature be of?");
+  if (flags.list("change").length > 0 || flags.text("message") !== "" || flags.text("platform") !== "")
+    throw new CliError("--change, --message and --platform are not for App Container images");
+  const [signature, trust] = await Promise.all([smallFile(signaturePath), smallFile(trustPath)]);
+  const { open, bytes } = await openSource(file);
+  const total = bytes === undefined ? undefined : bytes + signature.length + trust.length;
+  const source: Source = {
+    open: () => behind([signature, trust], open()),
+    bytes: total,
+  };
+  const lengths = { signature: String(signature.length), trust: String(trust.length) };
+  const query = { fromSrc: "-", aci: true, ...name, ...lengths };
+  await upload(call, { source, label: "Importing", path: "/images/create", query });
+  return 0;
+}
+
+async function smallFile(path: string): Promise<Uint8Array> {
+  if (path === "") return new Uint8Array(0);
+  try {
+    return await Bun.file(path).bytes();
+  } catch (error) {
+    throw new CliError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function behind(heads: readonly Uint8Array[], rest: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return rest.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      start(controller) {
+        for (const head of heads) if (head.length > 0) controller.enqueue(head);
+      },
+      transform: (piece, controller) => controller.enqueue(piece),
+    }),
+  );
+}
 
 interface Source {
   readonly open: () => ReadableStream<Uint8Array>;

@@ -6,6 +6,7 @@ import type { ApiEngine } from "./api-engine.ts";
 import { parseFilters } from "./filters.ts";
 import { selectImages } from "./image-filters.ts";
 import { imagesUse } from "./image-use.ts";
+import { importAci } from "./import-aci.ts";
 import { parseChanges } from "./import-changes.ts";
 import { JsonMessages, sendStream } from "./output.ts";
 import { pruneFilters, untilOf } from "./prune-filters.ts";
@@ -80,8 +81,15 @@ async function createImage(engine: ApiEngine, call: Call, response: ServerRespon
       { hint: "fetch it and send it: curl -L URL | docker import -" },
     );
   }
-  checkPlatform(textOf(query, "platform"));
   const repository = textOf(query, "repo");
+  if (flagOf(query, "aci"))
+    return importAci(
+      engine,
+      call,
+      response,
+      repository === "" ? "" : nameOf(repository, textOf(query, "tag")),
+    );
+  checkPlatform(textOf(query, "platform"));
   const config = parseChanges(query.getAll("changes"));
   const messages = new JsonMessages(response);
   try {
