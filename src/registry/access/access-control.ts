@@ -19,6 +19,8 @@ export interface AccountAccessOptions {
   readonly externalUrl: string;
   /** Of the client of a request. */
   readonly addressOf: (request: Request) => string;
+  /** Asked before a token is made: may refuse by throwing. */
+  readonly beforeToken?: ((address: string) => void) | undefined;
   readonly now?: () => number;
 }
 
@@ -64,7 +66,9 @@ export class AccountAccess implements AccessControl {
   async handle(request: Request): Promise<Response | undefined> {
     const { pathname } = new URL(request.url);
     if (pathname !== "/token") return undefined;
-    return this.#options.endpoint.handle(request, this.#options.addressOf(request));
+    const address = this.#options.addressOf(request);
+    this.#options.beforeToken?.(address);
+    return this.#options.endpoint.handle(request, address);
   }
 
   #holds(caller: Caller, publicPatterns: readonly string[], scope: Scope): boolean {

@@ -36,6 +36,17 @@ export const settings = {
     check: parseAddress,
     help: "Address to listen on (HOST:PORT)",
   },
+  database: {
+    kind: "text",
+    help: "PostgreSQL for the metadata (postgres://USER@HOST/DB); else SQLite below root",
+  },
+  s3: { kind: "text", help: "Bucket for the blobs (s3://BUCKET/PREFIX); else files below root" },
+  "s3-endpoint": { kind: "text", help: "Server of the bucket, where it is not Amazon's (https://HOST:PORT)" },
+  "s3-region": { kind: "text", help: "Region of the bucket" },
+  "s3-credentials": {
+    kind: "text",
+    help: "AWS credentials file; else AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+  },
   root: {
     kind: "text",
     preset: "/var/lib/gantry-registry",
@@ -62,6 +73,7 @@ export const settings = {
     check: parseAddress,
     help: "Where http-01 challenges are answered",
   },
+  "trusted-proxy": { kind: "list", help: "Address of a proxy whose X-Forwarded-For names the client" },
   "insecure-http": { kind: "bool", help: "Serve plain HTTP on other addresses than loopback" },
   auth: {
     kind: "text",

@@ -9,11 +9,11 @@ export function routeOf(pathname: string): string {
   if (pathname === "/token") return "token";
   if (pathname === "/v2/_catalog") return "catalog";
   if (!pathname.startsWith("/v2/")) return "other";
-  const match =
-    /\/(manifests|tags|referrers|blobs\/uploads|blobs)(?:\/|$)(?!.*\/(?:manifests|tags|referrers|blobs)\/)/.exec(
-      pathname,
-    );
-  return match?.[1]?.replace("/", "-") ?? "other";
+  const [first = "", second = "", third = ""] = pathname.split("/").slice(-3);
+  if (second === "tags" && third === "list") return "tags";
+  if ((first === "blobs" && second === "uploads") || (second === "blobs" && third === "uploads"))
+    return "uploads";
+  return ["manifests", "blobs", "referrers"].find((kind) => kind === second) ?? "other";
 }
 
 export class RequestMetrics {
