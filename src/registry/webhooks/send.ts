@@ -1,7 +1,7 @@
 /** One delivery to one endpoint: signed, short, and never to addresses of this machine's own link. */
 import { createHmac } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
+import { BlockList, isIP } from "node:net";
 import { messageOf } from "../../lib/index.ts";
 import { envelopeType } from "./envelope.ts";
 import type { Webhook } from "./webhooks.ts";
@@ -55,9 +55,14 @@ export const httpSender: Sender = {
   },
 };
 
-/** 169.254.0.0/16 and fe80::/10: clouds keep their machines' credentials there. */
+/** Clouds keep the credentials of their machines on link-local addresses; no receiver lives there. */
+const linkLocal = new BlockList();
+linkLocal.addSubnet("169.254.0.0", 16, "ipv4");
+linkLocal.addSubnet("fe80::", 10, "ipv6");
+linkLocal.addSubnet("::ffff:169.254.0.0", 112, "ipv6");
+
 async function isLinkLocal(host: string): Promise<boolean> {
   const addresses =
     isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
-  return addresses.some((address) => /^(?:::ffff:)?169\.254\.|^fe[89ab][0-9a-f]:/i.test(address));
+  return addresses.some((address) => linkLocal.check(address, isIP(address) === 6 ? "ipv6" : "ipv4"));
 }
