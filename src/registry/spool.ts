@@ -1,7 +1,5 @@
-/** Bytes on their way, in the order they came: few in memory, many in a file that has no name. */
-import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
-import { GantryError } from "../lib/index.ts";
+/** Bytes on their way, in the order they came: few in memory, many in a file. */
+import { ScratchFile } from "./scratch-file.ts";
 
 /** Kept in memory before anything is written; then written in pieces of this size. */
 const pieceBytes = 256 << 10;
@@ -11,7 +9,7 @@ export class Spool {
   #pieces: Uint8Array[] = [];
   #inMemory = 0;
   #written = 0;
-  #file: FileHandle | undefined;
+  #file: ScratchFile | undefined;
 
   /** @param directory for files that outgrow the memory: on a disk, not in memory */
   constructor(directory: string) {
@@ -31,41 +29,27 @@ export class Spool {
 
   /** Copies all of it to `all` from `offset` on. */
   async copyTo(all: Uint8Array, offset: number): Promise<void> {
-    let at = 0;
-    while (at < this.#written) {
-      const read = await this.#file?.read(all, offset + at, this.#written - at, at);
-      if (read === undefined || read.bytesRead === 0) throw new Error("a spool file has lost its end");
-      at += read.bytesRead;
-    }
+    let at = offset + this.#written;
+    const read = (await this.#file?.read(all.subarray(offset, at), 0)) ?? 0;
+    if (read < this.#written) throw new Error("a spool file has lost its end");
     for (const piece of this.#pieces) {
-      all.set(piece, offset + at);
+      all.set(piece, at);
       at += piece.length;
     }
   }
 
   async close(): Promise<void> {
     this.#pieces = [];
-    const file = this.#file;
-    this.#file = undefined;
-    await file?.close();
+    await this.#file?.close();
   }
 
   async #flush(): Promise<void> {
-    this.#file ??= await nameless(this.#directory);
-    const { bytesWritten } = await this.#file.writev(this.#pieces, this.#written);
-    if (bytesWritten < this.#inMemory)
-      throw new GantryError("exhausted", `no space left in ${this.#directory}`);
-    this.#written += bytesWritten;
+    this.#file ??= await ScratchFile.create(this.#directory);
+    for (const piece of this.#pieces) {
+      await this.#file.write(piece, this.#written);
+      this.#written += piece.length;
+    }
     this.#pieces = [];
     this.#inMemory = 0;
   }
-}
-
-/** A file that is gone when it is closed or we are killed. */
-async function nameless(directory: string): Promise<FileHandle> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const path = `${directory}/spool-${randomBytes(12).toString("hex")}`;
-  const file = await open(path, "wx+", 0o600);
-  await unlink(path);
-  return file;
 }

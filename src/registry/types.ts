@@ -1,6 +1,7 @@
 /** The nouns of the registry and the seams between its parts. */
 import type { RawManifest } from "../image/index.ts";
 import type { Digest } from "../lib/index.ts";
+import type { ByteRange } from "./blob-store.ts";
 
 export type Action = "pull" | "push" | "delete";
 
@@ -83,12 +84,27 @@ export interface RegistryEvent {
 
 export type Listener = (event: RegistryEvent) => void;
 
+/** Of a range, `body` has the bytes of the range and `size` is still the whole blob's. */
+export interface UpstreamBlob {
+  readonly size: number;
+  readonly body: Blob | ReadableStream<Uint8Array>;
+}
+
 /** A registry behind this one: asked for what is missing here. */
 export interface Upstream {
   /** True when repositories of this name come from it. */
   serves(repository: string): boolean;
   /** The manifest from upstream or, while that is down, from what was fetched before; undefined: there is none. */
   manifest(repository: string, reference: string, signal: AbortSignal): Promise<RawManifest | undefined>;
+  /** A blob's bytes from here or, while they are fetched and stored, from upstream; undefined: upstream has none. */
+  open(
+    repository: string,
+    digest: Digest,
+    range: ByteRange | undefined,
+    signal: AbortSignal,
+  ): Promise<UpstreamBlob | undefined>;
+  /** Bytes of a blob, without fetching it; undefined: upstream has none. */
+  size(repository: string, digest: Digest): Promise<number | undefined>;
   /** Brings a blob here; false: upstream has none. */
   blob(repository: string, digest: Digest, signal: AbortSignal): Promise<boolean>;
   tags(repository: string, signal: AbortSignal): Promise<readonly string[] | undefined>;

@@ -1,0 +1,232 @@
+/**
+ * A registry upstream as part of this one: what is asked for is fetched once, kept, and served from here. While upstream is
+ * down, or says that it has had enough of us, what was fetched before is served as it is.
+ */
+import { childrenOf, type ImageSource, parseManifest, type RawManifest } from "../image/index.ts";
+import { type Digest, GantryError, isDigest, type Logger, messageOf } from "../lib/index.ts";
+import type { BlobPins } from "./blob-pins.ts";
+import type { BlobStore, ByteRange } from "./blob-store.ts";
+import { RegistryError } from "./errors.ts";
+import type { Sql } from "./sql.ts";
+import type { Upstream, UpstreamBlob } from "./types.ts";
+import { BlobFetch } from "./upstream-fetch.ts";
+import { type KnownBlob, UpstreamRecords } from "./upstream-records.ts";
+
+export interface UpstreamCacheOptions {
+  /** For messages: `docker.io`. */
+  readonly server: string;
+  /** Repositories here that begin with `PREFIX/` are those upstream without it; "": all, as a mirror. */
+  readonly prefix: string;
+  /** Opens a repository of upstream, with its credentials. */
+  readonly source: (repository: string) => Promise<ImageSource>;
+  readonly sql: Sql;
+  readonly blobs: BlobStore;
+  readonly pins: BlobPins;
+  /** For blobs on their way: on a disk. */
+  readonly spoolDirectory: string;
+  readonly logger: Logger;
+  /** How long a tag is believed before upstream is asked again. Default 5 minutes. */
+  readonly ttlMs?: number;
+  /** Upstream that says nothing for so long is down. Default 30 s. */
+  readonly stallMs?: number;
+  /** What has not been asked for since is forgotten. Default 30 days. */
+  readonly maxAgeMs?: number;
+  /** Blobs beyond this are forgotten, those first that have not been asked for longest. Default: no limit. */
+  readonly maxBytes?: number;
+}
+
+/** After a failure upstream is left alone for so long, if there is something to serve without it. */
+const backOffMs = 15_000;
+
+export class UpstreamCache implements Upstream {
+  readonly #options: UpstreamCacheOptions;
+  readonly #records: UpstreamRecords;
+  readonly #fetches = new Map<string, Promise<BlobFetch>>();
+  readonly #manifests = new Map<string, Promise<RawManifest | undefined>>();
+  #downUntilMs = 0;
+
+  constructor(options: UpstreamCacheOptions) {
+    this.#options = options;
+    this.#records = new UpstreamRecords(options.sql);
+  }
+
+  serves(repository: string): boolean {
+    const { prefix } = this.#options;
+    return prefix === "" || repository.startsWith(`${prefix}/`);
+  }
+
+  async manifest(
+    repository: string,
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<RawManifest | undefined> {
+    const key = `${repository}@${reference}`;
+    const running = this.#manifests.get(key);
+    if (running !== undefined) return running;
+    const work = isDigest(reference)
+      ? this.#byDigest(repository, reference, signal)
+      : this.#byTag(repository, reference, signal);
+    this.#manifests.set(key, work);
+    try {
+      return await work;
+    } finally {
+      this.#manifests.delete(key);
+    }
+  }
+
+  async size(repository: string, digest: Digest): Promise<number | undefined> {
+    return (await this.#records.blob(repository, digest))?.size;
+  }
+
+  async open(
+    repository: string,
+    digest: Digest,
+    range: ByteRange | undefined,
+  ): Promise<UpstreamBlob | undefined> {
+    const blob = await this.#records.blob(repository, digest);
+    if (blob === undefined) return undefined;
+    if (await this.#isHere(blob))
+      return { size: blob.size, body: await this.#options.blobs.read(digest, range) };
+    const fetch = await this.#fetch(repository, blob);
+    return { size: blob.size, body: fetch.read(range) };
+  }
+
+  async blob(repository: string, digest: Digest): Promise<boolean> {
+    const blob = await this.#records.blob(repository, digest);
+    if (blob === undefined) return false;
+    if (!(await this.#isHere(blob))) await (await this.#fetch(repository, blob)).done;
+    return true;
+  }
+
+  /** Upstream's; while it is down, those that are known here. */
+  async tags(repository: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
+    try {
+      return await this.#ask(repository, async (source) => source.tags(this.#limited(signal)));
+    } catch (error) {
+      if (isCode(error, "not-found")) return undefined;
+      const known = await this.#records.tags(repository);
+      if (known.length === 0) throw this.#down(error);
+      return known;
+    }
+  }
+
+  /** @returns how many blobs were forgotten; the collector removes their bytes */
+  async expire(): Promise<number> {
+    const { maxAgeMs = 30 * 86_400_000, maxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#records.expire(Date.now() - maxAgeMs, maxBytes);
+  }
+
+  async #byDigest(repository: string, digest: Digest, signal: AbortSignal): Promise<RawManifest | undefined> {
+    const known = await this.#records.manifest(repository, digest);
+    if (known !== undefined) return known;
+    try {
+      return await this.#fetchManifest(repository, digest, signal);
+    } catch (error) {
+      if (isCode(error, "not-found")) return undefined;
+      throw this.#down(error);
+    }
+  }
+
+  async #byTag(repository: string, tag: string, signal: AbortSignal): Promise<RawManifest | undefined> {
+    const { ttlMs = 300_000, logger, server } = this.#options;
+    const known = await this.#records.tag(repository, tag);
+    const manifest = known && (await this.#records.manifest(repository, known.digest));
+    const isFresh = known !== undefined && Date.now() - known.checkedMs < ttlMs;
+    if (manifest !== undefined && (isFresh || Date.now() < this.#downUntilMs)) return manifest;
+    try {
+      const fetched = await this.#fetchManifest(repository, tag, signal);
+      await this.#records.setTag(repository, tag, { digest: fetched.digest, checkedMs: Date.now() });
+      return fetched;
+    } catch (error) {
+      if (isCode(error, "not-found")) {
+        await this.#records.removeTag(repository, tag);
+        return undefined;
+      }
+      if (manifest === undefined || isCode(error, "denied")) throw this.#down(error);
+      this.#downUntilMs = Date.now() + backOffMs;
+      logger.warn("upstream.stale", { server, repository, tag, error: messageOf(error) });
+      return manifest;
+    }
+  }
+
+  async #fetchManifest(repository: string, reference: string, signal: AbortSignal): Promise<RawManifest> {
+    const manifest = await this.#ask(repository, async (source) =>
+      source.manifest(reference, this.#limited(signal)),
+    );
+    const parsed = parseManifest(manifest.bytes, manifest.mediaType);
+    const blobs = parsed.kind === "image" ? childrenOf(parsed) : [];
+    await this.#records.addManifest(repository, manifest, blobs);
+    return manifest;
+  }
+
+  async #isHere(blob: KnownBlob): Promise<boolean> {
+    return blob.stored && (await this.#options.blobs.size(blob.digest)) !== undefined;
+  }
+
+  /** The fetch that is on its way, or a new one. */
+  #fetch(repository: string, blob: KnownBlob): Promise<BlobFetch> {
+    const key = `${repository}@${blob.digest}`;
+    const running = this.#fetches.get(key);
+    if (running !== undefined) return running;
+    const started = this.#start(repository, blob);
+    this.#fetches.set(key, started);
+    const forget = (): void => void this.#fetches.delete(key);
+    started.then(async (fetch) => fetch.done.then(forget, forget), forget);
+    return started;
+  }
+
+  async #start(repository: string, blob: KnownBlob): Promise<BlobFetch> {
+    const { blobs, pins, spoolDirectory, stallMs = 30_000, logger, server } = this.#options;
+    // Opened before anything is answered, so that an upstream that is down is told as such.
+    const source = await this.#open(repository);
+    const fetch = await BlobFetch.start(blob, {
+      blobs,
+      directory: spoolDirectory,
+      stallMs,
+      open: async (signal) => source.blob(blob, { signal }),
+      record: async (digest, store) =>
+        pins.hold(digest, async () => {
+          await store();
+          await this.#records.setStored(repository, digest);
+        }),
+    });
+    fetch.done.then(
+      async () => source[Symbol.asyncDispose](),
+      async (error: unknown) => {
+        logger.warn("upstream.failed", { server, repository, blob: blob.digest, error: messageOf(error) });
+        await source[Symbol.asyncDispose]();
+      },
+    );
+    return fetch;
+  }
+
+  async #ask<T>(repository: string, question: (source: ImageSource) => Promise<T>): Promise<T> {
+    await using source = await this.#open(repository);
+    return await question(source);
+  }
+
+  async #open(repository: string): Promise<ImageSource> {
+    const { prefix, source } = this.#options;
+    try {
+      return await source(prefix === "" ? repository : repository.slice(prefix.length + 1));
+    } catch (error) {
+      throw isCode(error, "not-found") ? error : this.#down(error);
+    }
+  }
+
+  #limited(signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, AbortSignal.timeout(this.#options.stallMs ?? 30_000)]);
+  }
+
+  #down(error: unknown): RegistryError {
+    if (error instanceof RegistryError) return error;
+    const message = `${this.#options.server}: ${messageOf(error)}`;
+    return isCode(error, "denied")
+      ? new RegistryError("DENIED", message, { cause: error })
+      : new RegistryError("UNAVAILABLE", message, { cause: error, headers: { "retry-after": "15" } });
+  }
+}
+
+function isCode(error: unknown, code: GantryError["code"]): boolean {
+  return error instanceof GantryError && error.code === code;
+}

@@ -1,0 +1,111 @@
+/**
+ * Blobs on their way from upstream: fetched once however many want them, given to clients while they come, stored when they
+ * have been verified.
+ */
+import { type Digest, digestHex, GantryError } from "../lib/index.ts";
+import type { Descriptor } from "../image/index.ts";
+import type { BlobStore, ByteRange } from "./blob-store.ts";
+import { TailFile } from "./tail-file.ts";
+
+export interface FetchOptions {
+  readonly blobs: BlobStore;
+  readonly directory: string;
+  /** Without a byte for so long, a fetch is given up. */
+  readonly stallMs: number;
+  /** Opens the blob upstream. */
+  readonly open: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>;
+  /** Stores, while the collector leaves the blob alone, and records. */
+  readonly record: (digest: Digest, store: () => Promise<void>) => Promise<void>;
+}
+
+export class BlobFetch {
+  readonly #tail: TailFile;
+  /** Resolves when the blob is stored. */
+  readonly done: Promise<void>;
+
+  private constructor(tail: TailFile, done: Promise<void>) {
+    this.#tail = tail;
+    this.done = done;
+  }
+
+  static async start(blob: Descriptor, options: FetchOptions): Promise<BlobFetch> {
+    const tail = await TailFile.create(options.directory);
+    const done = fetched(blob, tail, options);
+    // Told to the readers, too.
+    done.catch(() => undefined);
+    return new BlobFetch(tail, done);
+  }
+
+  read(range?: ByteRange): ReadableStream<Uint8Array> {
+    return this.#tail.read(range?.start, range?.end);
+  }
+}
+
+async function fetched(blob: Descriptor, tail: TailFile, options: FetchOptions): Promise<void> {
+  const { blobs } = options;
+  const id = crypto.randomUUID();
+  const hash = new Bun.CryptoHasher(blob.digest.startsWith("sha512:") ? "sha512" : "sha256");
+  let length = 0;
+  async function* passed(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const piece of source) {
+      length += piece.length;
+      if (length > blob.size) throw wrong(blob, `it has more than ${blob.size} bytes`);
+      hash.update(piece);
+      await tail.write(piece);
+      yield piece;
+    }
+  }
+  try {
+    await blobs.begin(id);
+    await withoutStalls(options, async (source) => blobs.append(id, passed(source), blob.size));
+    if (length !== blob.size) throw wrong(blob, `it has ${length} bytes, not ${blob.size}`);
+    if (hash.digest("hex") !== digestHex(blob.digest)) throw wrong(blob, "its bytes have another digest");
+    await options.record(blob.digest, async () => {
+      await blobs.commit(id, blob.digest);
+      await blobs.sync([blob.digest]);
+    });
+    await tail.finish();
+  } catch (error) {
+    await tail.finish(error);
+    await blobs.cancel(id).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Ends `work` when its source gives nothing for too long. */
+async function withoutStalls(
+  { open, stallMs }: FetchOptions,
+  work: (source: AsyncIterable<Uint8Array>) => Promise<unknown>,
+): Promise<void> {
+  const controller = new AbortController();
+  const stalled = Promise.withResolvers<never>();
+  stalled.promise.catch(() => undefined);
+  const giveUp = (): void => {
+    const error = new GantryError("timeout", `upstream has sent nothing for ${stallMs / 1000} s`);
+    controller.abort(error);
+    stalled.reject(error);
+  };
+  let timer = setTimeout(giveUp, stallMs);
+  async function* watched(): AsyncIterable<Uint8Array> {
+    const source = await Promise.race([open(controller.signal), stalled.promise]);
+    const iterator = source[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const { done, value } = await Promise.race([iterator.next(), stalled.promise]);
+        if (done === true) return;
+        clearTimeout(timer);
+        yield value;
+        timer = setTimeout(giveUp, stallMs);
+      }
+    } finally {
+      clearTimeout(timer);
+      controller.abort();
+      void iterator.return?.().catch(() => undefined);
+    }
+  }
+  await work(watched());
+}
+
+function wrong({ digest }: Descriptor, why: string): GantryError {
+  return new GantryError("corrupt", `upstream has sent a wrong blob ${digest}: ${why}`);
+}
