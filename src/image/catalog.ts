@@ -97,6 +97,20 @@ export class Catalog {
     return this.#images.get(id)?.row.config ?? new Uint8Array();
   }
 
+  /** As it is on disk now. */
+  storedConfig(id: Digest): Uint8Array {
+    return this.#records.image(id)?.config ?? new Uint8Array();
+  }
+
+  /** Writes a config again that was damaged on disk. */
+  restoreConfig(id: Digest, config: Uint8Array): void {
+    this.#records.transaction(() => this.#records.restoreConfig(id, config));
+    const entry = this.#images.get(id);
+    if (entry === undefined) return;
+    this.#images.set(id, { row: { ...entry.row, config }, config: parseImageConfig(config) });
+    this.#described.clear();
+  }
+
   /**
    * Records an image and names for it, all or nothing.
    * @param manifest what it came as; `also` is recorded with it

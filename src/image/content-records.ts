@@ -59,6 +59,11 @@ export class ContentRecords {
       this.#db.run("INSERT INTO image_content VALUES (?, ?) ON CONFLICT DO NOTHING", digest, child.digest);
   }
 
+  /** Writes a manifest again that was damaged on disk. */
+  restoreManifest(digest: Digest, bytes: Uint8Array): void {
+    this.#db.run("UPDATE image_manifest SET bytes = ? WHERE digest = ?", bytes, digest);
+  }
+
   /** True when an index names a manifest. */
   isChild(index: Digest, child: Digest): boolean {
     const sql = "SELECT 1 AS n FROM image_content WHERE manifest = ? AND child = ?";

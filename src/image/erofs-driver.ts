@@ -4,7 +4,7 @@
  */
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
-import { runChild } from "./child.ts";
+import { runChild, streamChild } from "./child.ts";
 import type { ChildJob, UnpackedLayer } from "./child-request.ts";
 import { dataOffset } from "./erofs/format.ts";
 import { LayerMounts } from "./erofs/layer-mounts.ts";
@@ -13,7 +13,9 @@ import { inherited } from "./erofs/inherited.ts";
 import { dressInodes } from "./erofs/dress-inodes.ts";
 import type { DriverSys, LayerDriver, SettleWork, UnpackWork } from "./layer-driver.ts";
 import { linkToNothing } from "./tree-refusals.ts";
-import { GantryError, toGantryError } from "../lib/index.ts";
+import { readFile } from "./content-store.ts";
+import { digestOf } from "./stream-digest.ts";
+import { type Digest, GantryError, toGantryError } from "../lib/index.ts";
 
 export class ErofsDriver implements LayerDriver {
   readonly name = "erofs";
@@ -68,6 +70,19 @@ export class ErofsDriver implements LayerDriver {
       await runChild({ scratch: this.#scratch, work, signal });
     } else await dressInodes(file, unpacked, directories);
     await syncFile(file);
+  }
+
+  fingerprint(dir: string): Promise<Digest> {
+    return digestOf(readFile(fileIn(dir)));
+  }
+
+  async *ownArchive(dir: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
+    const work: ChildJob = { job: "layer-tar", target: this.use(dir) };
+    try {
+      yield* streamChild({ scratch: this.#scratch, work, signal });
+    } finally {
+      this.release(dir);
+    }
   }
 
   async *archive(

@@ -1,5 +1,6 @@
 /** How the files of a layer are kept and shown. Two drivers live side by side: what is in a layer's directory tells which. */
 import type { Sys } from "../kernel/index.ts";
+import type { Digest } from "../lib/index.ts";
 import type { UnpackedLayer } from "./child-request.ts";
 
 export const snapshotters = ["overlay", "erofs"] as const;
@@ -47,6 +48,10 @@ export interface LayerDriver {
   unpack(work: UnpackWork): Promise<UnpackedLayer>;
   /** Puts an unpacked layer on its parents: directories that it does not describe are as those below. It is synced then. */
   settle(work: SettleWork): Promise<void>;
+  /** Two layers on the same parents have the same exactly when their files are the same. */
+  fingerprint(dir: string, tarSize: number, signal: AbortSignal | undefined): Promise<Digest>;
+  /** The tar that gantry makes of the layer. The layer is in use meanwhile. */
+  ownArchive(dir: string, signal: AbortSignal | undefined): AsyncIterable<Uint8Array>;
   /** The layer's tar, `tarSize` bytes: as it came, or gantry's own. */
   archive(dir: string, tarSize: number, signal: AbortSignal | undefined): AsyncIterable<Uint8Array>;
 }

@@ -149,7 +149,17 @@ export class LayerStore {
       if (!this.snapshotter.driver.keepsArchive)
         return this.#commitMeasured(target, unpacked.canonical, request);
       await this.#settle({ target, unpacked, tar }, request);
-      const { parent, hold } = request;
+      return this.#remake(target, request);
+    });
+  }
+
+  /** A driver that keeps archives gets gantry's own of the layer that it has made. */
+  #remake(foreign: string, { parent, hold, signal }: UnpackRequest): Promise<Layer> {
+    const source = this.snapshotter.driver.ownArchive(dirname(foreign), signal);
+    return this.#prepare(async (target) => {
+      const request = { source, diffId: undefined, signal, parents: [], vouched: true };
+      const { unpacked, tar } = await this.#runUnpack(request, target, "never");
+      await this.#settle({ target, unpacked, tar }, { parent, signal });
       const made = { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob: undefined };
       return this.#commit(target, made, hold);
     });
@@ -254,6 +264,40 @@ export class LayerStore {
     return gone.map((row) => this.#describe(row));
   }
 
+  isOnDisk({ chainId: id }: LayerRow): boolean {
+    return fs.existsSync(this.#home(id));
+  }
+
+  /** Tells two states of a layer's files from each other; gantry's own tar of them where they are a directory. */
+  fingerprint({ chainId: id, tarSize }: LayerRow, signal: AbortSignal | undefined): Promise<Digest> {
+    return this.#driver(id).fingerprint(this.#home(id), tarSize, signal);
+  }
+
+  /** The layer once more, from an archive of it: to be compared and swapped in. It is gone after `work`. */
+  async rebuild<T>(
+    row: LayerRow,
+    { source, signal }: Pick<UnpackRequest, "source" | "signal">,
+    work: (again: { readonly fingerprint: Digest; swap(): void }) => T,
+  ): Promise<T> {
+    const driver = this.#driver(row.chainId);
+    return this.#prepare(async (target) => {
+      const request = { source, diffId: row.diffId, signal, parents: [], vouched: true };
+      const { unpacked, tar } = await this.#runUnpack(request, target, "never", driver);
+      await this.#settle({ target, unpacked, tar }, { parent: row.parent, signal }, driver);
+      const fingerprint = await driver.fingerprint(dirname(target), tar.size, signal);
+      return work({ fingerprint, swap: () => this.#swap(row, driver, dirname(target)) });
+    });
+  }
+
+  /** What uses the old files keeps them until it ends. */
+  #swap({ chainId: id }: LayerRow, driver: LayerDriver, dir: string): void {
+    const home = this.#home(id);
+    driver.release(home);
+    if (!fs.existsSync(home)) fs.renameSync(dir, home);
+    else this.#parts.sys.rename2(dir, home, renameExchange);
+    syncDirectory(this.#layers);
+  }
+
   /** Protects a blob while `work` runs; it is removed after it unless a layer's record needs it then. */
   async withBlob<T>(blob: Digest, work: () => Promise<T>): Promise<T> {
     const { content, records } = this.#parts;
@@ -289,9 +333,10 @@ export class LayerStore {
   #settle(
     { target, unpacked, tar }: Omit<AppliedLayer, keyof AsyncDisposable>,
     { parent, signal }: Pick<UnpackRequest, "parent" | "signal">,
+    driver = this.snapshotter.driver,
   ): Promise<void> {
     const parents = this.lowers(parent);
-    return this.snapshotter.driver.settle({
+    return driver.settle({
       dir: dirname(target),
       unpacked,
       tarSize: tar.size,
@@ -318,6 +363,7 @@ export class LayerStore {
     { source, parents, diffId, signal, vouched }: RunUnpack,
     target: string,
     measure: "never" | "if-ours" | "always",
+    driver = this.snapshotter.driver,
   ): Promise<{
     readonly unpacked: UnpackedLayer;
     readonly tar: { readonly size: number; readonly digest: Digest };
@@ -325,7 +371,7 @@ export class LayerStore {
     const maxBytes = spendableBytes(this.#parts.sys, this.#layers);
     const digester: Digester = { size: 0, digest: undefined };
     const tar = digested(decompress(source, { maxBytes: maxBytes + tarOverheadBytes }), digester);
-    const unpacked = await this.snapshotter.driver.unpack({
+    const unpacked = await driver.unpack({
       dir: dirname(target),
       parents,
       maxBytes,
@@ -423,5 +469,6 @@ export class LayerStore {
   }
 }
 
+const renameExchange = 2;
 /** Headers of an archive of which every file is empty come on top of the content. */
 const tarOverheadBytes = 2 ** 30;

@@ -1,7 +1,9 @@
 /** Layers as directories, `layers/HEX/fs`: every file of the archive is made. Works wherever overlayfs does. */
 import { join } from "node:path";
+import type { Digest } from "../lib/index.ts";
 import { runChild, streamChild } from "./child.ts";
 import type { ChildJob, UnpackedLayer } from "./child-request.ts";
+import { digestOf } from "./stream-digest.ts";
 import type { LayerDriver, SettleWork, UnpackWork } from "./layer-driver.ts";
 
 export class OverlayDriver implements LayerDriver {
@@ -44,7 +46,15 @@ export class OverlayDriver implements LayerDriver {
     await runChild({ scratch: this.#scratch, work, signal });
   }
 
+  fingerprint(dir: string, tarSize: number, signal: AbortSignal | undefined): Promise<Digest> {
+    return digestOf(this.archive(dir, tarSize, signal));
+  }
+
   archive(dir: string, _tarSize: number, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+    return this.ownArchive(dir, signal);
+  }
+
+  ownArchive(dir: string, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
     const work: ChildJob = { job: "layer-tar", target: this.view(dir) };
     return streamChild({ scratch: this.#scratch, work, signal });
   }

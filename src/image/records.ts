@@ -174,6 +174,15 @@ export class ImageRecords {
     return this.#db.all("SELECT * FROM image").map(toImage);
   }
 
+  image(id: Digest): ImageRow | undefined {
+    const row = this.#db.get("SELECT * FROM image WHERE id = ?", id);
+    return row === undefined ? undefined : toImage(row);
+  }
+
+  restoreConfig(id: Digest, config: Uint8Array): void {
+    this.#db.run("UPDATE image SET config = ? WHERE id = ?", config, id);
+  }
+
   /** Keeps what is known of an image that is here already; a parent is added when it had none. */
   putImage({ id, config, chainId, parent }: ImageRow): void {
     this.#db.run(

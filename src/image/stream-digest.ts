@@ -20,3 +20,10 @@ export async function* digested(
   }
   into.digest = parseDigest(`sha256:${hash.digest("hex")}`);
 }
+
+/** The digest of a whole stream. */
+export async function digestOf(source: AsyncIterable<Uint8Array>): Promise<Digest> {
+  const hash = createHash("sha256");
+  for await (const chunk of source) hash.update(chunk);
+  return parseDigest(`sha256:${hash.digest("hex")}`);
+}
