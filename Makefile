@@ -37,8 +37,9 @@ test-unit: native ## unit tests: no root, no network
 test-system: build sanitize ## tests on the real kernel, with real clients, and with faults (root)
 	@scripts/test-system
 
-fuzz: sanitize ## MINUTES=10 of hostile configs and plans, half of the time each
+fuzz: sanitize ## MINUTES=10 of hostile configs and plans, half of the time each, then as long of archives, manifests and names
 	@$(BUN) test/fuzz/config-fuzz.ts $(or $(MINUTES),10) $(SEED)
+	@$(BUN) test/fuzz/image-fuzz.ts $(or $(MINUTES),10) $(SEED)
 
 test: build sanitize ## everything, then the clean-up check
 	@scripts/test
