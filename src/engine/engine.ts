@@ -13,6 +13,7 @@ import { removeEmptyParent } from "./cgroup-parent.ts";
 import { ContainerStore } from "./container-store.ts";
 import { Containers } from "./containers/containers.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
+import { leaseOf } from "./containers/lease.ts";
 import { Reconciler } from "./containers/reconcile.ts";
 import type { EngineContext } from "./context.ts";
 import { engineId } from "./engine-id.ts";
@@ -69,6 +70,8 @@ export class Engine {
       const context = await openRooms(paths, sys, options);
       const engine = new Engine(context, lock);
       await new Reconciler(context, engine.#lifecycle).run();
+      const users = context.store.list().map(({ record }) => [leaseOf(record.id), record.imageId] as const);
+      context.images.restoreLeases(new Map(users));
       return engine;
     } catch (error) {
       lock.release();

@@ -119,7 +119,7 @@ export class ImageStore {
    * becomes of the image.
    * @param id an image's id or a layer's chain id; @throws {GantryError} "not-found"
    */
-  lease(holder: string, id: Digest): void {
+  lease(holder: string, id: string): void {
     this.#leases.put(holder, id);
   }
 
@@ -128,7 +128,7 @@ export class ImageStore {
   }
 
   /** At start: only these holders are left; each is given the image that it uses, where that is still known. */
-  restoreLeases(holders: ReadonlyMap<string, Digest>): void {
+  restoreLeases(holders: ReadonlyMap<string, string>): void {
     this.#leases.restore(holders);
     this.collect();
   }

@@ -1,5 +1,5 @@
 /** What must not be collected beyond the life of this process: the layers that containers stand on. */
-import type { Digest } from "../lib/index.ts";
+import { type Digest, parseDigest } from "../lib/index.ts";
 import type { Catalog } from "./catalog.ts";
 import type { ImageRecords } from "./records.ts";
 
@@ -19,9 +19,9 @@ export class Leases {
     this.#released = released;
   }
 
-  put(holder: string, id: Digest): void {
+  put(holder: string, id: string): void {
     const image = this.#catalog.tryFind(id);
-    const layer = image === undefined ? id : image.chainId;
+    const layer = image === undefined ? parseDigest(id) : image.chainId;
     if (layer !== undefined) this.#records.transaction(() => this.#records.putLease(holder, layer));
   }
 
@@ -29,7 +29,7 @@ export class Leases {
     this.#released(this.#records.transaction(() => this.#records.deleteLeases(holder)));
   }
 
-  restore(holders: ReadonlyMap<string, Digest>): void {
+  restore(holders: ReadonlyMap<string, string>): void {
     for (const holder of this.#records.leaseHolders()) if (!holders.has(holder)) this.end(holder);
     for (const [holder, image] of holders)
       if (this.#catalog.tryFind(image) !== undefined) this.put(holder, image);

@@ -95,9 +95,10 @@ class Check {
   }
 
   async image({ id, chainId }: ImageRecord): Promise<void> {
+    for (const { digest } of [...this.#indexesOf(id), ...this.#room.records.manifestsOf(id)])
+      await this.#manifest(digest, id);
+    // Its size is told by the manifest.
     await this.#config(id);
-    for (const row of this.#room.records.manifestsOf(id)) await this.#manifest(row, id);
-    for (const row of this.#indexesOf(id)) await this.#manifest(row, id);
     // From the bottom: a layer inherits from those below.
     for (const layer of [...this.#room.layers.chain(chainId)].reverse()) await this.#layer(layer);
   }
@@ -133,17 +134,21 @@ class Check {
     return this.#room.catalog.configBytes(id).length;
   }
 
-  async #manifest(row: ManifestRow, image: Digest): Promise<void> {
-    const { digest } = row;
+  async #manifest(digest: Digest, image: Digest): Promise<void> {
+    const { records } = this.#room;
+    const look = async (): Promise<Found> => {
+      const bytes = records.manifest(digest)?.bytes ?? new Uint8Array();
+      return { damage: differs(digest, bytes), bytes: bytes.length };
+    };
     await this.#check({
       kind: "manifest",
       digest,
       images: [image],
-      look: async () => ({ damage: differs(digest, row.bytes), bytes: row.bytes.length }),
+      look,
       repair: async (source) => {
         const raw = await source.manifest(digest, this.#request.signal);
         if (digestLike(digest, raw.bytes) !== digest) return false;
-        this.#room.records.restoreManifest(digest, raw.bytes);
+        records.restoreManifest(digest, raw.bytes);
         return true;
       },
     });

@@ -1,6 +1,7 @@
 /** What the store keeps, frees, counts and repairs. Needs root. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { Database as Sqlite } from "bun:sqlite";
 import { type ImageSource, parseReference, type VerifyReport } from "../../src/image/index.ts";
 import type { Digest } from "../../src/lib/index.ts";
@@ -198,7 +199,7 @@ describe("verify", () => {
     const [top = "", bottom = ""] = at.store.find(made.id).lowers;
     const [first, second] = made.layers;
     fs.writeFileSync(`${top}/etc/c`, "z");
-    fs.rmSync(`${bottom}/..`, { recursive: true });
+    fs.rmSync(dirname(bottom), { recursive: true });
     fs.appendFileSync(`${at.root}/blobs/sha256/${hexOf(first?.digest)}`, "more");
     fs.rmSync(`${at.root}/blobs/sha256/${hexOf(second?.digest)}`);
     const db = new Sqlite(`${at.root}/db`);

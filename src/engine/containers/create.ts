@@ -15,6 +15,7 @@ import { parseSignal } from "../signals.ts";
 import { toRlimit } from "../ulimits.ts";
 import { containerAttributes } from "./container-events.ts";
 import { removeUnusedVolumes } from "./dispose.ts";
+import { leaseOf } from "./lease.ts";
 import { mergeConfig } from "./merge-config.ts";
 import { mountsOf, requestedMounts, volumeUses } from "./mount-spec.ts";
 import { ensureVolume } from "./prepare-mounts.ts";
@@ -39,6 +40,7 @@ export async function createContainer(context: EngineContext, request: CreateReq
   const record = newRecord(context, request, image);
   const warnings = check(context, record);
   store.insert(record);
+  images.lease(leaseOf(record.id), image.id);
   const madeVolumes: string[] = [];
   try {
     for (const mount of mountsOf(record)) {
@@ -48,6 +50,7 @@ export async function createContainer(context: EngineContext, request: CreateReq
     }
   } catch (error) {
     store.delete(record.id);
+    images.endLease(leaseOf(record.id));
     await removeUnusedVolumes(context, madeVolumes, record.id);
     throw error;
   }

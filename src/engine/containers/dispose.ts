@@ -5,6 +5,7 @@ import { messageOf, toGantryError } from "../../lib/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { containerPaths } from "../paths.ts";
+import { leaseOf } from "./lease.ts";
 import { clearForeign } from "./foreign.ts";
 
 /**
@@ -16,7 +17,7 @@ export async function dispose(
   record: ContainerRecord,
   anonymousVolumes: boolean,
 ): Promise<void> {
-  const { store, networks } = context;
+  const { images, store, networks } = context;
   const { id } = record;
   store.update(id, { status: "removing" });
   try {
@@ -34,6 +35,7 @@ export async function dispose(
     throw toGantryError(error, `remove container ${id}`);
   }
   store.delete(id);
+  images.endLease(leaseOf(id));
 }
 
 /** Removes volumes that no other container than `containerId` uses. One that cannot be removed stays and is logged. */
