@@ -20,6 +20,7 @@ import {
   tarTrailer,
   type TarEntryInput,
 } from "../../src/lib/index.ts";
+import { snapshotterWish } from "./image-fixture.ts";
 
 /** One file of a context: its text, or an entry of its own. */
 export type ContextFile = string | Uint8Array | Partial<TarEntryInput>;
@@ -125,7 +126,13 @@ export class BuildWorld implements AsyncDisposable {
     mkdirSync(`${dir}/mnt`, { recursive: true });
     this.#db = new Database(`${dir}/db`);
     const sys = loadSys();
-    this.images = new ImageStore({ root: dir, db: this.#db, sys, logger: createLogger("error") });
+    this.images = new ImageStore({
+      root: dir,
+      db: this.#db,
+      sys,
+      logger: createLogger("error"),
+      snapshotter: snapshotterWish,
+    });
     this.trees = new Trees(sys, dir);
     this.runner = new ChrootRunner(`${dir}/mnt`);
     this.buildRoot = `${dir}/build`;
@@ -210,6 +217,8 @@ export class BuildWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.images.idle();
+    this.images.unmount([]);
     this.#db.close();
     if (this.#owned) rmSync(this.dir, { recursive: true, force: true });
   }

@@ -21,7 +21,6 @@ import {
   tarTrailer,
   type TarType,
 } from "../../src/lib/index.ts";
-import { sh, tarOf } from "./image-fixture.ts";
 
 const sys = loadSys();
 const dir = fs.mkdtempSync("/tmp/gantry-erofs-");
@@ -148,7 +147,7 @@ function compare(tar: Uint8Array): void {
   const { refused, implied } = asDirectory(tar);
   const fileRefused = asFile(tar);
   // An entry through a link to the link's own directory takes the link's place: only in memory it is still known where.
-  if (refused?.includes("ENOENT") === true && fileRefused === undefined) return;
+  if (/ENOENT|ELOOP/.test(refused ?? "") && fileRefused === undefined) return;
   const plain = (words: string | undefined): string | undefined =>
     words?.replaceAll(`${unpacked}/`, "").replace(/(E[A-Z]+: [^,:]*).*/s, "$1");
   expect(plain(fileRefused)).toBe(plain(refused));

@@ -75,10 +75,10 @@ describe("faults", () => {
     using _ = { [Symbol.dispose]: () => engine.kill("SIGKILL") };
     const reader = engine.stdout.getReader();
     await reader.read();
-    const partial = (): string[] =>
-      fs.readdirSync(`${at.root}/ingest`).flatMap((dir) => fs.readdirSync(`${at.root}/ingest/${dir}/fs`));
-    for (let i = 0; i < 200 && partial().length < 50; i++) await Bun.sleep(10);
-    expect(partial().length).toBeGreaterThanOrEqual(50);
+    const partial = (): number =>
+      Number(sh(at.root, "du -s --apparent-size -B1 ingest | cut -f1").toString());
+    for (let i = 0; i < 200 && partial() < 1_000_000; i++) await Bun.sleep(10);
+    expect(partial()).toBeGreaterThanOrEqual(1_000_000);
     const children = sh("/", `cat /proc/${engine.pid}/task/*/children`)
       .toString()
       .trim()
@@ -95,13 +95,16 @@ describe("faults", () => {
     const again = at.reopen();
     await again.store.idle();
     expect(leftovers(again)).toEqual([`layers/${again.store.find("kept").chainId?.slice(7)}`]);
-    expect(sh("/", "cat /proc/self/mountinfo").toString()).not.toContain(at.root);
+    expect(sh("/", "grep -v /lowers /proc/self/mountinfo").toString()).not.toContain(at.root);
   });
 
   test("a layer that was changed on disk is noticed by save", async () => {
     await using at = openFixture();
-    const { lowers } = await at.store.importTar(stream(tarOf("printf 1 >f")), { reference: "x" });
-    fs.writeFileSync(`${lowers[0]}/f`, "2");
+    await at.store.importTar(stream(tarOf("printf 1 >f")), { reference: "x" });
+    sh(
+      at.root,
+      "cd layers/*; if [ -f layer.erofs ]; then sed -i 's/^1\\x00/2\\x00/; s/\\x001\\x00/\\x002\\x00/' layer.erofs; else printf 2 >fs/f; fi",
+    );
     expect(await failure(bytesOf(at.store.save(["x"])))).toMatch(
       /^corrupt: layer sha256:[0-9a-f]{64} has been changed on disk/,
     );

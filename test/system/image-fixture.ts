@@ -1,7 +1,7 @@
 /** What the system tests of the image room share: a store of its own below /tmp, and archives made by GNU tar. */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { ImageStore, Trees } from "../../src/image/index.ts";
+import { ImageStore, type SnapshotterWish, Trees } from "../../src/image/index.ts";
 import { loadSys } from "../../src/kernel/index.ts";
 import { createLogger, Database, GantryError } from "../../src/lib/index.ts";
 
@@ -15,21 +15,29 @@ export interface Fixture extends AsyncDisposable {
 
 const logger = createLogger("error");
 
+/** How layers are kept in tests: the engine's default, or what is asked for. */
+export const snapshotterWish: SnapshotterWish =
+  (["overlay", "erofs"] as const).find((name) => name === process.env["GANTRY_SNAPSHOTTER"]) ?? "auto";
+
 /** @param root an existing directory, else a new one */
-export function openFixture(root = fs.mkdtempSync("/tmp/gantry-image-")): Fixture {
+export function openFixture(
+  root = fs.mkdtempSync("/tmp/gantry-image-"),
+  snapshotter: SnapshotterWish = snapshotterWish,
+): Fixture {
   const sys = loadSys();
   const db = new Database(`${root}/db`);
-  const store = new ImageStore({ root, db, sys, logger });
+  const store = new ImageStore({ root, db, sys, logger, snapshotter });
   return {
     root,
     store,
     trees: new Trees(sys, root),
     reopen() {
       db.close();
-      return openFixture(root);
+      return openFixture(root, snapshotter);
     },
     async [Symbol.asyncDispose]() {
       await store.idle();
+      store.unmount([]);
       db.close();
       for (const name of fs.readdirSync(root)) fs.rmSync(`${root}/${name}`, { recursive: true, force: true });
       if (!isMountPoint(root)) fs.rmdirSync(root);

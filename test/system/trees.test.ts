@@ -116,7 +116,7 @@ describe("unpack", () => {
     expect(Buffer.from((await at.trees.readFile({ lowers }, "/app/src/one", 100)) ?? []).toString()).toBe(
       "1",
     );
-    expect(sh("/", "cat /proc/self/mountinfo").toString()).not.toContain(at.root);
+    expect(sh("/", "grep -v /lowers /proc/self/mountinfo").toString()).not.toContain(at.root);
   });
 
   test("many writers and readers of one tree at once", async () => {
