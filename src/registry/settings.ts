@@ -1,4 +1,5 @@
 /** Switches that may be thrown while the registry runs, in SQL, so that every instance sees them. */
+import { Cached } from "./cached.ts";
 import type { Sql } from "./sql.ts";
 
 /** How soon a switch counts everywhere. */
@@ -12,22 +13,17 @@ export interface ReadOnly {
 export class Settings {
   readonly #sql: Sql;
   readonly #now: () => number;
-  #cached: { readonly untilMs: number; readonly value: Promise<ReadOnly | undefined> } | undefined;
+  readonly #cached: Cached<ReadOnly | undefined>;
 
   constructor(sql: Sql, now: () => number = Date.now) {
     this.#sql = sql;
     this.#now = now;
+    this.#cached = new Cached(cacheMs, () => this.#readOnly(), now);
   }
 
   /** As it was within the last second. */
   readOnly(): Promise<ReadOnly | undefined> {
-    if (this.#cached !== undefined && this.#now() < this.#cached.untilMs) return this.#cached.value;
-    const value = this.#readOnly();
-    this.#cached = { untilMs: this.#now() + cacheMs, value };
-    value.catch(() => {
-      this.#cached = undefined;
-    });
-    return value;
+    return this.#cached.get();
   }
 
   async #readOnly(): Promise<ReadOnly | undefined> {
@@ -40,7 +36,7 @@ export class Settings {
 
   /** @param reason undefined: writing is allowed again */
   async setReadOnly(reason: string | undefined): Promise<void> {
-    this.#cached = undefined;
+    this.#cached.forget();
     if (reason === undefined) {
       await this.#sql.query("DELETE FROM setting WHERE name = 'read-only'");
       return;

@@ -2,6 +2,7 @@
 import { GantryError } from "../../lib/index.ts";
 import type { Sql, SqlRow } from "../sql.ts";
 import type { Action } from "../types.ts";
+import { Cached } from "../cached.ts";
 import { checkPattern } from "./pattern.ts";
 import { type Account, allActions, type Right } from "./rights.ts";
 
@@ -24,11 +25,12 @@ export class Accounts {
     string,
     { readonly untilMs: number; readonly account: Promise<Account | undefined> }
   >();
-  #public: { readonly untilMs: number; readonly patterns: Promise<readonly string[]> } | undefined;
+  readonly #public: Cached<readonly string[]>;
 
   constructor(sql: Sql, now: () => number = Date.now) {
     this.#sql = sql;
     this.#now = now;
+    this.#public = new Cached(cacheMs, () => this.listPublic(), now);
   }
 
   /** The account as it was within the last two seconds. */
@@ -44,13 +46,7 @@ export class Accounts {
 
   /** Patterns of repositories that anybody may pull from, as of the last two seconds. */
   publicPatterns(): Promise<readonly string[]> {
-    if (this.#public !== undefined && this.#now() < this.#public.untilMs) return this.#public.patterns;
-    const patterns = this.listPublic();
-    this.#public = { untilMs: this.#now() + cacheMs, patterns };
-    patterns.catch(() => {
-      this.#public = undefined;
-    });
-    return patterns;
+    return this.#public.get();
   }
 
   async get(name: string): Promise<Account | undefined> {
@@ -176,7 +172,7 @@ export class Accounts {
   async addPublic(pattern: string): Promise<void> {
     checkPattern(pattern, "repositories");
     await this.#sql.query("INSERT INTO public_pattern VALUES ($1) ON CONFLICT (pattern) DO NOTHING", pattern);
-    this.#public = undefined;
+    this.#public.forget();
   }
 
   async removePublic(pattern: string): Promise<void> {
@@ -185,7 +181,7 @@ export class Accounts {
       pattern,
     );
     if (rows.length === 0) throw new GantryError("not-found", `${JSON.stringify(pattern)} is not public`);
-    this.#public = undefined;
+    this.#public.forget();
   }
 
   #forget(name: string): void {

@@ -2,20 +2,14 @@
  * Scopes of Docker's token flow as text: `repository:team/app:pull,push`. What is not well formed is no scope and grants
  * nothing; it is never repaired.
  */
+import { isRepositoryName } from "../names.ts";
 import type { Action, Scope } from "../types.ts";
 
 /** More scopes than a client of good will asks for at once (a mount asks for two). */
 const maxScopes = 32;
 const maxScopeChars = 400;
 
-const component = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
-const repositoryName = new RegExp(`^${component}(?:/${component})*$`);
 const actions: readonly string[] = ["pull", "push", "delete", "*"];
-
-/** True for a name that the specification allows for a repository. */
-export function isRepositoryName(text: string): boolean {
-  return text.length <= 255 && repositoryName.test(text);
-}
 
 /** One scope; undefined when the text is none. */
 export function parseScope(text: string): Scope | undefined {

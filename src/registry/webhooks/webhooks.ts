@@ -1,6 +1,7 @@
 /** Endpoints that are told what happens, in SQL. */
 import { GantryError } from "../../lib/index.ts";
 import { checkPattern, matchesPattern } from "../access/pattern.ts";
+import { Cached } from "../cached.ts";
 import type { Sql, SqlRow } from "../sql.ts";
 import type { RegistryEvent } from "../types.ts";
 
@@ -23,22 +24,17 @@ const cacheMs = 2000;
 export class Webhooks {
   readonly #sql: Sql;
   readonly #now: () => number;
-  #cached: { readonly untilMs: number; readonly list: Promise<readonly Webhook[]> } | undefined;
+  readonly #cached: Cached<readonly Webhook[]>;
 
   constructor(sql: Sql, now: () => number = Date.now) {
     this.#sql = sql;
     this.#now = now;
+    this.#cached = new Cached(cacheMs, () => this.list(), now);
   }
 
   /** As of the last two seconds. */
   current(): Promise<readonly Webhook[]> {
-    if (this.#cached !== undefined && this.#now() < this.#cached.untilMs) return this.#cached.list;
-    const list = this.list();
-    this.#cached = { untilMs: this.#now() + cacheMs, list };
-    list.catch(() => {
-      this.#cached = undefined;
-    });
-    return list;
+    return this.#cached.get();
   }
 
   async list(): Promise<readonly Webhook[]> {
@@ -76,7 +72,7 @@ export class Webhooks {
       this.#now(),
     );
     if (rows.length === 0) throw new GantryError("conflict", `there is a webhook ${webhook.name} already`);
-    this.#cached = undefined;
+    this.#cached.forget();
   }
 
   /** Its waiting deliveries go with it. */
@@ -87,7 +83,7 @@ export class Webhooks {
         throw new GantryError("not-found", `there is no webhook ${JSON.stringify(name)}`);
       await tx.query("DELETE FROM webhook_delivery WHERE webhook = $1", name);
     });
-    this.#cached = undefined;
+    this.#cached.forget();
   }
 }
 

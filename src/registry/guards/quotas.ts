@@ -1,0 +1,130 @@
+/** Quotas of repositories: bytes, manifests and tags of all that a pattern matches together. */
+import { GantryError } from "../../lib/index.ts";
+import { checkPattern, matchesPattern } from "../access/pattern.ts";
+import { Cached } from "../cached.ts";
+import { RegistryError } from "../errors.ts";
+import type { Sql } from "../sql.ts";
+import type { Guard, ManifestPush, RequestContext } from "../types.ts";
+import { usageOf } from "../usage.ts";
+
+export interface Quota {
+  readonly pattern: string;
+  readonly maxBytes: number | undefined;
+  readonly maxManifests: number | undefined;
+  readonly maxTags: number | undefined;
+}
+
+/** @throws {GantryError} "invalid" */
+export async function setQuota(sql: Sql, quota: Quota): Promise<void> {
+  checkPattern(quota.pattern, "repositories");
+  const limits = [quota.maxBytes, quota.maxManifests, quota.maxTags];
+  if (limits.every((limit) => limit === undefined))
+    throw new GantryError("invalid", `the quota of ${quota.pattern} bounds nothing`, {
+      hint: "give it --size, --manifests or --tags",
+    });
+  if (limits.some((limit) => limit !== undefined && limit < 0))
+    throw new GantryError("invalid", "a quota is not negative");
+  await sql.query(
+    `INSERT INTO quota VALUES ($1, $2, $3, $4) ON CONFLICT (pattern) DO UPDATE SET max_bytes = excluded.max_bytes,
+      max_manifests = excluded.max_manifests, max_tags = excluded.max_tags`,
+    quota.pattern,
+    ...limits.map((limit) => limit ?? null),
+  );
+}
+
+export async function listQuotas(sql: Sql): Promise<readonly Quota[]> {
+  const rows = await sql.query("SELECT * FROM quota ORDER BY pattern");
+  const limit = (value: unknown): number | undefined =>
+    value === null || value === undefined ? undefined : Number(value);
+  return rows.map((row) => ({
+    pattern: String(row["pattern"]),
+    maxBytes: limit(row["max_bytes"]),
+    maxManifests: limit(row["max_manifests"]),
+    maxTags: limit(row["max_tags"]),
+  }));
+}
+
+/** @throws {GantryError} "not-found" */
+export async function removeQuota(sql: Sql, pattern: string): Promise<void> {
+  const rows = await sql.query("DELETE FROM quota WHERE pattern = $1 RETURNING pattern", pattern);
+  if (rows.length === 0)
+    throw new GantryError("not-found", `there is no quota of ${JSON.stringify(pattern)}`);
+}
+
+const cacheMs = 2000;
+
+/** Pushes that run at the same moment may go beyond a quota by what they bring: it is asked before, not locked. */
+export class QuotaGuard implements Guard {
+  readonly #sql: Sql;
+  readonly #quotas: Cached<readonly Quota[]>;
+
+  constructor(sql: Sql, now: () => number = Date.now) {
+    this.#sql = sql;
+    this.#quotas = new Cached(cacheMs, () => listQuotas(sql), now);
+  }
+
+  async upload(_context: RequestContext, repository: string, bytes: number | undefined): Promise<void> {
+    for (const quota of await this.#of(repository)) {
+      if (quota.maxBytes === undefined) continue;
+      const usage = await usageOf(this.#sql, quota.pattern);
+      refuseBeyond(quota, "bytes", usage.bytes, bytes ?? 1, quota.maxBytes);
+    }
+  }
+
+  /** Its blobs are in the repository by now and counted. */
+  async putManifest(_context: RequestContext, push: ManifestPush): Promise<void> {
+    const quotas = await this.#of(push.repository);
+    if (quotas.length === 0) return;
+    const news = await this.#news(push);
+    for (const quota of quotas) {
+      const usage = await usageOf(this.#sql, quota.pattern);
+      refuseBeyond(quota, "bytes", usage.bytes, news.bytes, quota.maxBytes);
+      refuseBeyond(quota, "manifests", usage.manifests, news.manifests, quota.maxManifests);
+      refuseBeyond(quota, "tags", usage.tags, news.tags, quota.maxTags);
+    }
+  }
+
+  async #of(repository: string): Promise<readonly Quota[]> {
+    return (await this.#quotas.get()).filter(({ pattern }) => matchesPattern(pattern, repository));
+  }
+
+  /** What a push adds to what is there. */
+  async #news({
+    repository,
+    manifest,
+    tags,
+  }: ManifestPush): Promise<Readonly<Record<"bytes" | "manifests" | "tags", number>>> {
+    const known = await this.#sql.query(
+      "SELECT 1 AS one FROM manifest WHERE repository = $1 AND digest = $2",
+      repository,
+      manifest.digest,
+    );
+    let fresh = 0;
+    for (const tag of tags) {
+      const rows = await this.#sql.query(
+        "SELECT 1 AS one FROM tag WHERE repository = $1 AND name = $2",
+        repository,
+        tag,
+      );
+      if (rows.length === 0) fresh++;
+    }
+    const isNew = known.length === 0;
+    return { bytes: isNew ? manifest.bytes.length : 0, manifests: isNew ? 1 : 0, tags: fresh };
+  }
+}
+
+/** @throws {RegistryError} "DENIED" with the figures */
+function refuseBeyond(
+  quota: Quota,
+  what: string,
+  used: number,
+  more: number,
+  limit: number | undefined,
+): void {
+  if (limit === undefined || more === 0 || used + more <= limit) return;
+  throw new RegistryError(
+    "DENIED",
+    `quota exceeded: ${quota.pattern} may hold ${limit} ${what}, holds ${used}, and this brings ${more}`,
+    { detail: { quota: quota.pattern, what, limit, used, requested: more } },
+  );
+}
