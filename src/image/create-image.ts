@@ -44,7 +44,7 @@ export async function importTar(
   const names =
     request.reference === undefined || request.reference === "" ? [] : [nameToGive(request.reference)];
   using hold = room.holds.create();
-  const layer = await room.layers.unpackAsOwn({
+  const layer = await room.maker.unpackAsOwn({
     source,
     parent: undefined,
     diffId: undefined,

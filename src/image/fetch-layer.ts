@@ -10,7 +10,8 @@ import type { ContentStore } from "./content-store.ts";
 import { download, isDamaged } from "./download.ts";
 import type { ImageSource } from "./endpoint.ts";
 import { spendableBytes } from "./free-space.ts";
-import type { AppliedLayer, LayerStore } from "./layer-store.ts";
+import type { AppliedLayer, LayerMaker } from "./layer-maker.ts";
+import type { LayerStore } from "./layer-store.ts";
 import { Limiter } from "./limiter.ts";
 import type { Descriptor } from "./manifest.ts";
 import { Partials } from "./partials.ts";
@@ -36,6 +37,7 @@ export interface FetcherParts {
   readonly sys: Sys;
   readonly content: ContentStore;
   readonly layers: LayerStore;
+  readonly maker: LayerMaker;
 }
 
 /** As many as docker downloads at a time. */
@@ -91,7 +93,12 @@ export class LayerFetcher {
     pins.use(content.pin(blob.digest));
     await this.#adopt(blob, signal);
     throwIfAborted(signal);
-    const layer = await layers.place(applied, { parent: parent?.chainId, blob: blob.digest, hold, signal });
+    const layer = await this.#parts.maker.place(applied, {
+      parent: parent?.chainId,
+      blob: blob.digest,
+      hold,
+      signal,
+    });
     report("complete");
     return layer;
   }
@@ -128,7 +135,7 @@ export class LayerFetcher {
     if (content.size(blob.digest) !== undefined) {
       using _pin = content.pin(blob.digest);
       report("extracting", 0);
-      return await layers.apply({ source: content.read(blob.digest), diffId, signal });
+      return await this.#parts.maker.apply({ source: content.read(blob.digest), diffId, signal });
     }
     const path = this.partials.path(wish.blob.digest);
     using _use = this.partials.use(wish.blob.digest);
@@ -154,7 +161,7 @@ export class LayerFetcher {
     };
     const maxBytes = spendableBytes(sys, root);
     const bytes = download({ source, blob, path, maxBytes, onProgress, signal });
-    return layers.apply({ source: reporting(bytes, report), diffId, signal });
+    return this.#parts.maker.apply({ source: reporting(bytes, report), diffId, signal });
   }
 }
 

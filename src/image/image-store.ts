@@ -12,6 +12,7 @@ import { historyOf } from "./history.ts";
 import { Holds, type HoldTarget } from "./holds.ts";
 import { Leases } from "./leases.ts";
 import type { SnapshotterName } from "./layer-driver.ts";
+import { LayerMaker } from "./layer-maker.ts";
 import { LayerStore } from "./layer-store.ts";
 import { loadImages } from "./load.ts";
 import type { ImageSource } from "./endpoint.ts";
@@ -84,7 +85,8 @@ export class ImageStore {
       logger,
     });
     const contents = new ContentRecords(db);
-    const fetcher = new LayerFetcher({ root, sys, content, layers });
+    const maker = new LayerMaker({ root, sys, content, background, layers });
+    const fetcher = new LayerFetcher({ root, sys, content, layers, maker });
     const { partials } = fetcher;
     const collector = new Collector({ root, sys, logger, records, contents, content, layers, partials });
     const catalog = new Catalog(records, layers);
@@ -95,6 +97,7 @@ export class ImageStore {
       logger,
       content,
       layers,
+      maker,
       holds,
       catalog,
       records: contents,
@@ -251,18 +254,18 @@ export class ImageStore {
 
   /** Applies an archive as a layer; what it is kept as is its own bytes, so that saving gives them again. */
   async applyLayer(request: ApplyLayerRequest): Promise<Layer> {
-    const { content, layers, sys } = this.#room;
+    const { content, layers, maker, sys } = this.#room;
     const { source, parent, digest, diffId, hold, signal } = request;
     const maxBytes = spendableBytes(sys, this.dir);
     const blob = await content.ingest(source, { expected: digest, what: "the layer", maxBytes, signal });
     return layers.withBlob(blob.digest, () =>
-      layers.unpack({ source: content.read(blob.digest), blob: blob.digest, parent, diffId, hold, signal }),
+      maker.unpack({ source: content.read(blob.digest), blob: blob.digest, parent, diffId, hold, signal }),
     );
   }
 
   /** Makes an upper directory a layer; undefined when it changes nothing. The directory is gone afterwards. */
   diffLayer(request: DiffLayerRequest): Promise<Layer | undefined> {
-    return this.#room.layers.diff(request);
+    return this.#room.maker.diff(request);
   }
 
   async createImage(request: CreateImageRequest): Promise<ImageRecord> {

@@ -30,7 +30,7 @@ export async function importAci(
       signature === undefined || keys === undefined
         ? undefined
         : await verifySignature({ path: file.path, signature, keys, temporary, signal });
-    const open = (): AsyncIterable<Uint8Array> => decompress(readFile(file.path), { maxBytes: 2 ** 50 });
+    const open = (): AsyncIterable<Uint8Array> => decompress(readFile(file.path), { maxBytes });
     const aci = parseAciManifest(await findAciManifest(open()), hostArchitecture());
     const image = await unpack(room, { aci, file, source: aciRootfs(open(), aci.pathWhitelist), request });
     return { image, warnings: aci.warnings, ...(fingerprint === undefined ? {} : { fingerprint }) };
@@ -49,7 +49,7 @@ interface Unpacking {
 async function unpack(room: ImageRoom, { aci, file, source, request }: Unpacking): Promise<ImageRecord> {
   const name = nameToGive(nameOf(aci, request.reference));
   using hold = room.holds.create();
-  const layer = await room.layers.unpackAsOwn({
+  const layer = await room.maker.unpackAsOwn({
     source,
     parent: undefined,
     diffId: undefined,

@@ -33,31 +33,6 @@ export interface LayerStoreParts {
   readonly logger: Logger;
 }
 
-export interface UnpackRequest {
-  /** A tar, plain or compressed. */
-  readonly source: AsyncIterable<Uint8Array>;
-  readonly parent: Digest | undefined;
-  /** What the uncompressed tar must hash to. */
-  readonly diffId: Digest | undefined;
-  /** A blob in the content store with the same bytes as `source`: recorded unless the layer can be made again without it. */
-  readonly blob: Digest | undefined;
-  readonly hold: Hold;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** An archive that has been applied, before it is known what lies below. Nothing is left of it when it is disposed of. */
-export interface AppliedLayer extends AsyncDisposable {
-  readonly target: string;
-  readonly unpacked: UnpackedLayer;
-  readonly tar: { readonly size: number; readonly digest: Digest };
-}
-
-type RunUnpack = Pick<UnpackRequest, "source" | "diffId" | "signal"> & {
-  readonly parents: readonly string[];
-  /** A digest vouches for the length: the tar may lack its end mark. */
-  readonly vouched: boolean;
-};
-
 export class LayerStore {
   readonly #parts: LayerStoreParts;
   readonly #layers: string;
@@ -83,8 +58,12 @@ export class LayerStore {
     return row;
   }
 
+  tryRow(id: Digest): LayerRow | undefined {
+    return this.#parts.records.layer(id);
+  }
+
   has(id: Digest): boolean {
-    return this.#parts.records.layer(id) !== undefined;
+    return this.tryRow(id) !== undefined;
   }
 
   get(id: Digest): Layer {
@@ -103,7 +82,7 @@ export class LayerStore {
    * @throws {GantryError} "corrupt", "unsupported" when one cannot be shown
    */
   lowers(top: Digest | undefined): readonly string[] {
-    return this.chain(top).map(({ chainId: id }) => this.#driver(id).use(this.#home(id)));
+    return this.chain(top).map(({ chainId: id }) => this.driverOf(id).use(this.#home(id)));
   }
 
   /** New layers hold their archive: it need not be kept beside them. */
@@ -112,7 +91,7 @@ export class LayerStore {
   }
 
   snapshotterOf(top: Digest | undefined): SnapshotterName {
-    return top === undefined ? "overlay" : this.#driver(top).name;
+    return top === undefined ? "overlay" : this.driverOf(top).name;
   }
 
   /** As lowers, but only their names. */
@@ -120,105 +99,12 @@ export class LayerStore {
     return this.chain(top).map((row) => this.#dir(row.chainId));
   }
 
-  /** Applies an archive as it came: its digest is the layer's. */
-  async unpack(request: UnpackRequest): Promise<Layer> {
-    const { parent, diffId, hold } = request;
-    const known = diffId === undefined ? undefined : this.#parts.records.layer(chainId(parent, diffId));
-    if (known !== undefined) return this.#keep(known, hold);
-    return this.#prepare(async (target) => {
-      const { unpacked, tar } = await this.#runUnpack(
-        this.#onParents(request),
-        target,
-        request.blob === undefined ? "never" : "if-ours",
-      );
-      const isOurs = unpacked.canonical?.digest === tar.digest || this.snapshotter.driver.keepsArchive;
-      const blob = isOurs ? undefined : request.blob;
-      await this.#settle({ target, unpacked, tar }, request);
-      return this.#commit(
-        target,
-        { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob },
-        hold,
-      );
-    });
-  }
-
-  /** Applies an archive and names the layer by the tar that gantry makes of it, so that the archive need not be kept. */
-  async unpackAsOwn(request: UnpackRequest): Promise<Layer> {
-    return this.#prepare(async (target) => {
-      const { unpacked, tar } = await this.#runUnpack(this.#onParents(request), target, "always");
-      if (!this.snapshotter.driver.keepsArchive)
-        return this.#commitMeasured(target, unpacked.canonical, request);
-      await this.#settle({ target, unpacked, tar }, request);
-      return this.#remake(target, request);
-    });
-  }
-
-  /** A driver that keeps archives gets gantry's own of the layer that it has made. */
-  #remake(foreign: string, { parent, hold, signal }: UnpackRequest): Promise<Layer> {
-    const source = this.snapshotter.driver.ownArchive(dirname(foreign), signal);
-    return this.#prepare(async (target) => {
-      const request = { source, diffId: undefined, signal, parents: [], vouched: true };
-      const { unpacked, tar } = await this.#runUnpack(request, target, "never");
-      await this.#settle({ target, unpacked, tar }, { parent, signal });
-      const made = { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob: undefined };
-      return this.#commit(target, made, hold);
-    });
-  }
-
-  /**
-   * Applies an archive on its own; `place` puts the result on its parents. Any number at a time, in any order. Whoever gives
-   * no diff id compares the digest of the result.
-   */
-  async apply(
-    { source, diffId, signal }: Omit<UnpackRequest, "parent" | "blob" | "hold">,
-    measure: "never" | "if-ours" = "never",
-  ): Promise<AppliedLayer> {
-    const target = this.#temporaryTarget();
-    const dispose = (): Promise<void> => this.#removeTarget(target);
-    try {
-      const request = { source, diffId, signal, parents: [], vouched: true };
-      const { unpacked, tar } = await this.#runUnpack(request, target, measure);
-      return { target, unpacked, tar, [Symbol.asyncDispose]: dispose };
-    } catch (error) {
-      await dispose();
-      throw error;
-    }
-  }
-
-  /**
-   * Makes an applied archive a layer on top of `parent`.
-   * @param blob the archive in the content store
-   */
-  async place(
-    { target, unpacked, tar }: AppliedLayer,
-    { parent, blob, hold, signal }: Omit<UnpackRequest, "source" | "diffId">,
-  ): Promise<Layer> {
-    const known = this.#parts.records.layer(chainId(parent, tar.digest));
-    if (known !== undefined) return this.#keep(known, hold);
-    if (parent !== undefined) hold.keep(parent);
-    await this.#settle({ target, unpacked, tar }, { parent, signal });
-    const made = { diffId: tar.digest, tarSize: tar.size, size: unpacked.size, parent, blob };
-    return this.#commit(target, made, hold);
-  }
-
-  /** Makes an upper directory a layer; undefined when it changes nothing. */
-  async diff({ upper, parent, hold, stubs, signal }: DiffLayerRequest): Promise<Layer | undefined> {
-    if (parent !== undefined) hold.keep(parent);
-    return this.#prepare(async (target) => {
-      fs.rmdirSync(target);
-      fs.renameSync(upper, target);
-      const work: ChildJob = { job: "diff-layer", target, parents: this.lowers(parent), stubs: stubs ?? [] };
-      const measured = (await runChild({ scratch: this.scratch, work, signal })) as MeasuredLayer | null;
-      return measured === null ? undefined : this.#commitMeasured(target, measured, { parent, hold });
-    });
-  }
-
   /**
    * The layer's uncompressed tar: from the archive that was kept, or made again from the directory.
    * @throws {GantryError} "corrupt" at the end when the bytes are not those of the diff id
    */
   async *tar(row: LayerRow, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
-    const driver = this.#driver(row.chainId);
+    const driver = this.driverOf(row.chainId);
     const source =
       row.blob === undefined || driver.keepsArchive
         ? driver.archive(this.#home(row.chainId), row.tarSize, signal)
@@ -257,7 +143,7 @@ export class LayerStore {
       }
     });
     for (const { chainId: id, blob } of gone) {
-      this.#driver(id).release(this.#home(id));
+      this.driverOf(id).release(this.#home(id));
       void background.remove(this.#discard(this.#home(id)));
       if (blob !== undefined && !records.isBlobNeeded(blob)) content.remove(blob);
     }
@@ -270,29 +156,13 @@ export class LayerStore {
 
   /** Tells two states of a layer's files from each other; gantry's own tar of them where they are a directory. */
   fingerprint({ chainId: id, tarSize }: LayerRow, signal: AbortSignal | undefined): Promise<Digest> {
-    return this.#driver(id).fingerprint(this.#home(id), tarSize, signal);
-  }
-
-  /** The layer once more, from an archive of it: to be compared and swapped in. It is gone after `work`. */
-  async rebuild<T>(
-    row: LayerRow,
-    { source, signal }: Pick<UnpackRequest, "source" | "signal">,
-    work: (again: { readonly fingerprint: Digest; swap(): void }) => T,
-  ): Promise<T> {
-    const driver = this.#driver(row.chainId);
-    return this.#prepare(async (target) => {
-      const request = { source, diffId: row.diffId, signal, parents: [], vouched: true };
-      const { unpacked, tar } = await this.#runUnpack(request, target, "never", driver);
-      await this.#settle({ target, unpacked, tar }, { parent: row.parent, signal }, driver);
-      const fingerprint = await driver.fingerprint(dirname(target), tar.size, signal);
-      return work({ fingerprint, swap: () => this.#swap(row, driver, dirname(target)) });
-    });
+    return this.driverOf(id).fingerprint(this.#home(id), tarSize, signal);
   }
 
   /** What uses the old files keeps them until it ends. */
-  #swap({ chainId: id }: LayerRow, driver: LayerDriver, dir: string): void {
+  swap({ chainId: id }: LayerRow, dir: string): void {
     const home = this.#home(id);
-    driver.release(home);
+    this.driverOf(id).release(home);
     if (!fs.existsSync(home)) fs.renameSync(dir, home);
     else this.#parts.sys.rename2(dir, home, renameExchange);
     syncDirectory(this.#layers);
@@ -318,122 +188,34 @@ export class LayerStore {
 
   /** Where the files of a layer are seen once it is in use. */
   #dir(id: Digest): string {
-    return this.#driver(id).view(this.#home(id));
+    return this.driverOf(id).view(this.#home(id));
   }
 
   #home(id: Digest): string {
     return join(this.#layers, digestHex(id));
   }
 
-  #driver(id: Digest): LayerDriver {
+  /** What keeps the files of a layer that is here. */
+  driverOf(id: Digest): LayerDriver {
     return this.snapshotter.of(this.#home(id));
-  }
-
-  /** What directories that an unpacked layer does not describe inherit; it is synced then. */
-  #settle(
-    { target, unpacked, tar }: Omit<AppliedLayer, keyof AsyncDisposable>,
-    { parent, signal }: Pick<UnpackRequest, "parent" | "signal">,
-    driver = this.snapshotter.driver,
-  ): Promise<void> {
-    const parents = this.lowers(parent);
-    return driver.settle({
-      dir: dirname(target),
-      unpacked,
-      tarSize: tar.size,
-      parents,
-      signal,
-    });
   }
 
   #describe({ chainId: id, diffId, parent, size }: LayerRow): Layer {
     return { chainId: id, diffId, parent, size, dir: this.#dir(id) };
   }
 
-  #keep(row: LayerRow, hold: Hold): Layer {
+  /** The layer, held. */
+  keep(row: LayerRow, hold: Hold): Layer {
     hold.keep(row.chainId);
     return this.#describe(row);
   }
 
-  #onParents({ source, parent, diffId, hold, signal }: UnpackRequest): RunUnpack {
-    if (parent !== undefined) hold.keep(parent);
-    return { source, diffId, signal, parents: this.lowers(parent), vouched: diffId !== undefined };
-  }
-
-  async #runUnpack(
-    { source, parents, diffId, signal, vouched }: RunUnpack,
-    target: string,
-    measure: "never" | "if-ours" | "always",
-    driver = this.snapshotter.driver,
-  ): Promise<{
-    readonly unpacked: UnpackedLayer;
-    readonly tar: { readonly size: number; readonly digest: Digest };
-  }> {
-    const maxBytes = spendableBytes(this.#parts.sys, this.#layers);
-    const digester: Digester = { size: 0, digest: undefined };
-    const tar = digested(decompress(source, { maxBytes: maxBytes + tarOverheadBytes }), digester);
-    const unpacked = await driver.unpack({
-      dir: dirname(target),
-      parents,
-      maxBytes,
-      missingTrailer: vouched,
-      measure,
-      source: tar,
-      signal,
-    });
-    const { digest } = digester;
-    if (digest === undefined) throw new GantryError("corrupt", "the archive was not read to its end");
-    if (diffId !== undefined && digest !== diffId) {
-      throw new GantryError("corrupt", `the layer has digest ${digest}, expected ${diffId}`, {
-        hint: "get or make the archive anew",
-      });
-    }
-    return { unpacked, tar: { size: digester.size, digest } };
-  }
-
-  /** A temporary layer directory for `work`; it is gone afterwards, whatever happens. */
-  async #prepare<T>(work: (target: string) => Promise<T>): Promise<T> {
-    const target = this.#temporaryTarget();
-    try {
-      return await work(target);
-    } finally {
-      await this.#removeTarget(target);
-    }
-  }
-
-  #temporaryTarget(): string {
-    const target = join(this.#parts.content.temporaryPath("layer"), "fs");
-    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
-    // A umask must not decide on the mode of an image's root.
-    fs.chmodSync(target, 0o755);
-    return target;
-  }
-
-  /** With the directory it is in, unless it has become a layer. */
-  async #removeTarget(target: string): Promise<void> {
-    const dir = dirname(target);
-    if (fs.existsSync(dir)) await this.#parts.background.remove(dir);
-  }
-
-  #commitMeasured(
-    target: string,
-    measured: MeasuredLayer | undefined,
-    { parent, hold }: { parent?: Digest | undefined; hold: Hold },
-  ): Layer {
-    if (measured === undefined) throw new GantryError("internal", "the child did not measure the layer");
-    const { digest, tarSize, size } = measured;
-    return this.#commit(
-      target,
-      { diffId: parseDigest(digest), tarSize, size, parent, blob: undefined },
-      hold,
-    );
-  }
-
   /** Synchronous from the look whether the layer exists to its record: two makers of one layer cannot collide. */
-  #commit(target: string, made: Omit<LayerRow, "chainId">, hold: Hold): Layer {
+  commit(target: string, made: Omit<LayerRow, "chainId">, hold: Hold): Layer {
     const { records } = this.#parts;
     const id = chainId(made.parent, made.diffId);
     const known = records.layer(id);
-    if (known !== undefined) return this.#keep(known, hold);
+    if (known !== undefined) return this.keep(known, hold);
     const dir = this.#home(id);
     fs.renameSync(dirname(target), dir);
     syncDirectory(this.#layers);
@@ -445,7 +227,7 @@ export class LayerStore {
       void this.#parts.background.remove(this.#discard(dir));
       throw error;
     }
-    return this.#keep(row, hold);
+    return this.keep(row, hold);
   }
 
   /** Out of the way at once; the result is to be deleted. */
@@ -470,5 +252,3 @@ export class LayerStore {
 }
 
 const renameExchange = 2;
-/** Headers of an archive of which every file is empty come on top of the content. */
-const tarOverheadBytes = 2 ** 30;

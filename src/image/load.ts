@@ -8,7 +8,7 @@ import { spendableBytes } from "./free-space.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { readDockerArchive } from "./load-docker.ts";
 import { readOciLayout } from "./load-oci.ts";
-import type { AppliedLayer } from "./layer-store.ts";
+import type { AppliedLayer } from "./layer-maker.ts";
 import type { RawManifest } from "./manifest.ts";
 import { familiarName, parseReference } from "./reference.ts";
 import type { ImageRoom } from "./room.ts";
@@ -173,10 +173,10 @@ async function loadLayer(
   if (applied !== undefined) {
     file.applied = undefined;
     await using unpacked = applied;
-    return (await layers.place(unpacked, { parent, blob, hold, signal })).chainId;
+    return (await room.maker.place(unpacked, { parent, blob, hold, signal })).chainId;
   }
   const source = blob === undefined ? layers.anyTar(diffId, signal) : room.content.read(blob);
-  return (await layers.unpack({ source, blob, parent, diffId, hold, signal })).chainId;
+  return (await room.maker.unpack({ source, blob, parent, diffId, hold, signal })).chainId;
 }
 
 /** The layer's tar can be had without the file that it came in. */

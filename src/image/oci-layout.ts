@@ -165,7 +165,7 @@ export function checkLayoutVersion(files: Pick<LayoutFiles, "name" | "small">): 
       : undefined;
   if (typeof version !== "string")
     throw new GantryError("corrupt", `oci-layout of ${files.name} has no imageLayoutVersion`);
-  if (!/^1\./.test(version))
+  if (!version.startsWith("1."))
     throw new GantryError(
       "unsupported",
       `${files.name} is of layout version ${version.slice(0, 40)}, known is 1.0.0`,
@@ -286,7 +286,9 @@ class LayoutSource implements ImageSource {
       const { digest, mediaType, size } = entry;
       const { annotations } = manifest;
       found.push({
-        ...{ mediaType, digest, size },
+        mediaType,
+        digest,
+        size,
         ...(type === undefined ? {} : { artifactType: type }),
         ...(annotations === undefined ? {} : { annotations }),
       });

@@ -7,6 +7,7 @@ import type { ContentRecords } from "./content-records.ts";
 import type { ContentStore } from "./content-store.ts";
 import type { LayerFetcher } from "./fetch-layer.ts";
 import type { Holds } from "./holds.ts";
+import type { LayerMaker } from "./layer-maker.ts";
 import type { LayerStore } from "./layer-store.ts";
 
 export interface ImageRoom {
@@ -15,6 +16,7 @@ export interface ImageRoom {
   readonly logger: Logger;
   readonly content: ContentStore;
   readonly layers: LayerStore;
+  readonly maker: LayerMaker;
   readonly catalog: Catalog;
   readonly holds: Holds;
   /** Manifests and archives of layers. */

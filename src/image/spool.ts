@@ -19,7 +19,8 @@ import { throwIfAborted } from "./child.ts";
 import { decompress, detectCompression } from "./compression.ts";
 import type { ContentStore, SpooledFile } from "./content-store.ts";
 import { maxConfigBytes, parseJson } from "./image-config.ts";
-import type { AppliedLayer, LayerStore } from "./layer-store.ts";
+import type { AppliedLayer, LayerMaker } from "./layer-maker.ts";
+import type { LayerStore } from "./layer-store.ts";
 import { Limiter } from "./limiter.ts";
 
 /** An archive of images holds a few files a layer. */
@@ -36,6 +37,7 @@ export interface SpoolOptions {
 export interface SpoolParts {
   readonly content: ContentStore;
   readonly layers: LayerStore;
+  readonly maker: LayerMaker;
 }
 
 /** A file of the archive: on disk, unpacked as a layer, or both. */
@@ -216,7 +218,7 @@ export class Spool implements AsyncDisposable {
     const signal = outer === undefined ? this.#called.signal : AbortSignal.any([outer, this.#called.signal]);
     try {
       const work = { source: pipe, diffId: undefined, signal };
-      return { layer: await this.#limiter.run(() => this.#parts.layers.apply(work, "if-ours")) };
+      return { layer: await this.#limiter.run(() => this.#parts.maker.apply(work, "if-ours")) };
     } catch (failure) {
       return { failure };
     } finally {

@@ -73,7 +73,7 @@ interface Again {
 
 /** From the first archive that is intact: those beside the layer, then what the layer itself holds. */
 async function rebuilt<T>(
-  { content, layers, records }: ImageRoom,
+  { content, layers, maker, records }: ImageRoom,
   row: LayerRow,
   signal: AbortSignal | undefined,
   work: (again: Again) => T,
@@ -89,7 +89,7 @@ async function rebuilt<T>(
     () => layers.tar(row, signal),
   ]) {
     try {
-      return await layers.rebuild(row, { source: source(), signal }, work);
+      return await maker.rebuild(row, { source: source(), signal }, work);
     } catch (error) {
       throwIfAborted(signal);
       failure ??= error;

@@ -97,7 +97,8 @@ describe("pull", () => {
     });
     const index = source.put({
       mediaType: mediaTypes.ociIndex,
-      ...{ schemaVersion: 2, manifests: [entry(arm, "arm64"), entry(amd, "amd64")] },
+      schemaVersion: 2,
+      manifests: [entry(arm, "arm64"), entry(amd, "amd64")],
     });
     expect(await pull(at, source)).toMatchObject({ id: amd.id, digest: index.digest });
     await using out = await at.store.source("test.example/thing:1");
@@ -286,10 +287,8 @@ describe("what is wrong is told and leaves nothing", () => {
         const { mediaType, digest } = manifest;
         source.put({
           mediaType: mediaTypes.ociIndex,
-          ...{
-            schemaVersion: 2,
-            manifests: [{ mediaType, digest, size: 7, platform: { os: "linux", architecture: "amd64" } }],
-          },
+          schemaVersion: 2,
+          manifests: [{ mediaType, digest, size: 7, platform: { os: "linux", architecture: "amd64" } }],
         });
       },
       /^corrupt: .*its index tells 7/,
