@@ -16,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { cloneFlags, loadSys } from "../../src/kernel/index.ts";
 
@@ -202,6 +202,34 @@ describe("processes", () => {
     expect(sys.raiseFileLimit()).toBeGreaterThan(1000);
     sys.setChildSubreaper(true);
     sys.setChildSubreaper(false);
+  });
+
+  test("rights are given up for good, also those that an exec would bring back", () => {
+    const script = `
+      const { loadSys } = require(${JSON.stringify(resolve(import.meta.dir, "../../src/kernel/index.ts"))});
+      loadSys().limitRights(1n << 1n);
+      const status = require("fs").readFileSync("/proc/thread-self/status", "utf8");
+      console.log(status.match(/^(Cap(Inh|Prm|Eff|Bnd)|NoNewPrivs):.*$/gm).join(" ").replace(/\\s+/g, " "));
+      let refused = "";
+      try { loadSys().mknod("/tmp/gantry-no-node", 0o020600, 1, 3); } catch (error) { refused = error.code; }
+      console.log(refused);`;
+    const only = "0000000000000002";
+    const done = Bun.spawnSync([process.execPath, "-e", script]);
+    expect(done.stdout.toString()).toBe(
+      `CapInh: ${"0".repeat(16)} CapPrm: ${only} CapEff: ${only} CapBnd: ${only} NoNewPrivs: 1\nEPERM\n`,
+    );
+  });
+
+  test("a name may be given as bytes, which need not be text", () => {
+    const directory = mkdtempSync("/tmp/gantry-sys-");
+    const name = Buffer.concat([Buffer.from(`${directory}/`), Buffer.from([0xe9, 0xff])]);
+    sys.mknod(name, 0o010600, 0, 0);
+    sys.setTimes(name, 0n, 7_000_000_000n);
+    expect(lstatSync(name).mtimeMs).toBe(7000);
+    expect(sys.listXattrs(name)).toEqual([]);
+    expect(code(() => sys.setTimes(Buffer.from("a\0b"), 0n, 0n))).toBe("EINVAL");
+    expect(code(() => sys.setTimes(Buffer.alloc(4096, 97), 0n, 0n))).toBe("ENAMETOOLONG");
+    rmSync(directory, { recursive: true });
   });
 });
 
