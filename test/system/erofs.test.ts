@@ -127,6 +127,7 @@ function describeTree(root: string, timeless: ReadonlySet<string> = new Set()): 
       content,
       ...xattrs,
     ].join(" ");
+    expect(stat.ino).not.toBe(0n);
     if (stat.isDirectory()) {
       const names = namesIn(path === "" ? root : `${root}/${path}`).sort();
       for (const name of names) visit(path === "" ? name : `${path}/${name}`);

@@ -43,7 +43,8 @@ export function planLayout(table: NodeTable): Layout {
   const sizes = new Column("f64");
   const links = new Column("u32");
   let length = 0;
-  let inodesEnd = 0;
+  // No inode has the number 0: readdir(3) takes it for a name that is gone.
+  let inodesEnd = inodeBytes;
   let contentBlocks = 0;
   const append = (node: NodeRow): void => {
     order.set(length++, node);
