@@ -17,8 +17,8 @@ export interface ByteRange {
 }
 
 export interface BlobStore {
-  /** Makes an empty upload. */
-  begin(id: string): Promise<void>;
+  /** Makes an empty upload. @param algorithm of the digest that is expected at the end: any may come */
+  begin(id: string, algorithm?: "sha256" | "sha512"): Promise<void>;
   /** Bytes of an upload so far; undefined: there is no such upload. Holds after a restart and from any instance. */
   uploaded(id: string): Promise<number | undefined>;
   /**
@@ -44,4 +44,8 @@ export interface BlobStore {
   remove(digest: Digest): Promise<void>;
   blobs(): AsyncIterable<StoredBlob>;
   uploads(): AsyncIterable<{ readonly id: string; readonly modifiedMs: number }>;
+  /** Puts a damaged blob where nobody is served from, for somebody to look at. */
+  quarantine(digest: Digest): Promise<void>;
+  /** Removes what neither a blob nor an upload knows of, where the store can have such; bytes that were freed. */
+  sweep?(olderThanMs: number): Promise<number>;
 }

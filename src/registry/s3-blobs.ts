@@ -29,6 +29,13 @@ interface Place {
   readonly size: number;
 }
 
+const dataField = "gantry-data";
+const sizeField = "gantry-size";
+
+function pointer({ key, size }: Place): Readonly<Record<string, string>> {
+  return { [dataField]: key, [sizeField]: String(size) };
+}
+
 /** Uploads whose hash and tail are kept here; others are read again from S3. */
 const maxKept = 256;
 const maxIdleMs = 10 * 60_000;
@@ -147,6 +154,20 @@ export class S3Blobs implements BlobStore {
     if (place.key !== blobKey(digest)) await this.#client.delete(place.key);
   }
 
+  /** A big blob stays where it is; what points to it is moved. */
+  async quarantine(digest: Digest): Promise<void> {
+    const place = await this.#find(digest);
+    this.#places.delete(digest);
+    if (place === undefined) return;
+    const key = `quarantine/${blobKey(digest).slice("blobs/".length)}`;
+    if (place.key !== blobKey(digest)) await this.#client.put(key, "", pointer(place));
+    else {
+      const answer = await this.#client.get(place.key);
+      await this.#client.put(key, new Uint8Array((await answer?.arrayBuffer()) ?? []));
+    }
+    await this.#client.delete(blobKey(digest));
+  }
+
   async *blobs(): AsyncIterable<StoredBlob> {
     for await (const object of this.#client.list("blobs/")) {
       const digest = digestOf(object.key);
@@ -174,10 +195,11 @@ export class S3Blobs implements BlobStore {
     for await (const { key, size, modifiedMs } of this.#client.list("data/"))
       if (modifiedMs < olderThanMs && !uploads.has(key)) old.set(key, size);
     if (old.size === 0) return 0;
-    for await (const { key, size } of this.#client.list("blobs/")) {
-      const digest = size === 0 ? digestOf(key) : undefined;
-      if (digest !== undefined) old.delete((await this.#find(digest))?.key ?? "");
-    }
+    for (const folder of ["blobs/", "quarantine/"])
+      for await (const { key, size } of this.#client.list(folder)) {
+        const head = size === 0 ? await this.#client.head(key) : undefined;
+        old.delete(head?.get(`x-amz-meta-${dataField}`) ?? "");
+      }
     for (const key of old.keys()) await this.#client.delete(key);
     return Array.from(old.values()).reduce((sum, size) => sum + size, 0);
   }
@@ -239,8 +261,7 @@ export class S3Blobs implements BlobStore {
     const key = await upload.complete();
     const isRight = isVerified || (await this.#hexOfObject(key, digest)) === digestHex(digest);
     const isWanted = isRight && !isPresent;
-    if (isWanted)
-      await this.#client.put(blobKey(digest), "", { "gantry-data": key, "gantry-size": String(size) });
+    if (isWanted) await this.#client.put(blobKey(digest), "", pointer({ key, size }));
     await upload.discard();
     if (!isWanted) await this.#client.delete(key);
     if (!isRight) throw wrongDigest(digest);
@@ -257,11 +278,11 @@ export class S3Blobs implements BlobStore {
     const key = blobKey(digest);
     const head = await this.#client.head(key);
     if (head === undefined) return undefined;
-    const data = head.get("x-amz-meta-gantry-data");
+    const data = head.get(`x-amz-meta-${dataField}`);
     const place =
       data === null
         ? { key, size: Number(head.get("content-length")) }
-        : { key: data, size: Number(head.get("x-amz-meta-gantry-size")) };
+        : { key: data, size: Number(head.get(`x-amz-meta-${sizeField}`)) };
     this.#places.set(digest, place);
     for (const oldest of this.#places.keys()) {
       if (this.#places.size <= maxPlaces) break;

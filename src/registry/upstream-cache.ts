@@ -4,10 +4,9 @@
  */
 import { childrenOf, type ImageSource, parseManifest, type RawManifest } from "../image/index.ts";
 import { type Digest, GantryError, isDigest, type Logger, messageOf } from "../lib/index.ts";
-import type { BlobPins } from "./blob-pins.ts";
 import type { BlobStore, ByteRange } from "./blob-store.ts";
 import { RegistryError } from "./errors.ts";
-import type { Sql } from "./sql.ts";
+import type { Metadata } from "./metadata.ts";
 import type { Upstream, UpstreamBlob } from "./types.ts";
 import { BlobFetch } from "./upstream-fetch.ts";
 import { type KnownBlob, UpstreamRecords } from "./upstream-records.ts";
@@ -19,9 +18,8 @@ export interface UpstreamCacheOptions {
   readonly prefix: string;
   /** Opens a repository of upstream, with its credentials. */
   readonly source: (repository: string) => Promise<ImageSource>;
-  readonly sql: Sql;
+  readonly metadata: Metadata;
   readonly blobs: BlobStore;
-  readonly pins: BlobPins;
   /** For blobs on their way: on a disk. */
   readonly spoolDirectory: string;
   readonly logger: Logger;
@@ -47,7 +45,7 @@ export class UpstreamCache implements Upstream {
 
   constructor(options: UpstreamCacheOptions) {
     this.#options = options;
-    this.#records = new UpstreamRecords(options.sql);
+    this.#records = new UpstreamRecords(options.metadata.sql);
   }
 
   serves(repository: string): boolean {
@@ -176,7 +174,7 @@ export class UpstreamCache implements Upstream {
   }
 
   async #start(repository: string, blob: KnownBlob): Promise<BlobFetch> {
-    const { blobs, pins, spoolDirectory, stallMs = 30_000, logger, server } = this.#options;
+    const { blobs, metadata, spoolDirectory, stallMs = 30_000, logger, server } = this.#options;
     // Opened before anything is answered, so that an upstream that is down is told as such.
     const source = await this.#open(repository);
     const fetch = await BlobFetch.start(blob, {
@@ -184,11 +182,11 @@ export class UpstreamCache implements Upstream {
       directory: spoolDirectory,
       stallMs,
       open: async (signal) => source.blob(blob, { signal }),
-      record: async (digest, store) =>
-        pins.hold(digest, async () => {
-          await store();
-          await this.#records.setStored(repository, digest);
-        }),
+      begun: (id) => metadata.beginUpload(id, repository, Date.now()),
+      ended: (id) => metadata.endUpload(id),
+      // The collector leaves alone what was touched just now.
+      beforeCommit: () => this.#records.touchBlob(blob),
+      afterCommit: () => this.#records.setStored(repository, blob.digest),
     });
     fetch.done.then(
       async () => source[Symbol.asyncDispose](),

@@ -2,7 +2,7 @@
  * Blobs on their way from upstream: fetched once however many want them, given to clients while they come, stored when they
  * have been verified.
  */
-import { type Digest, digestHex, GantryError } from "../lib/index.ts";
+import { digestHex, GantryError } from "../lib/index.ts";
 import type { Descriptor } from "../image/index.ts";
 import type { BlobStore, ByteRange } from "./blob-store.ts";
 import { TailFile } from "./tail-file.ts";
@@ -14,8 +14,11 @@ export interface FetchOptions {
   readonly stallMs: number;
   /** Opens the blob upstream. */
   readonly open: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>;
-  /** Stores, while the collector leaves the blob alone, and records. */
-  readonly record: (digest: Digest, store: () => Promise<void>) => Promise<void>;
+  /** Records the upload, so that the collector knows it. */
+  readonly begun: (id: string) => Promise<void>;
+  readonly ended: (id: string) => Promise<void>;
+  readonly beforeCommit: () => Promise<void>;
+  readonly afterCommit: () => Promise<void>;
 }
 
 export class BlobFetch {
@@ -56,19 +59,23 @@ async function fetched(blob: Descriptor, tail: TailFile, options: FetchOptions):
     }
   }
   try {
+    await options.begun(id);
     await blobs.begin(id);
     await withoutStalls(options, async (source) => blobs.append(id, passed(source), blob.size));
     if (length !== blob.size) throw wrong(blob, `it has ${length} bytes, not ${blob.size}`);
     if (hash.digest("hex") !== digestHex(blob.digest)) throw wrong(blob, "its bytes have another digest");
-    await options.record(blob.digest, async () => {
-      await blobs.commit(id, blob.digest);
-      await blobs.sync([blob.digest]);
-    });
+    await options.beforeCommit();
+    await blobs.commit(id, blob.digest);
+    await blobs.sync([blob.digest]);
+    await options.afterCommit();
     await tail.finish();
   } catch (error) {
     await tail.finish(error);
     await blobs.cancel(id).catch(() => undefined);
     throw error;
+  } finally {
+    // Left alone, it expires.
+    await options.ended(id).catch(() => undefined);
   }
 }
 

@@ -124,6 +124,17 @@ export class UpstreamRecords {
     };
   }
 
+  /** Says that its bytes are about to be put into their place. */
+  async touchBlob({ digest, size }: Descriptor): Promise<void> {
+    await this.#sql.query(
+      `INSERT INTO blob VALUES ($1, $2, $3)
+       ON CONFLICT (digest) DO UPDATE SET size = excluded.size, touched_ms = excluded.touched_ms`,
+      digest,
+      size,
+      Date.now(),
+    );
+  }
+
   async setStored(repository: string, digest: Digest): Promise<void> {
     await this.#sql.query(
       "UPDATE upstream_blob SET stored = 1, used_ms = $3 WHERE repository = $1 AND digest = $2",

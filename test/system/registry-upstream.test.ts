@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { ImageSource } from "../../src/image/index.ts";
 import { createLogger, GantryError, type Digest, parseDigest, sha256 } from "../../src/lib/index.ts";
-import { blobPins } from "../../src/registry/blob-pins.ts";
+import { Metadata } from "../../src/registry/metadata.ts";
 import { S3Blobs } from "../../src/registry/s3-blobs.ts";
 import { migrate } from "../../src/registry/migrate.ts";
 import { SqliteSql } from "../../src/registry/sqlite-sql.ts";
@@ -17,6 +17,7 @@ const upstream = await TestDockerRegistry.start();
 const s3 = await TestS3.start();
 const directory = mkdtempSync("/tmp/gantry-upstream-");
 const sql = await SqliteSql.open(`${directory}/db`);
+const metadata = await Metadata.open(sql);
 await migrate(sql, "upstream", upstreamTables(sql));
 const blobs = await S3Blobs.open({
   bucket: await s3.bucket(),
@@ -79,9 +80,8 @@ function cacheOf(options: Partial<UpstreamCacheOptions> = {}): UpstreamCache {
     server: "upstream.test",
     prefix: "hub",
     source: sourceOf,
-    sql,
+    metadata,
     blobs,
-    pins: blobPins(sql),
     spoolDirectory: `${directory}/spool`,
     logger: createLogger("error"),
     ttlMs: 60_000,
