@@ -118,8 +118,7 @@ export class ErofsDriver implements LayerDriver {
       this.mounts.mount(name, temporary);
       return undefined;
     } catch (error) {
-      const { cause, message } = toGantryError(error);
-      return cause instanceof Error && !(cause instanceof GantryError) ? cause.message : message;
+      return whyNot(error);
     } finally {
       this.mounts.unmount(name);
       fs.rmSync(temporary, { force: true });
@@ -134,6 +133,20 @@ async function syncFile(path: string): Promise<void> {
   } catch (error) {
     throw toGantryError(error, "write the layer to disk");
   }
+}
+
+const causes: Readonly<Record<string, string>> = {
+  ENODEV: "this kernel has no EROFS",
+  ENOTBLK: "this kernel mounts EROFS from no file, or from none of this file system",
+  EINVAL: "this kernel mounts no EROFS of this kind from a file of this file system",
+  EPERM: "this kernel lets nobody mount EROFS here",
+};
+
+function whyNot(error: unknown): string {
+  const { cause, message } = toGantryError(error);
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const words = causes[code];
+  return words === undefined ? message : `${words} (${code})`;
 }
 
 function fileIn(dir: string): string {
