@@ -15,7 +15,7 @@ import type { DriverSys, LayerDriver, SettleWork, UnpackWork } from "./layer-dri
 import { linkToNothing } from "./tree-refusals.ts";
 import { readFile } from "./content-store.ts";
 import { digestOf } from "./stream-digest.ts";
-import { type Digest, GantryError, toGantryError } from "../lib/index.ts";
+import { type Digest, toGantryError } from "../lib/index.ts";
 
 export class ErofsDriver implements LayerDriver {
   readonly name = "erofs";
