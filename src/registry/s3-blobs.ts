@@ -12,7 +12,6 @@ import type { BlobStore, ByteRange, StoredBlob } from "./blob-store.ts";
 import { RegistryError } from "./errors.ts";
 import { S3Client } from "./s3-client.ts";
 import { type S3Config, s3Place } from "./s3-config.ts";
-import { sha256Hex } from "./s3-signature.ts";
 import { dataKey, S3Upload, type S3UploadRoom } from "./s3-upload.ts";
 import { Buffers, Turns } from "./turns.ts";
 
@@ -70,9 +69,9 @@ export class S3Blobs implements BlobStore {
     return blobs;
   }
 
-  async begin(id: string): Promise<void> {
+  async begin(id: string, algorithm: "sha256" | "sha512" = "sha256"): Promise<void> {
     checkId(id);
-    this.#keep(await S3Upload.begin(this.#room, id));
+    this.#keep(await S3Upload.begin(this.#room, id, algorithm));
   }
 
   async uploaded(id: string): Promise<number | undefined> {
@@ -100,7 +99,7 @@ export class S3Blobs implements BlobStore {
   async commit(id: string, digest: Digest): Promise<number> {
     return this.#turns.take(id, async () => {
       const kept = this.#kept.get(id);
-      const isKnown = kept?.sha256() === digestHex(digest);
+      const isKnown = kept?.digest() === digest;
       const upload = isKnown ? kept : await this.#upload(id);
       if (upload === undefined) throw unknownUpload(id);
       try {
@@ -234,7 +233,8 @@ export class S3Blobs implements BlobStore {
 
   async #store(upload: S3Upload, digest: Digest): Promise<number> {
     const size = upload.length;
-    if (upload.sha256() !== digestHex(digest) && upload.sha256() !== undefined && isSha256(digest)) {
+    const known = upload.digest();
+    if (known !== undefined && known !== digest && algorithmOf(known) === algorithmOf(digest)) {
       await upload.discard();
       throw wrongDigest(digest);
     }
@@ -255,7 +255,7 @@ export class S3Blobs implements BlobStore {
   }
 
   async #storeParts(upload: S3Upload, digest: Digest, isPresent: boolean): Promise<void> {
-    const isVerified = isSha256(digest) && upload.sha256() === digestHex(digest);
+    const isVerified = upload.digest() === digest;
     if (isVerified && isPresent) return upload.discard();
     const size = upload.length;
     const key = await upload.complete();
@@ -268,7 +268,7 @@ export class S3Blobs implements BlobStore {
   }
 
   async #hexOfObject(key: string, digest: Digest): Promise<string> {
-    const hash = new Bun.CryptoHasher(isSha256(digest) ? "sha256" : "sha512");
+    const hash = new Bun.CryptoHasher(algorithmOf(digest));
     const answer = await this.#client.get(key);
     for await (const piece of answer?.body ?? []) hash.update(piece);
     return hash.digest("hex");
@@ -303,12 +303,12 @@ function digestOf(key: string): Digest | undefined {
   return isDigest(text) ? text : undefined;
 }
 
-function isSha256(digest: Digest): boolean {
-  return digest.startsWith("sha256:");
+function algorithmOf(digest: string): "sha256" | "sha512" {
+  return digest.startsWith("sha512:") ? "sha512" : "sha256";
 }
 
 function hexOf(digest: Digest, bytes: Uint8Array): string {
-  return isSha256(digest) ? sha256Hex(bytes) : createHash("sha512").update(bytes).digest("hex");
+  return createHash(algorithmOf(digest)).update(bytes).digest("hex");
 }
 
 /** Ids become parts of keys. */

@@ -56,9 +56,9 @@ export class S3Upload {
     this.#etag = etag;
   }
 
-  static async begin(room: S3UploadRoom, id: string): Promise<S3Upload> {
+  static async begin(room: S3UploadRoom, id: string, algorithm: "sha256" | "sha512"): Promise<S3Upload> {
     const upload = new S3Upload(room, id, { uploadId: undefined, parts: [] }, "");
-    upload.#hasher = new Bun.CryptoHasher("sha256");
+    upload.#hasher = new Bun.CryptoHasher(algorithm);
     await upload.#save();
     return upload;
   }
@@ -122,9 +122,9 @@ export class S3Upload {
     return this.length;
   }
 
-  /** The sha256 of all bytes, where it is known without reading them again. */
-  sha256(): string | undefined {
-    return this.#hasher?.copy().digest("hex");
+  /** The digest of all bytes, where it is known without reading them again. */
+  digest(): string | undefined {
+    return this.#hasher && `${this.#hasher.algorithm}:${this.#hasher.copy().digest("hex")}`;
   }
 
   /** Lends all bytes of an upload that is not multipart. */
