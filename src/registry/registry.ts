@@ -1,0 +1,63 @@
+/** What the routes work on. */
+import type { Logger } from "../lib/index.ts";
+import type { BlobStore } from "./blob-store.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Metadata } from "./metadata.ts";
+import type { AccessControl, Guard, Listener, RegistryEvent, Scope, Upstream } from "./types.ts";
+
+export interface RegistryLimits {
+  readonly maxBlobBytes: number;
+  readonly maxManifestBytes: number;
+  /** An upload that nobody goes on with ends. */
+  readonly uploadTtlMs: number;
+  /** How seldom it is noted that a blob or manifest was asked for: removal waits longer than this. */
+  readonly touchMs: number;
+}
+
+export const defaultLimits: RegistryLimits = {
+  maxBlobBytes: 1 << 40,
+  maxManifestBytes: 4 << 20,
+  uploadTtlMs: 24 * 3_600_000,
+  touchMs: 60_000,
+};
+
+export interface Registry {
+  readonly blobs: BlobStore;
+  readonly metadata: Metadata;
+  readonly access: AccessControl | undefined;
+  readonly guards: readonly Guard[];
+  readonly listeners: readonly Listener[];
+  readonly upstreams: readonly Upstream[];
+  readonly limits: RegistryLimits;
+  /** False: an index may only name manifests that are here. */
+  readonly allowSparse: boolean;
+  readonly allowDelete: boolean;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+/** Asks each guard that has the rule. */
+export async function guard(
+  { guards }: Registry,
+  rule: (one: Guard) => void | Promise<void> | undefined,
+): Promise<void> {
+  for (const one of guards) {
+    const asked = rule(one);
+    if (asked !== undefined) await asked;
+  }
+}
+
+export function tell(
+  registry: Registry,
+  exchange: Exchange,
+  action: RegistryEvent["action"],
+  target: RegistryEvent["target"],
+): void {
+  if (registry.listeners.length === 0) return;
+  const event = exchange.event(action, target, registry.now());
+  for (const listener of registry.listeners) listener(event);
+}
+
+export async function mayAlso(registry: Registry, exchange: Exchange, scope: Scope): Promise<boolean> {
+  return registry.access === undefined || registry.access.mayAlso(exchange.request, scope);
+}
