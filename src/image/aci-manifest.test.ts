@@ -118,7 +118,9 @@ describe("the manifest of an App Container image", () => {
   );
 });
 
-function tar(...members: readonly (TarEntryInput & { readonly content?: string })[]): Buffer {
+type Member = TarEntryInput & { readonly content?: string };
+
+function tar(...members: readonly Member[]): Buffer {
   const parts = members.flatMap(({ content = "", ...entry }) => {
     const bytes = Buffer.from(content);
     return [tarHeader({ ...entry, size: bytes.length }), bytes, tarPadding(bytes.length)];
@@ -167,7 +169,7 @@ describe("the archive of an App Container image", () => {
 
   test("is refused with something beside, links out, without manifest or root file system", async () => {
     const manifest = { path: "manifest", type: "file" } as const;
-    const of = (...more: Parameters<typeof tar>): Promise<string[]> => rootfs(tar(manifest, ...more));
+    const of = (...more: readonly Member[]): Promise<string[]> => rootfs(tar(manifest, ...more));
     await expect(of({ path: "etc/passwd", type: "file" })).rejects.toThrow('"etc/passwd" beside manifest');
     await expect(of({ path: "rootfs/../x", type: "file" })).rejects.toThrow("leads outside");
     await expect(of({ path: "rootfs/h", type: "hardlink", linkPath: "manifest" })).rejects.toThrow(

@@ -3,9 +3,8 @@
  * those of the directory below. Runs in the confined child, before it ends.
  */
 import * as fs from "node:fs";
-import { fsName, isErrno } from "../lib/index.ts";
+import { fsName, isErrno, tryStat } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
-import { tryStat } from "./tree-names.ts";
 
 /** What attributes are carried over with. */
 export type InheritSys = Pick<Sys, "listXattrs" | "getXattr" | "setXattr" | "setTimes">;

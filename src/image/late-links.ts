@@ -3,10 +3,9 @@
  * to by a tool that saw all layers as one tree. The latter is brought up first, with all that it is, as overlayfs does.
  */
 import * as fs from "node:fs";
-import { fsName, GantryError, isErrno, type TarEntry } from "../lib/index.ts";
+import { fsName, GantryError, isErrno, type TarEntry, tryStat } from "../lib/index.ts";
 import { copyAttributes, type InheritSys, walk } from "./inherit.ts";
 import { archivePath } from "./tree-path.ts";
-import { tryStat } from "./tree-names.ts";
 import { linkToNothing } from "./tree-refusals.ts";
 
 /** More than this are refused: they are kept in memory until the archive's end. */

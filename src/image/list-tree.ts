@@ -1,7 +1,6 @@
 /** Lists files of a tree: runs in a confined child. */
 import * as fs from "node:fs";
-import { fsName, GantryError, isErrno, toGantryError } from "../lib/index.ts";
-import { linkTarget, namesIn } from "./tree-names.ts";
+import { fsName, GantryError, isErrno, toGantryError, linkTarget, namesIn } from "../lib/index.ts";
 
 export interface ListedEntry {
   /** Below the listed path; "" is the path itself. */

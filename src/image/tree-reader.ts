@@ -14,10 +14,11 @@ import {
   type TarEntryInput,
   type TarType,
   toGantryError,
+  linkTarget,
+  namesIn,
 } from "../lib/index.ts";
 import type { Sys } from "../kernel/index.ts";
 import type { Owner } from "./child-request.ts";
-import { linkTarget, namesIn } from "./tree-names.ts";
 import { layerName, whiteoutName } from "./tree-path.ts";
 
 export interface TreeReaderOptions {

@@ -12,12 +12,14 @@ import {
   type TarEntry,
   type TarEvent,
   toGantryError,
+  linkTarget,
+  namesIn,
+  tryStat,
 } from "../lib/index.ts";
 import type { Owner } from "./child-request.ts";
 import type { Sys } from "../kernel/index.ts";
 import { boundedTime, maxHops, noSpaceFor, rootIsNoDirectory } from "./tree-refusals.ts";
 import { LateLinks, linkError } from "./late-links.ts";
-import { linkTarget, namesIn, tryStat } from "./tree-names.ts";
 import { archivePath, layerName, linkedPath } from "./tree-path.ts";
 
 export interface TreeWriterOptions {

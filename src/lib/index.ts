@@ -17,6 +17,7 @@ export {
   messageOf,
   toGantryError,
 } from "./errors.ts";
+export { linkTarget, namesIn, tryStat } from "./file-names.ts";
 export { newId, shortId } from "./id.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";

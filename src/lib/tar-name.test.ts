@@ -47,7 +47,7 @@ describe("in archives", () => {
         ({ kind }) => kind === "entry",
       );
       expect(entries[0]?.entry).toMatchObject({ path: `d/${name}`, linkPath: name });
-      expect(header.includes("hdrcharset=BINARY")).toBe(true);
+      expect(Buffer.from(header).includes("hdrcharset=BINARY")).toBe(true);
     }
     expect(Buffer.from(tarHeader({ path: "d/é", type: "file" })).includes("hdrcharset")).toBe(false);
   });

@@ -7,13 +7,13 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import fc from "fast-check";
 import { writeLayerFile } from "../../src/image/erofs/write-layer-file.ts";
-import { namesIn } from "../../src/image/tree-names.ts";
 import { linkToNothing } from "../../src/image/tree-refusals.ts";
 import { TreeWriter } from "../../src/image/tree-writer.ts";
 import { loadSys } from "../../src/kernel/index.ts";
 import {
   decodeName,
   fsName,
+  namesIn,
   messageOf,
   tarHeader,
   tarPadding,

@@ -1,5 +1,6 @@
 /** A folder as the tar stream of a build context. */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from "node:fs";
+import { closeSync, lstatSync, openSync, readSync, type Stats } from "node:fs";
+import { fsName, linkTarget, namesIn } from "../../lib/index.ts";
 import { CliError, hasErrno } from "../errors.ts";
 import type { IgnoreRules } from "./ignore-rules.ts";
 import { tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar-header.ts";
@@ -46,7 +47,7 @@ function* packPieces({ folder, ignore, extra }: Context): Generator<Uint8Array, 
 }
 
 function* packFolder(root: string, below: string, ignore: IgnoreRules): Generator<Uint8Array> {
-  for (const name of readdirSync(`${root}/${below}`).toSorted()) {
+  for (const name of namesIn(`${root}/${below}`).toSorted()) {
     const path = below === "" ? name : `${below}/${name}`;
     const ignored = ignore.ignores(path);
     const stat = statOf(`${root}/${path}`);
@@ -60,7 +61,7 @@ function* packFolder(root: string, below: string, ignore: IgnoreRules): Generato
 
 function* packOne(root: string, path: string, stat: Stats): Generator<Uint8Array> {
   if (stat.isSymbolicLink())
-    yield tarHeader({ ...entryOf(path, "symlink", stat), target: readlinkSync(`${root}/${path}`) });
+    yield tarHeader({ ...entryOf(path, "symlink", stat), target: linkTarget(`${root}/${path}`) });
   else if (stat.isFIFO()) yield tarHeader(entryOf(path, "fifo", stat));
   // Sockets and devices cannot be built from; docker leaves sockets out too.
   else if (stat.isFile()) yield* packFile(root, path, stat);
@@ -68,7 +69,7 @@ function* packOne(root: string, path: string, stat: Stats): Generator<Uint8Array
 
 /** Undefined for a file that vanished while the folder was read. */
 function statOf(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
+  return lstatSync(fsName(path), { throwIfNoEntry: false });
 }
 
 function entryOf(name: string, kind: TarEntry["kind"], stat: Stats): TarEntry {
@@ -84,7 +85,7 @@ function entryOf(name: string, kind: TarEntry["kind"], stat: Stats): TarEntry {
 function* packFile(root: string, path: string, stat: Stats): Generator<Uint8Array> {
   let fd: number;
   try {
-    fd = openSync(`${root}/${path}`, "r");
+    fd = openSync(fsName(`${root}/${path}`), "r");
   } catch (error) {
     if (hasErrno(error, "EACCES"))
       throw new CliError(`no permission to read from '${path}'`, {

@@ -1,5 +1,7 @@
 /** Headers of a tar stream: ustar, with a pax header where a field does not fit (POSIX 1003.1, pax interchange format). Pure. */
 
+import { encodeName } from "../../lib/index.ts";
+
 export interface TarEntry {
   /** Relative path; of a directory, with a slash at its end. */
   readonly name: string;
@@ -16,7 +18,7 @@ const flags = { file: "0", directory: "5", symlink: "2", fifo: "6" } as const;
 
 /** What stands before the entry's content. */
 export function tarHeader(entry: TarEntry): Uint8Array {
-  const records: string[] = [];
+  const records: Buffer[] = [];
   if (Buffer.byteLength(entry.name) > 100 || /[^\x20-\x7e]/.test(entry.name))
     records.push(paxRecord("path", entry.name));
   const target = entry.target ?? "";
@@ -25,7 +27,7 @@ export function tarHeader(entry: TarEntry): Uint8Array {
   if (entry.bytes >= 8 ** 11) records.push(paxRecord("size", String(entry.bytes)));
   const main = ustar(entry, flags[entry.kind]);
   if (records.length === 0) return main;
-  const body = Buffer.from(records.join(""));
+  const body = Buffer.concat(records);
   const pax = ustar({ name: "pax_header", kind: "file", mode: 0o644, bytes: body.length, mtime: 0 }, "x");
   return Buffer.concat([pax, body, tarPadding(body.length), main]);
 }
@@ -39,11 +41,12 @@ export function tarPadding(bytes: number): Uint8Array {
 export const tarEnd: Uint8Array = new Uint8Array(2 * block);
 
 /** `LENGTH KEY=VALUE\n`, where the length counts itself. */
-function paxRecord(key: string, value: string): string {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+function paxRecord(key: string, value: string): Buffer {
+  const text = encodeName(` ${key}=${value}\n`);
+  const rest = text.length;
   let length = rest + String(rest).length;
   if (rest + String(length).length > length) length = rest + String(length).length;
-  return `${length} ${key}=${value}\n`;
+  return Buffer.concat([Buffer.from(String(length)), text]);
 }
 
 function ustar(entry: TarEntry, flag: string): Uint8Array {
@@ -58,7 +61,7 @@ function ustar(entry: TarEntry, flag: string): Uint8Array {
     );
   };
   const text = (value: string, at: number, width: number): void =>
-    void Buffer.from(value).copy(header, at, 0, width);
+    void encodeName(value).copy(header, at, 0, width);
   text(entry.name, 0, 100);
   octal(entry.mode & 0o7777, 100, 8);
   octal(0, 108, 8);

@@ -1,6 +1,7 @@
 /** Names that the file system tells, as text from which `fsName` makes the same bytes again. */
 import * as fs from "node:fs";
-import { decodeName, fsName, isErrno } from "../lib/index.ts";
+import { isErrno } from "./errors.ts";
+import { decodeName, fsName } from "./tar-name.ts";
 
 /** What text decoders make of bytes that are no UTF-8; a name may hold it itself. */
 const replacement = "\ufffd";
