@@ -13,7 +13,12 @@ export async function getBlob(
   reference: string,
 ): Promise<Response> {
   const digest = blobDigest(reference);
-  const size = await present(registry, exchange, repository, digest);
+  const upstream = registry.upstreams.find((one) => one.serves(repository));
+  const size =
+    upstream === undefined
+      ? await present(registry, repository, digest)
+      : await upstream.size(repository, digest);
+  if (size === undefined) throw unknown(repository, digest);
   const headers = {
     "Content-Type": "application/octet-stream",
     "Docker-Content-Digest": digest,
@@ -21,18 +26,20 @@ export async function getBlob(
     ETag: `"${digest}"`,
     "Cache-Control": "max-age=31536000",
   };
-  if (exchange.request.method === "HEAD") return content(200, null, size, headers);
-  const elsewhere = await registry.blobs.location?.(digest);
+  const { request } = exchange;
+  if (request.method === "HEAD") return content(200, null, size, headers);
+  const elsewhere = upstream === undefined ? await registry.blobs.location?.(digest) : undefined;
   if (elsewhere !== undefined) return empty(307, { Location: elsewhere, "Docker-Content-Digest": digest });
-  const range = parseRange(exchange.request.headers.get("range"), size);
-  const body = await registry.blobs.read(digest, range);
+  const range = parseRange(request.headers.get("range"), size);
+  const body =
+    upstream === undefined
+      ? await registry.blobs.read(digest, range)
+      : (await upstream.open(repository, digest, range, request.signal))?.body;
+  if (body === undefined) throw unknown(repository, digest);
   tell(registry, exchange, "pull", { repository, digest, size, kind: "blob" });
   if (range === undefined) return content(200, body, size, headers);
   const { start, end } = range;
-  return content(206, body, end - start + 1, {
-    ...headers,
-    "Content-Range": `bytes ${start}-${end}/${size}`,
-  });
+  return content(206, body, end - start + 1, { ...headers, "Content-Range": `bytes ${start}-${end}/${size}` });
 }
 
 export async function deleteBlob(
@@ -48,29 +55,19 @@ export async function deleteBlob(
   return empty(202);
 }
 
-/** The bytes of a blob that a repository has, here or behind us. @throws {RegistryError} "BLOB_UNKNOWN" */
-async function present(
-  registry: Registry,
-  exchange: Exchange,
-  repository: string,
-  digest: Digest,
-): Promise<number> {
+/** The bytes of a blob that a repository has. @throws {RegistryError} "BLOB_UNKNOWN" */
+async function present(registry: Registry, repository: string, digest: Digest): Promise<number> {
   const { metadata, blobs, limits } = registry;
   const linked = await metadata.blob(repository, digest);
-  if (linked === undefined) {
-    const upstream = registry.upstreams.find((one) => one.serves(repository));
-    const came = await upstream?.blob(repository, digest, exchange.request.signal);
-    const size = came === true ? (await metadata.blob(repository, digest))?.size : undefined;
-    if (size === undefined) throw unknown(repository, digest);
-    return size;
-  }
+  if (linked === undefined) throw unknown(repository, digest);
   const stored = await blobs.size(digest);
   if (stored !== linked.size) {
     registry.logger.error("blob.damaged", { digest, bytes: stored, expected: linked.size });
     throw unknown(repository, digest);
   }
   const nowMs = registry.now();
-  if (nowMs - linked.touchedMs > limits.touchMs) await metadata.touchBlob(repository, digest, nowMs);
+  const isFresh = nowMs - linked.touchedMs <= limits.touchMs;
+  if (!isFresh && !(await metadata.touchBlob(repository, digest, nowMs))) throw unknown(repository, digest);
   return linked.size;
 }
 

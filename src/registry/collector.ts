@@ -191,7 +191,8 @@ export class Collector {
         const remove = (): Promise<void> => blobs.remove(digest);
         if (!dryRun && !(await this.#records.removeBlob(digest, before, remove))) continue;
         counts.blobs += 1;
-        counts.bytes += size;
+        // Claimed, but nothing came.
+        counts.bytes += Math.max(0, size);
       }
       if (page.length === 0) return;
       await this.#breathe(dryRun);
@@ -242,7 +243,7 @@ export class Collector {
       const sizes = await Promise.all(page.map(async ({ digest }) => this.#options.blobs.size(digest)));
       for (const [i, { digest, size }] of page.entries()) {
         after = digest;
-        if (sizes[i] === size) continue;
+        if (sizes[i] === size || size < 0) continue;
         const repositories = (await this.#records.repositoriesOf(digest)).join(" ");
         this.#options.logger.error("blob.missing", { digest, size, stored: sizes[i], repositories });
         missing.push(digest);

@@ -117,14 +117,18 @@ export class Metadata {
       : { size: number(row, "size"), touchedMs: number(row, "touched_ms") };
   }
 
-  /** Somebody counts on it: whoever removes what nobody needs leaves it alone for a while. */
-  async touchBlob(repository: string, digest: Digest, nowMs: number): Promise<void> {
-    await this.sql.query(
-      "UPDATE repository_blob SET touched_ms = $3 WHERE repository = $1 AND digest = $2",
+  /**
+   * Somebody counts on it: whoever removes what nobody needs leaves it alone for a while.
+   * @returns false when it has been removed just now
+   */
+  async touchBlob(repository: string, digest: Digest, nowMs: number): Promise<boolean> {
+    const rows = await this.sql.query(
+      "UPDATE repository_blob SET touched_ms = $3 WHERE repository = $1 AND digest = $2 RETURNING digest",
       repository,
       digest,
       nowMs,
     );
+    return rows.length > 0;
   }
 
   /** Repositories that a blob could be mounted from. */
