@@ -6,6 +6,8 @@ import * as fs from "node:fs";
 import type { Sys } from "../kernel/index.ts";
 import { type Digest, GantryError } from "../lib/index.ts";
 import { throwIfAborted } from "./child.ts";
+import { decompress } from "./compression.ts";
+import type { ContentRecords } from "./content-records.ts";
 import type { ContentStore } from "./content-store.ts";
 import { download, isDamaged } from "./download.ts";
 import type { ImageSource } from "./endpoint.ts";
@@ -15,6 +17,7 @@ import type { LayerStore } from "./layer-store.ts";
 import { Limiter } from "./limiter.ts";
 import type { Descriptor } from "./manifest.ts";
 import { Partials } from "./partials.ts";
+import { digestOf } from "./stream-digest.ts";
 import type { PullEvent } from "./transfer-types.ts";
 import type { Hold, Layer } from "./types.ts";
 
@@ -38,6 +41,7 @@ export interface FetcherParts {
   readonly content: ContentStore;
   readonly layers: LayerStore;
   readonly maker: LayerMaker;
+  readonly contents: ContentRecords;
 }
 
 /** As many as docker downloads at a time. */
@@ -64,6 +68,7 @@ export class LayerFetcher {
       throwIfAborted(wish.signal);
       if (layers.has(wish.chainId)) {
         wish.hold.keep(wish.chainId);
+        await this.#archiveOf(wish);
         wish.report("exists");
         return layers.get(wish.chainId);
       }
@@ -72,6 +77,39 @@ export class LayerFetcher {
       wish.report("waiting");
       await settled(other, wish.signal);
     }
+  }
+
+  /**
+   * A layer that is here in another form (loaded, built, pulled with another compression): the manifest can only be given on
+   * as it is with this very archive.
+   */
+  async #archiveOf(wish: LayerWish): Promise<void> {
+    const { content, contents } = this.#parts;
+    const { blob, diffId, pins, signal } = wish;
+    const key = downloadKey(blob.digest);
+    pins.use(content.pin(blob.digest));
+    for (;;) {
+      throwIfAborted(signal);
+      const canBeMade = blob.digest === diffId || contents.blob(blob.digest)?.level !== undefined;
+      if (canBeMade || content.size(blob.digest) !== undefined) return;
+      const other = this.#busy.get(key);
+      if (other === undefined)
+        return this.#alone(key, () => this.#limiter.run(() => this.#downloadOnly(wish)));
+      await settled(other, signal);
+    }
+  }
+
+  async #downloadOnly(wish: LayerWish): Promise<void> {
+    const { digest, size } = wish.blob;
+    const path = this.partials.path(digest);
+    using _use = this.partials.use(digest);
+    await this.#trying(path, async () => {
+      const tar = decompress(this.#bytes(wish, path), { maxBytes: Infinity });
+      const actual = await digestOf(tar);
+      if (actual !== wish.diffId)
+        throw new GantryError("corrupt", `the layer has digest ${actual}, expected ${wish.diffId}`);
+    });
+    await this.#parts.content.adopt({ path, digest, size });
   }
 
   async #alone<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -85,9 +123,11 @@ export class LayerFetcher {
   }
 
   async #make(wish: LayerWish): Promise<Layer> {
-    const { content, layers } = this.#parts;
+    const { content } = this.#parts;
     const { blob, hold, pins, report, signal } = wish;
     report("waiting");
+    // From the first byte until it is a blob: it waits for the layers below in between.
+    using _use = this.partials.use(blob.digest);
     await using applied = await this.#apply(wish);
     const parent = await wish.parent;
     pins.use(content.pin(blob.digest));
@@ -130,7 +170,7 @@ export class LayerFetcher {
   }
 
   async #downloadAndApply(wish: LayerWish): Promise<AppliedLayer> {
-    const { content, layers } = this.#parts;
+    const { content } = this.#parts;
     const { blob, diffId, report, signal } = wish;
     if (content.size(blob.digest) !== undefined) {
       using _pin = content.pin(blob.digest);
@@ -138,43 +178,43 @@ export class LayerFetcher {
       return await this.#parts.maker.apply({ source: content.read(blob.digest), diffId, signal });
     }
     const path = this.partials.path(wish.blob.digest);
-    using _use = this.partials.use(wish.blob.digest);
+    return this.#trying(path, () =>
+      this.#parts.maker.apply({ source: this.#bytes(wish, path), diffId, signal }),
+    );
+  }
+
+  /** Nothing that is wrong stays; and what was left of an earlier try may have been all that was wrong. */
+  async #trying<T>(path: string, work: () => Promise<T>): Promise<T> {
     const hadPart = fs.existsSync(path);
     try {
-      return await this.#stream(wish, path);
+      return await work();
     } catch (error) {
       if (!isDamaged(error)) throw error;
-      // Nothing that is wrong stays; and what was left of an earlier try may have been all that was wrong.
       fs.rmSync(path, { force: true });
       if (!hadPart || (error instanceof GantryError && error.code === "exhausted")) throw error;
-      return await this.#stream(wish, path);
+      return await work();
     }
   }
 
-  async #stream({ source, blob, diffId, report, signal }: LayerWish, path: string): Promise<AppliedLayer> {
-    const { layers, root, sys } = this.#parts;
+  /** The download, told of. */
+  async *#bytes(
+    { source, blob, report, signal }: LayerWish,
+    path: string,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const { root, sys } = this.#parts;
     let told = -progressBytes;
     const onProgress = (current: number): void => {
       if (current - told < progressBytes && current < blob.size) return;
       told = current;
       report("downloading", current);
     };
-    const maxBytes = spendableBytes(sys, root);
-    const bytes = download({ source, blob, path, maxBytes, onProgress, signal });
-    return this.#parts.maker.apply({ source: reporting(bytes, report), diffId, signal });
+    yield* download({ source, blob, path, maxBytes: spendableBytes(sys, root), onProgress, signal });
+    report("downloaded");
+    report("extracting", 0);
   }
 }
 
 const downloadKey = (digest: Digest): string => `download ${digest}`;
-
-async function* reporting(
-  bytes: AsyncIterable<Uint8Array>,
-  report: LayerWish["report"],
-): AsyncGenerator<Uint8Array, void, void> {
-  yield* bytes;
-  report("downloaded");
-  report("extracting", 0);
-}
 
 /** When somebody else's work has ended, well or not, or we have been called off. */
 async function settled(other: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -86,7 +86,7 @@ export class ImageStore {
     });
     const contents = new ContentRecords(db);
     const maker = new LayerMaker({ root, sys, content, background, layers });
-    const fetcher = new LayerFetcher({ root, sys, content, layers, maker });
+    const fetcher = new LayerFetcher({ root, sys, content, layers, maker, contents });
     const { partials } = fetcher;
     const collector = new Collector({ root, sys, logger, records, contents, content, layers, partials });
     const catalog = new Catalog(records, layers);

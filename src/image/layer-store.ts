@@ -1,25 +1,22 @@
 /**
- * Unpacked layers: `layers/HEX/fs`, HEX being the chain id's. A layer is prepared in a temporary directory by a confined
- * child, synced, renamed, and then recorded; a directory without record is what a crash left, and is removed at start.
+ * Layers that are here, by chain id: `layers/HEX` and a record. A layer is prepared in a temporary directory (layer-maker.ts),
+ * synced, renamed, and then recorded; a directory without record is what a crash left, and is removed at start.
  */
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Sys } from "../kernel/index.ts";
-import { type Digest, digestHex, GantryError, type Logger, parseDigest } from "../lib/index.ts";
+import { type Digest, digestHex, GantryError, type Logger } from "../lib/index.ts";
 import type { Background } from "./background.ts";
 import { chainId } from "./chain-id.ts";
-import { runChild } from "./child.ts";
-import type { ChildJob, MeasuredLayer, UnpackedLayer } from "./child-request.ts";
 import { decompress } from "./compression.ts";
 import { type ContentStore, syncDirectory } from "./content-store.ts";
-import { spendableBytes } from "./free-space.ts";
 import type { Holds } from "./holds.ts";
 import type { LayerDriver, SnapshotterName } from "./layer-driver.ts";
 import { isPartial } from "./partials.ts";
 import type { ImageRecords, LayerRow } from "./records.ts";
 import { Snapshotter, type SnapshotterWish } from "./snapshotter.ts";
 import { type Digester, digested } from "./stream-digest.ts";
-import type { DiffLayerRequest, Hold, Layer } from "./types.ts";
+import type { Hold, Layer } from "./types.ts";
 
 export interface LayerStoreParts {
   readonly root: string;

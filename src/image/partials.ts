@@ -25,7 +25,7 @@ interface Partial {
 
 export class Partials {
   readonly #dir: string;
-  readonly #busy = new Set<string>();
+  readonly #busy = new Map<string, number>();
 
   /** @param dir the temporary directory of the content store */
   constructor(dir: string) {
@@ -36,14 +36,20 @@ export class Partials {
     return join(this.#dir, prefix + digest.replace(":", "-"));
   }
 
-  /** The file is being written until the result is disposed of. */
+  /** Somebody needs the file until the result is disposed of. */
   use(digest: Digest): Disposable {
     const path = this.path(digest);
-    this.#busy.add(path);
-    return { [Symbol.dispose]: () => void this.#busy.delete(path) };
+    this.#busy.set(path, (this.#busy.get(path) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#busy.get(path) ?? 1) - 1;
+        if (left === 0) this.#busy.delete(path);
+        else this.#busy.set(path, left);
+      },
+    };
   }
 
-  /** Removes what is too old, too much or too short to go on with; with `all` everything that is not being written. */
+  /** Removes what is too old, too much or too short to go on with; with `all` everything that nobody needs. */
   collect(nowMs: number, all: boolean): number {
     let freed = 0;
     let total = 0;
