@@ -20,6 +20,10 @@ async function main(): Promise<number> {
       runsLong();
       // Joined streams of clients may still be open: the engine ends all the same.
       return process.exit(await runEngine(words.slice(1)));
+    case "registry":
+      if (words[1] !== "serve") return (await import("./cli/main.ts")).main(words);
+      runsLong();
+      return process.exit(await (await import("./cli/main.ts")).main(words));
     default:
       return (await import("./cli/main.ts")).main(words);
   }

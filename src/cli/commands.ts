@@ -1,5 +1,6 @@
 /** The catalogue: every command, its one line for the help, and the one import() that brings it. */
 import type { CommandSpec } from "./command.ts";
+import { registry } from "./commands/registry/catalogue.ts";
 
 export interface Entry {
   readonly summary: string;
@@ -248,6 +249,7 @@ export const groups: Readonly<Record<string, Group>> = {
       },
     },
   },
+  registry,
   system: {
     summary: "Manage Gantry",
     members: {

@@ -19,6 +19,8 @@ export interface AccountAccessOptions {
   readonly externalUrl: string;
   /** Of the client of a request. */
   readonly addressOf: (request: Request) => string;
+  /** Told to the audit log: who was refused what, from where. */
+  readonly onDenied?: ((name: string, what: string, address: string) => void) | undefined;
   /** Asked before a token is made: may refuse by throwing. */
   readonly beforeToken?: ((address: string) => void) | undefined;
   readonly now?: () => number;
@@ -49,7 +51,7 @@ export class AccountAccess implements AccessControl {
     // The ping of /v2/ asks for nothing, and must tell a client that it may log in.
     if (missing.length === 0 && (scopes.length > 0 || caller.presented)) return identityOf(caller.account);
     const couldHave = missing.every((scope) => isWhole(grant(caller.account, publicPatterns, scope), scope));
-    if (caller.account !== undefined && !couldHave) throw denied(caller.account.name, missing);
+    if (caller.account !== undefined && !couldHave) throw this.#denied(request, caller.account.name, missing);
     throw this.#challenge(request, scopes, caller.presented ? "insufficient_scope" : undefined);
   }
 
@@ -106,6 +108,16 @@ export class AccountAccess implements AccessControl {
     return { account, token, presented: true };
   }
 
+  #denied(request: Request, name: string, missing: readonly Scope[]): RegistryError {
+    const what = missing
+      .map(({ type, name: repository, actions }) =>
+        type === "registry" ? "list all repositories" : `${actions.join(" and ")} ${repository}`,
+      )
+      .join(", ");
+    this.#options.onDenied?.(name, what, this.#options.addressOf(request));
+    return new RegistryError("DENIED", `requested access to the resource is denied: ${name} may not ${what}`);
+  }
+
   #challenge(
     request: Request,
     scopes: readonly Scope[],
@@ -136,13 +148,4 @@ function isWhole(granted: Scope | undefined, wanted: Scope): boolean {
 
 function identityOf(account: Account | undefined): Identity {
   return account === undefined ? nobody : { name: account.name, kind: account.kind };
-}
-
-function denied(name: string, missing: readonly Scope[]): RegistryError {
-  const what = missing
-    .map(({ type, name: repository, actions }) =>
-      type === "registry" ? "list all repositories" : `${actions.join(" and ")} ${repository}`,
-    )
-    .join(", ");
-  return new RegistryError("DENIED", `requested access to the resource is denied: ${name} may not ${what}`);
 }

@@ -62,8 +62,7 @@ export const settings = {
   "acme-name": { kind: "list", help: "Name to have a certificate for from an ACME server" },
   "acme-directory": {
     kind: "text",
-    preset: "https://acme-v02.api.letsencrypt.org/directory",
-    help: "The ACME server",
+    help: "Address of the ACME server's directory; Let's Encrypt without",
   },
   "acme-email": { kind: "text", help: "Where the ACME server may write to" },
   "acme-ca": { kind: "text", help: "CA (PEM) of an ACME server of your own" },
@@ -84,7 +83,15 @@ export const settings = {
     help: "Who may come in: accounts, none, or auto (accounts as soon as there is one)",
   },
   "anonymous-push": { kind: "bool", help: "Let everybody push and delete, on any address" },
-  service: { kind: "text", preset: "gantry-registry", help: "Name of the token service" },
+  service: {
+    kind: "text",
+    preset: "gantry-registry",
+    check: (text) => {
+      if (!/^[A-Za-z0-9._:/-]{1,128}$/.test(text))
+        throw new Error("letters, digits and . _ : / - are allowed");
+    },
+    help: "Name of the token service",
+  },
   "rate-pull": {
     kind: "text",
     check: parseRate,
@@ -100,6 +107,7 @@ export const settings = {
     help: "Requests for tokens an address",
   },
   "max-manifest": { kind: "text", preset: "4m", check: parseSize, help: "Largest manifest" },
+  sparse: { kind: "bool", help: "Take an index whose manifests are not all here" },
   "metrics-addr": {
     kind: "text",
     check: parseAddress,

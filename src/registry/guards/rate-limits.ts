@@ -14,14 +14,21 @@ const bucketsOf = (rate: Rate | undefined, now: () => number): TokenBuckets | un
   rate === undefined ? undefined : new TokenBuckets(rate, now);
 
 export class RateLimitGuard implements Guard {
-  readonly #pull: TokenBuckets | undefined;
-  readonly #push: TokenBuckets | undefined;
-  readonly #login: TokenBuckets | undefined;
+  readonly #now: () => number;
+  #pull: TokenBuckets | undefined;
+  #push: TokenBuckets | undefined;
+  #login: TokenBuckets | undefined;
 
   constructor(limits: RateLimits, now: () => number = Date.now) {
-    this.#pull = bucketsOf(limits.pull, now);
-    this.#push = bucketsOf(limits.push, now);
-    this.#login = bucketsOf(limits.login, now);
+    this.#now = now;
+    this.set(limits);
+  }
+
+  /** Other limits from now on; everybody begins anew. */
+  set({ pull, push, login }: RateLimits): void {
+    this.#pull = bucketsOf(pull, this.#now);
+    this.#push = bucketsOf(push, this.#now);
+    this.#login = bucketsOf(login, this.#now);
   }
 
   request({ request, identity, remote }: RequestContext): void {

@@ -6,17 +6,24 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { userInfo } from "node:os";
 import { Accounts } from "../access/accounts.ts";
+import { createLogger } from "../../lib/index.ts";
+import { Collector, type CollectRun } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
 import { Metadata } from "../metadata.ts";
 import { AuditLog } from "../observe/audit-log.ts";
 import type { Decision } from "../retention/plan.ts";
 import { applyRetention, decideRetention } from "../retention/run.ts";
 import { type ReadOnly, Settings } from "../settings.ts";
+import { scrub, type ScrubReport } from "../scrub.ts";
 import type { Sql } from "../sql.ts";
 import { repositoriesMatching, type Usage, usageOf } from "../usage.ts";
 import { DeliveryQueue } from "../webhooks/queue.ts";
 import { Webhooks } from "../webhooks/webhooks.ts";
-import { openSql } from "./stores.ts";
+import { askControl } from "./control.ts";
+import { openBlobs, openSql } from "./stores.ts";
+
+/** Commands print what they find. */
+const quietLogger = createLogger("warn");
 
 export class Admin implements AsyncDisposable {
   readonly settings: Resolved;
@@ -82,6 +89,27 @@ export class Admin implements AsyncDisposable {
     const decisions = await decideRetention(this.sql, now);
     await applyRetention(this.metadata, decisions, now);
     return decisions;
+  }
+
+  /** By the server when one runs here, which knows of the uploads under way; else by this process. */
+  async collect(run: CollectRun): Promise<unknown> {
+    const flags = Object.fromEntries(Object.entries(run).map(([name, value]) => [name, String(value)]));
+    const report = await askControl(this.root, "collect", flags);
+    if (report !== undefined) return report;
+    const collector = await Collector.open({
+      metadata: this.metadata,
+      blobs: await openBlobs(this.settings),
+      logger: quietLogger,
+    });
+    try {
+      return await collector.run(run);
+    } finally {
+      await collector.close();
+    }
+  }
+
+  async scrub(onProgress: (count: number) => void): Promise<ScrubReport> {
+    return scrub(await openBlobs(this.settings), quietLogger, onProgress);
   }
 
   async status(): Promise<Status> {

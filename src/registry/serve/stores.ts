@@ -1,7 +1,11 @@
 /** Where a registry keeps its records and its blobs, by its settings. */
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { adminTables } from "../access/tables.ts";
 import type { Resolved } from "../config/resolved.ts";
+import type { BlobStore } from "../blob-store.ts";
+import { DiskBlobs } from "../disk-blobs.ts";
+import { S3Blobs } from "../s3-blobs.ts";
 import { migrate } from "../migrate.ts";
 import { PostgresSql } from "../postgres-sql.ts";
 import type { Sql } from "../sql.ts";
@@ -12,8 +16,27 @@ export async function openSql(settings: Resolved): Promise<Sql> {
   const url = settings.optional("database");
   const sql =
     url === undefined
-      ? await SqliteSql.open(join(settings.text("root"), "registry.db"))
+      ? await openSqlite(join(settings.text("root"), "registry.db"))
       : await PostgresSql.open({ url });
   await migrate(sql, "admin", adminTables);
   return sql;
+}
+
+/** The tables hold the key of all tokens: SQLite gives its other files the mode of this one. */
+function openSqlite(path: string): Promise<Sql> {
+  closeSync(openSync(path, "a", 0o600));
+  return SqliteSql.open(path);
+}
+
+/** Opens the blobs: files in ROOT/blobs, or a bucket. @throws {GantryError} */
+export async function openBlobs(settings: Resolved): Promise<BlobStore> {
+  const bucket = settings.optional("s3");
+  if (bucket === undefined) return DiskBlobs.open(settings.text("root"));
+  return S3Blobs.open({
+    bucket,
+    endpoint: settings.optional("s3-endpoint"),
+    region: settings.optional("s3-region"),
+    credentialsFile: settings.optional("s3-credentials"),
+    spoolDirectory: join(settings.text("root"), "spool"),
+  });
 }

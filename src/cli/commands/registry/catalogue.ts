@@ -24,6 +24,8 @@ export const registry: Group = {
     serve: { summary: "Run a registry", load: async () => (await import("./serve.ts")).serve },
     status: operate("Show what the registry holds and how it does", "status"),
     audit: operate("Show who did what", "audit"),
+    gc: operate("Free the bytes that nothing refers to", "gc"),
+    scrub: operate("Read all blobs again and put aside what has changed", "scrub"),
     grant: accounts("Let an account do something in repositories", "grant"),
     revoke: accounts("Take a right away", "revoke"),
     rights: accounts("List rights", "rights"),

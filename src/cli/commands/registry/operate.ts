@@ -3,15 +3,14 @@ import { readAudit } from "../../../registry/index.ts";
 import type { CommandSpec } from "../../command.ts";
 import { CliError } from "../../errors.ts";
 import { binarySize, goTime } from "../../format/human.ts";
-import { print } from "../../output.ts";
+import { print, printError } from "../../output.ts";
 import { listFormat } from "../list-flags.ts";
 import { asCli, doing, placeFlags, printRows, quiet, withAdmin } from "./with-admin.ts";
 
 export const listRepositories: CommandSpec = {
   usage: "[OPTIONS] [PATTERN]",
   summary: "List repositories with their tags, manifests and bytes",
-  about:
-    "Bytes of a repository include what it shares with others; `registry status` counts each blob once.",
+  about: "Bytes of a repository include what it shares with others; `registry status` counts each blob once.",
   examples: [["gantry registry repo ls 'team/**'", "those of one team"]],
   flags: [listFormat, quiet, ...placeFlags],
   args: [0, 1],
@@ -77,6 +76,57 @@ export const status: CommandSpec = {
     ];
     await print(lines.map(([name, value]) => `${`${name}:`.padEnd(14)} ${value}\n`).join(""));
     return 0;
+  },
+};
+
+const isReport = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
+
+export const gc: CommandSpec = {
+  usage: "[OPTIONS]",
+  summary: "Free the bytes that nothing refers to",
+  about:
+    "The server does this by itself after deletions. What was uploaded or mounted within the last hour is left alone,\nfor its manifest may be on the way. Pushes and pulls go on.",
+  flags: [
+    { name: "dry-run", kind: "bool", help: "Only say what would be freed" },
+    { name: "deep", kind: "bool", help: "Compare the store with the records, too: reads all names" },
+    ...placeFlags,
+  ],
+  args: [0, 0],
+  async run(call) {
+    const run = { dryRun: call.flags.bool("dry-run"), deep: call.flags.bool("deep") };
+    const report = await withAdmin(call, async (admin) => {
+      const done = await admin.collect(run);
+      if (!run.dryRun) await admin.note("gc", "");
+      return done;
+    });
+    if (!isReport(report)) throw new CliError("the registry's server answered nothing");
+    if (report["busy"] === true) throw new CliError("another instance collects");
+    const missing = Array.isArray(report["missing"]) ? report["missing"] : [];
+    for (const digest of missing) await printError(`gantry: missing: ${String(digest)}\n`);
+    const freed = `${String(report["blobs"])} blobs, ${binarySize(Number(report["bytes"]))}, ${String(report["uploads"])} uploads, ${String(report["orphans"])} unknown files`;
+    await print(`${run.dryRun ? "Would free" : "Freed"}: ${freed}\n`);
+    return missing.length === 0 ? 0 : 1;
+  },
+};
+
+export const scrub: CommandSpec = {
+  usage: "[OPTIONS]",
+  summary: "Read all blobs again and put aside what has changed",
+  about: "A blob that is put aside can be pushed again; until then its images cannot be pulled.",
+  flags: placeFlags,
+  args: [0, 0],
+  async run(call) {
+    const report = await withAdmin(call, async (admin) => {
+      const done = await admin.scrub(() => undefined);
+      await admin.note("scrub", `${done.damaged.length} damaged`);
+      return done;
+    });
+    for (const digest of report.damaged) await print(`damaged: ${digest}\n`);
+    await print(
+      `${report.blobs} blobs, ${binarySize(report.bytes)} read, ${report.damaged.length} damaged\n`,
+    );
+    return report.damaged.length === 0 ? 0 : 1;
   },
 };
 

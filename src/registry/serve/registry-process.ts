@@ -1,0 +1,226 @@
+/** A registry that runs: its parts opened in order, wired together, and closed the other way round. */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Logger, messageOf } from "../../lib/index.ts";
+import type { BlobStore } from "../blob-store.ts";
+import { Collector } from "../collector.ts";
+import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
+import { parseAddress, parsePeriod, parseSize, printAddress } from "../config/values.ts";
+import { ImmutableTagGuard } from "../guards/immutable-tags.ts";
+import { QuotaGuard } from "../guards/quotas.ts";
+import { RateLimitGuard, type RateLimits } from "../guards/rate-limits.ts";
+import { readOnlyGuard } from "../guards/read-only.ts";
+import { parseRate } from "../guards/token-bucket.ts";
+import { Metadata } from "../metadata.ts";
+import { AuditLog } from "../observe/audit-log.ts";
+import { RequestMetrics } from "../observe/metrics.ts";
+import { Monitor } from "../observe/monitor.ts";
+import { applyRetention, decideRetention } from "../retention/run.ts";
+import { RegistryServer } from "../server.ts";
+import { Settings } from "../settings.ts";
+import { Notifier } from "../webhooks/notifier.ts";
+import { DeliveryQueue } from "../webhooks/queue.ts";
+import { httpSender } from "../webhooks/send.ts";
+import { Webhooks } from "../webhooks/webhooks.ts";
+import { openCertificates } from "./certificate-source.ts";
+import { checkExposure } from "./exposure.ts";
+import { Listener } from "./listener.ts";
+import { accountsDecide, makeAccess } from "./make-access.ts";
+import { Peers } from "./peers.ts";
+import { Schedule } from "./schedule.ts";
+import { openControl } from "./control.ts";
+import { openBlobs, openSql } from "./stores.ts";
+
+const limitsOf = (settings: Resolved): RateLimits => ({
+  pull: parseRate(settings.text("rate-pull")),
+  push: parseRate(settings.text("rate-push")),
+  login: parseRate(settings.text("rate-login")),
+});
+
+export class RegistryProcess implements AsyncDisposable {
+  readonly #command: CommandSettings;
+  readonly #logger: Logger;
+  readonly #settings: Resolved;
+  readonly #parts = new AsyncDisposableStack();
+  readonly #limits: RateLimitGuard;
+  #reloadCertificate: () => void = () => undefined;
+  /** What clients reach: `http://127.0.0.1:5000`. */
+  address = "";
+
+  private constructor(command: CommandSettings, settings: Resolved, logger: Logger) {
+    this.#command = command;
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#limits = new RateLimitGuard(limitsOf(settings));
+  }
+
+  /** @throws {GantryError} when it cannot be served so; nothing is left open then */
+  static async open(command: CommandSettings, settings: Resolved, logger: Logger): Promise<RegistryProcess> {
+    const registry = new RegistryProcess(command, settings, logger);
+    try {
+      await registry.#open();
+      return registry;
+    } catch (error) {
+      await registry[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const settings = this.#settings;
+    const logger = this.#logger;
+    const parts = this.#parts;
+    const address = parseAddress(settings.text("addr"));
+    const sql = await openSql(settings);
+    parts.defer(() => sql.close());
+    const accounts = await accountsDecide(sql, settings);
+    const tls = settings.optional("tls-cert") !== undefined || settings.list("acme-name").length > 0;
+    checkExposure({
+      host: address.host,
+      tls,
+      insecureHttp: settings.bool("insecure-http"),
+      accounts,
+      anonymousPush: settings.bool("anonymous-push"),
+    });
+    const metadata = await Metadata.open(sql);
+    const audit = new AuditLog(join(settings.text("root"), "audit.log"), settings.bool("audit-pulls"));
+    parts.defer(() => audit.close());
+    const peers = new Peers(settings.list("trusted-proxy"));
+    const notifier = await this.#openNotifier(sql, tls, printAddress(address));
+    const blobs = await openBlobs(settings);
+    const collector = await this.#openCollector(metadata, blobs);
+    const server = await RegistryServer.open({
+      sql,
+      blobs,
+      ...(accounts
+        ? { access: await makeAccess({ sql, settings, audit, peers, limits: this.#limits }) }
+        : {}),
+      guards: [
+        this.#limits,
+        readOnlyGuard(new Settings(sql)),
+        new ImmutableTagGuard(sql),
+        new QuotaGuard(sql),
+      ],
+      listeners: [
+        audit.listen,
+        notifier.listen,
+        (event) => (event.action === "delete" ? collector.poke() : undefined),
+      ],
+      logger,
+      limits: { maxManifestBytes: parseSize(settings.text("max-manifest")) },
+      allowSparse: settings.bool("sparse"),
+    });
+    const requests = new RequestMetrics();
+    const monitor = new Monitor({ sql, requests, notifier });
+    this.#openMonitor(monitor);
+    this.#openSchedule(metadata, collector);
+    const connections = { requestIP: (request: Request) => ({ address: peers.addressOf(request) }) };
+    await this.#listen(tls, async (request, bun) => {
+      peers.note(request, bun.requestIP(request)?.address ?? "");
+      return requests.measure(
+        request,
+        async () => (await healthOf(monitor, request)) ?? server.fetch(request, connections),
+      );
+    });
+    parts.defer(() => monitor.end());
+    if (!accounts)
+      logger.warn("registry.open", {
+        message: "nobody is asked who they are: everybody may pull, push and delete",
+      });
+  }
+
+  async #openNotifier(sql: Metadata["sql"], tls: boolean, address: string): Promise<Notifier> {
+    const external = this.#settings.text("external-url").replace(/\/$/, "");
+    const notifier = new Notifier({
+      webhooks: new Webhooks(sql),
+      queue: new DeliveryQueue(sql),
+      sender: httpSender,
+      source: {
+        origin: external === "" ? `${tls ? "https" : "http"}://${address}` : external,
+        address,
+        instance: hostname(),
+      },
+      logger: this.#logger,
+    });
+    this.#parts.defer(() => notifier.close());
+    await notifier.start();
+    return notifier;
+  }
+
+  async #openCollector(metadata: Metadata, blobs: BlobStore): Promise<Collector> {
+    const collector = await Collector.open({ metadata, blobs, logger: this.#logger });
+    this.#parts.defer(() => collector.close());
+    const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
+    const control = openControl(this.#settings.text("root"), {
+      collect: (parameters) =>
+        collector.run({ dryRun: isOn(parameters, "dryRun"), deep: isOn(parameters, "deep") }),
+    });
+    this.#parts.defer(control);
+    collector.start();
+    return collector;
+  }
+
+  #openMonitor(monitor: Monitor): void {
+    const address = this.#settings.optional("metrics-addr");
+    if (address === undefined) return;
+    const listener = new Listener(parseAddress(address), monitor.fetch, undefined);
+    this.#parts.defer(() => listener.close(1000));
+  }
+
+  #openSchedule(metadata: Metadata, collector: Collector): void {
+    const schedule = new Schedule({
+      name: "retention",
+      cron: this.#settings.text("retention-schedule"),
+      sql: metadata.sql,
+      logger: this.#logger,
+      work: async () => {
+        const now = Date.now();
+        const decisions = await decideRetention(metadata.sql, now);
+        await applyRetention(metadata, decisions, now);
+        collector.poke();
+        const deleted = decisions.filter(({ action }) => action === "delete").length;
+        this.#logger.info("retention.done", { deleted, kept: decisions.length - deleted });
+      },
+    });
+    this.#parts.defer(() => schedule.close());
+  }
+
+  async #listen(tls: boolean, fetch: ConstructorParameters<typeof Listener>[1]): Promise<void> {
+    const settings = this.#settings;
+    const address = parseAddress(settings.text("addr"));
+    let listener: Listener | undefined;
+    const certificates = await openCertificates(settings, this.#logger, (certificate) => {
+      listener?.replace(certificate);
+      this.#logger.info("tls.certificate", { until: new Date(certificate.untilMs).toISOString() });
+    });
+    if (certificates !== undefined) {
+      this.#parts.defer(() => certificates.close());
+      this.#reloadCertificate = certificates.reload;
+    }
+    const listening = new Listener(address, fetch, certificates?.first);
+    listener = listening;
+    this.#parts.defer(() => listening.close(parsePeriod(settings.text("grace"))));
+    this.address = `${tls ? "https" : "http"}://${printAddress({ host: address.host, port: listening.port })}`;
+  }
+
+  /** SIGHUP: the certificate, and what of the configuration may change while it runs. */
+  reload(): void {
+    this.#reloadCertificate();
+    try {
+      this.#limits.set(limitsOf(resolveSettings(this.#command)));
+      this.#logger.info("registry.reloaded");
+    } catch (error) {
+      this.#logger.error("registry.not-reloaded", { message: messageOf(error) });
+    }
+  }
+
+  /** Takes no more requests, lets those that run end within the bound, closes all. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.disposeAsync();
+  }
+}
+
+async function healthOf(monitor: Monitor, request: Request): Promise<Response | undefined> {
+  const { pathname } = new URL(request.url);
+  return pathname.startsWith("/v2/") ? undefined : monitor.health(pathname);
+}
