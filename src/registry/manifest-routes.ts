@@ -123,16 +123,12 @@ async function record(registry: Registry, exchange: Exchange, push: Push, read: 
   const { repository, manifest, tags } = push;
   const totalBytes = manifest.bytes.length + read.blobBytes;
   await guard(registry, (one) => one.putManifest?.(exchange, { ...push, totalBytes }));
-  const present = await Promise.all(read.blobs.map((digest) => blobs.size(digest)));
-  const gone = read.blobs.filter((_, i) => present[i] === undefined);
-  const isSparse = registry.allowSparse;
-  if (gone.length > 0) throw missingChildren(repository, gone);
-  await blobs.sync(read.blobs);
-  const missing = await metadata.putManifest(
-    { ...read, repository, manifest, tags, totalBytes },
-    now(),
-    isSparse,
-  );
+  const sizes = await Promise.all(read.blobs.map((blob) => blobs.size(blob)));
+  const gone = read.blobs.filter((_, i) => sizes[i] === undefined);
+  if (gone.length > 0 && !registry.allowSparse) throw missingChildren(repository, gone);
+  await blobs.sync(read.blobs.filter((blob) => !gone.includes(blob)));
+  const pushed = { ...read, repository, manifest, tags, totalBytes };
+  const missing = await metadata.putManifest(pushed, now(), registry.allowSparse);
   if (missing.length > 0) throw missingChildren(repository, missing);
   const { digest, mediaType, bytes } = manifest;
   const target = { repository, digest, mediaType, size: bytes.length, kind: "manifest" } as const;

@@ -15,7 +15,7 @@ export interface RegistryLimits {
 }
 
 export const defaultLimits: RegistryLimits = {
-  maxBlobBytes: 1 << 40,
+  maxBlobBytes: 1024 ** 4,
   maxManifestBytes: 4 << 20,
   uploadTtlMs: 24 * 3_600_000,
   touchMs: 60_000,
