@@ -63,6 +63,20 @@ test("GNU tar reads the archive: names, modes, links, contents; the Dockerfile i
   expect(tar("-tv")).toContain("sub/link -> ../run.sh");
 });
 
+test("names and links that are not UTF-8 are sent byte for byte", async () => {
+  const own = mkdtempSync(join(tmpdir(), "cli-context-"));
+  const name = Buffer.concat([Buffer.from(`${own}/`), Buffer.from("caf\xe9", "latin1")]);
+  writeFileSync(name, "x");
+  symlinkSync(Buffer.from("caf\xe9", "latin1"), join(own, "link"));
+  writeFileSync(join(own, "Dockerfile"), "FROM scratch");
+  const context = await openContext(own, "");
+  const archive = await new Response(context.open()).bytes();
+  const listed = Bun.spawnSync(["tar", "-tv"], { stdin: archive, env: { LC_ALL: "C" } });
+  rmSync(own, { recursive: true });
+  expect(listed.stdout.toString()).toContain(" caf\\351\n");
+  expect(listed.stdout.toString()).toContain(" link -> caf\\351\n");
+});
+
 test("a Dockerfile from elsewhere travels along", async () => {
   const other = mkdtempSync(join(tmpdir(), "cli-context-"));
   writeFileSync(join(other, "D"), "FROM x\n");
