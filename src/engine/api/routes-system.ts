@@ -69,11 +69,20 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
     views.map(({ record }) => record.imageId),
   );
   const now = Date.now();
+  const disk = wants("image") ? await images.diskUsage() : undefined;
   return {
-    LayersSize: wants("image") ? use.layersSize : 0,
-    Images: wants("image")
-      ? list.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted))
-      : null,
+    // What `du` says of the image room's directories: see docs/garbage-collection.md.
+    LayersSize: disk?.totalBytes ?? 0,
+    Images:
+      disk === undefined
+        ? null
+        : disk.images.flatMap(({ id, bytes, sharedBytes }) => {
+            const image = images.tryFind(id);
+            if (image === undefined) return [];
+            const { containers: count } = use.of.get(id) ?? notCounted;
+            const counted = { containers: Math.max(0, count), sharedSize: sharedBytes };
+            return [{ ...wireImageSummary(image, counted), Size: bytes }];
+          }),
     Containers: wants("container")
       ? await Promise.all(
           views.map(async (view) => ({
