@@ -57,15 +57,20 @@ function safe(value: bigint): number {
   return number;
 }
 
-function checksum(block: Uint8Array): { readonly unsigned: number; readonly signed: number } {
-  let unsigned = 0;
-  let signed = 0;
-  for (let i = 0; i < blockSize; i++) {
-    const byte = i >= 148 && i < 156 ? 0x20 : (block[i] ?? 0);
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
-  return { unsigned, signed };
+/** The sum of a header's bytes, its own field counted as spaces. */
+function checksum(block: Uint8Array): number {
+  let sum = 8 * 0x20;
+  for (let i = 0; i < blockSize; i++) sum += block[i] ?? 0;
+  for (let i = 148; i < 156; i++) sum -= block[i] ?? 0;
+  return sum;
+}
+
+/** As some old writers had it, with bytes of -128 to 127. */
+function signedChecksum(block: Uint8Array): number {
+  return block.reduce(
+    (sum, byte, i) => (byte > 127 && (i < 148 || i >= 156) ? sum - 256 : sum),
+    checksum(block),
+  );
 }
 
 /** The checksum that a header claims to have; undefined when there is no number, as in what is no tar archive at all. */
@@ -85,16 +90,15 @@ export function isZeroBlock(block: Uint8Array): boolean {
 
 /** @throws {GantryError} "corrupt" when the checksum or a number is wrong */
 export function parseHeader(block: Uint8Array): RawHeader {
-  const sums = checksum(block);
   const stated = statedChecksum(block);
-  if (stated !== sums.unsigned && stated !== sums.signed) {
+  if (stated !== checksum(block) && stated !== signedChecksum(block)) {
     throw new GantryError("corrupt", "bad checksum in a tar header", {
       hint: "the archive is damaged or is not a tar archive",
     });
   }
   const magic = String.fromCharCode(...block.subarray(257, 263));
   // Only POSIX archives have the prefix; GNU keeps other things there, and star two times behind a shorter one.
-  const isStar = String.fromCharCode(...block.subarray(508, 512)) === "tar\0";
+  const isStar = block[508] === 0x74 && block[509] === 0x61 && block[510] === 0x72;
   const prefix = magic === "ustar\0" ? fieldText(block, 345, isStar ? 131 : 155) : "";
   const name = fieldText(block, 0, 100);
   return {
@@ -133,6 +137,6 @@ export function formatHeader(header: RawHeader): Uint8Array {
   block.write("ustar\x0000", 257, "latin1");
   octal(header.devMajor, 329, 8);
   octal(header.devMinor, 337, 8);
-  block.write(`${checksum(block).unsigned.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  block.write(`${checksum(block).toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return block;
 }

@@ -55,6 +55,11 @@ export function encodeName(text: string): Buffer {
   return Buffer.concat(parts);
 }
 
+/** How many bytes a name has. */
+export function nameBytes(text: string): number {
+  return text.isWellFormed() ? Buffer.byteLength(text) : encodeName(text).length;
+}
+
 /** What node:fs takes for a name: the text itself where that is exact, else the bytes. */
 export function fsName(text: string): string | Buffer {
   return text.isWellFormed() ? text : encodeName(text);

@@ -7,6 +7,9 @@ export type PaxRecords = ReadonlyMap<string, Uint8Array>;
 /** A record list that keeps order and repeats, which GNU sparse maps of version 0.0 need. */
 export type PaxList = readonly (readonly [key: string, value: Uint8Array])[];
 
+/** Most entries have no records at all. */
+const nothing: PaxRecords = new Map();
+
 /** @throws {GantryError} "corrupt" */
 export function parsePax(bytes: Uint8Array): PaxList {
   const list: [string, Uint8Array][] = [];
@@ -65,6 +68,7 @@ export function formatPaxTime(nanos: bigint): string {
  * Records by key, later ones over earlier ones. One with an empty value takes away what earlier ones said.
  */
 export function paxMap(list: PaxList): PaxRecords {
+  if (list.length === 0) return nothing;
   const map = new Map<string, Uint8Array>();
   for (const [key, value] of list) {
     if (value.length > 0) map.set(key, value);
@@ -103,6 +107,7 @@ const libarchivePrefix = "LIBARCHIVE.xattr.";
  * base64); star's is taken where both are there. An empty attribute is one, although POSIX lets an empty value delete a record.
  */
 export function xattrsOf(list: PaxList): ReadonlyMap<string, Uint8Array> {
+  if (list.length === 0) return nothing;
   const found = new Map<string, Uint8Array>();
   for (const [key, value] of list) {
     if (!key.startsWith(libarchivePrefix)) continue;

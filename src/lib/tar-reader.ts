@@ -9,7 +9,7 @@
 import { GantryError } from "./errors.ts";
 import { blockSize, type TarEntry, type TarEvent, type TarType } from "./tar-entry.ts";
 import { isZeroBlock, parseHeader, parseNumber, type RawHeader } from "./tar-header.ts";
-import { decodeName, encodeName } from "./tar-name.ts";
+import { decodeName, nameBytes } from "./tar-name.ts";
 import { type PaxList, parsePax, parsePaxNumber, parsePaxTime, paxMap, xattrsOf } from "./tar-pax.ts";
 import { checkSparse, parseOldSparse, paxSparseMap, SparseLines, type SparseSegment } from "./tar-sparse.ts";
 
@@ -201,7 +201,7 @@ export class TarReader {
   }
 
   *#entry(header: RawHeader, extended: Extended): Step<void> {
-    const list = [...this.#global, ...extended.pax];
+    const list = this.#global.length === 0 ? extended.pax : [...this.#global, ...extended.pax];
     const pax = paxMap(list);
     const stored = pax.get("size");
     let storedSize = stored === undefined ? header.size : parsePaxNumber(stored);
@@ -284,7 +284,7 @@ export class TarReader {
   #checkPath(path: string, name: string): void {
     if (path.includes("\0"))
       throw new GantryError("corrupt", `NUL in the path of entry ${JSON.stringify(name.slice(0, 200))}`);
-    if (encodeName(path).length > this.#limits.maxPathBytes) {
+    if (nameBytes(path) > this.#limits.maxPathBytes) {
       throw new GantryError(
         "corrupt",
         `a path in the archive is longer than ${this.#limits.maxPathBytes} bytes: ${name.slice(0, 80)}…`,
