@@ -121,9 +121,10 @@ class Connection {
     this.#database = new Database(path, { create: true, strict: true });
     // The log is synced by its owner after a commit, by SQLite before it is merged.
     for (const pragma of [
+      // First: another process may open the file at this moment.
+      "busy_timeout = 5000",
       "journal_mode = WAL",
       "synchronous = NORMAL",
-      "busy_timeout = 5000",
       `wal_autocheckpoint = ${checkpointPages}`,
       "cache_size = -8192",
     ])

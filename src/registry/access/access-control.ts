@@ -5,7 +5,7 @@ import type { Accounts } from "./accounts.ts";
 import { basicOf, type Credentials, wrongLogin } from "./credentials.ts";
 import { originOf } from "./origin.ts";
 import { type Account, covers, grant, isUsable, nobody } from "./rights.ts";
-import { printScope } from "./scope.ts";
+import { parseScopes, printScope } from "./scope.ts";
 import type { TokenEndpoint } from "./token-endpoint.ts";
 import type { TokenClaims, Tokens } from "./tokens.ts";
 
@@ -51,7 +51,11 @@ export class AccountAccess implements AccessControl {
     // The ping of /v2/ asks for nothing, and must tell a client that it may log in.
     if (missing.length === 0 && (scopes.length > 0 || caller.presented)) return identityOf(caller.account);
     const couldHave = missing.every((scope) => isWhole(grant(caller.account, publicPatterns, scope), scope));
-    if (caller.account !== undefined && !couldHave) throw this.#denied(request, caller.account.name, missing);
+    // An answer to HEAD has no body to say it in: there the challenge's own word makes clients say "denied".
+    if (caller.account !== undefined && !couldHave && request.method !== "HEAD") {
+      const lacking = missing.map((scope) => lackOf(grant(caller.account, publicPatterns, scope), scope));
+      throw this.#denied(request, caller.account.name, lacking);
+    }
     throw this.#challenge(request, scopes, caller.presented ? "insufficient_scope" : undefined);
   }
 
@@ -124,10 +128,11 @@ export class AccountAccess implements AccessControl {
     error?: "invalid_token" | "insufficient_scope",
     message = "authentication required",
   ): RegistryError {
+    const wanted = [...scopes, ...mountSource(request)];
     const parts = [
       `realm="${originOf(request, this.#options.externalUrl)}/token"`,
       `service="${this.#options.service}"`,
-      ...(scopes.length === 0 ? [] : [`scope="${scopes.map(printScope).join(" ")}"`]),
+      ...(wanted.length === 0 ? [] : [`scope="${wanted.map(printScope).join(" ")}"`]),
       ...(error === undefined ? [] : [`error="${error}"`]),
     ];
     const detail = scopes.map(({ type, name, actions }) => ({
@@ -144,6 +149,20 @@ export class AccountAccess implements AccessControl {
 
 function isWhole(granted: Scope | undefined, wanted: Scope): boolean {
   return granted !== undefined && covers([granted], wanted);
+}
+
+/** What a cross-repository mount reads from: a token that holds that, too, spares the client the upload. */
+function mountSource({ method, url }: Request): readonly Scope[] {
+  const from = method === "POST" && url.includes("from=") ? new URL(url).searchParams.get("from") : null;
+  return from === null ? [] : parseScopes([`repository:${from}:pull`]);
+}
+
+/** The part of a scope that is not granted. */
+function lackOf(granted: Scope | undefined, wanted: Scope): Scope {
+  return {
+    ...wanted,
+    actions: wanted.actions.filter((action) => granted?.actions.includes(action) !== true),
+  };
 }
 
 function identityOf(account: Account | undefined): Identity {

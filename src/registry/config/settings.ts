@@ -47,6 +47,20 @@ export const settings = {
     kind: "text",
     help: "AWS credentials file; else AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
   },
+  "s3-redirect": { kind: "bool", help: "Send clients to the bucket for blobs, by signed addresses" },
+  blobs: { kind: "text", help: "Directory of the blobs, shared by several instances; else ROOT" },
+  "gc-grace": {
+    kind: "text",
+    preset: "1h",
+    check: parsePeriod,
+    help: "How long the collector leaves alone what was uploaded, mounted or asked for",
+  },
+  "upload-age": {
+    kind: "text",
+    preset: "24h",
+    check: parsePeriod,
+    help: "When an upload that nobody goes on with is given up",
+  },
   root: {
     kind: "text",
     preset: "/var/lib/gantry-registry",

@@ -9,6 +9,7 @@ import { Accounts } from "../access/accounts.ts";
 import { createLogger } from "../../lib/index.ts";
 import { Collector, type CollectRun } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
+import { parsePeriod } from "../config/values.ts";
 import { Metadata } from "../metadata.ts";
 import { AuditLog } from "../observe/audit-log.ts";
 import type { Decision } from "../retention/plan.ts";
@@ -100,6 +101,8 @@ export class Admin implements AsyncDisposable {
       metadata: this.metadata,
       blobs: await openBlobs(this.settings),
       logger: quietLogger,
+      graceMs: parsePeriod(this.settings.text("gc-grace")),
+      uploadAgeMs: parsePeriod(this.settings.text("upload-age")),
     });
     try {
       return await collector.run(run);

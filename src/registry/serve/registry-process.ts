@@ -107,7 +107,12 @@ export class RegistryProcess implements AsyncDisposable {
         (event) => (event.action === "delete" ? collector.poke() : undefined),
       ],
       logger,
-      limits: { maxManifestBytes: parseSize(settings.text("max-manifest")) },
+      limits: {
+        maxManifestBytes: parseSize(settings.text("max-manifest")),
+        uploadTtlMs: parsePeriod(settings.text("upload-age")),
+        // Much oftener than the collector's grace.
+        touchMs: Math.min(60_000, parsePeriod(settings.text("gc-grace")) / 8),
+      },
       allowSparse: settings.bool("sparse"),
     });
     const requests = new RequestMetrics();
@@ -148,7 +153,13 @@ export class RegistryProcess implements AsyncDisposable {
   }
 
   async #openCollector(metadata: Metadata, blobs: BlobStore): Promise<Collector> {
-    const collector = await Collector.open({ metadata, blobs, logger: this.#logger });
+    const collector = await Collector.open({
+      metadata,
+      blobs,
+      logger: this.#logger,
+      graceMs: parsePeriod(this.#settings.text("gc-grace")),
+      uploadAgeMs: parsePeriod(this.#settings.text("upload-age")),
+    });
     this.#parts.defer(() => collector.close());
     const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
     const control = openControl(this.#settings.text("root"), {

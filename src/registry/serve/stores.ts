@@ -31,12 +31,13 @@ function openSqlite(path: string): Promise<Sql> {
 /** Opens the blobs: files in ROOT/blobs, or a bucket. @throws {GantryError} */
 export async function openBlobs(settings: Resolved): Promise<BlobStore> {
   const bucket = settings.optional("s3");
-  if (bucket === undefined) return DiskBlobs.open(settings.text("root"));
+  if (bucket === undefined) return DiskBlobs.open(settings.optional("blobs") ?? settings.text("root"));
   return S3Blobs.open({
     bucket,
     endpoint: settings.optional("s3-endpoint"),
     region: settings.optional("s3-region"),
     credentialsFile: settings.optional("s3-credentials"),
+    redirect: settings.bool("s3-redirect"),
     spoolDirectory: join(settings.text("root"), "spool"),
   });
 }

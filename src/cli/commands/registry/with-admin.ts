@@ -13,18 +13,21 @@ export const placeFlags: readonly Flag[] = [
   { name: "config", kind: "string", help: "The registry's configuration file" },
   { name: "root", kind: "string", help: "The registry's directory (its default: /var/lib/gantry-registry)" },
   { name: "database", kind: "string", help: "The registry's PostgreSQL, where it has one" },
+  { name: "s3", kind: "string", help: "The registry's bucket, where it has one" },
+  { name: "s3-endpoint", kind: "string", help: "The server of the bucket" },
+  { name: "blobs", kind: "string", help: "The directory of the blobs, where it is another" },
 ];
 
 /** Opens the records, runs `work`, closes them. @throws {CliError} */
 export async function withAdmin<T>({ flags }: Invocation, work: (admin: Admin) => Promise<T>): Promise<T> {
   const given: Record<string, readonly string[]> = {};
-  for (const name of ["root", "database"]) if (flags.has(name)) given[name] = flags.list(name);
+  for (const name of ["root", "database", "s3", "s3-endpoint", "blobs"]) if (flags.has(name)) given[name] = flags.list(name);
   return asCli(async () => {
     await using admin = await openAdmin({
       flags: given,
       config: flags.has("config") ? flags.text("config") : undefined,
     });
-    return work(admin);
+    return await work(admin);
   });
 }
 
