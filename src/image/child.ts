@@ -53,6 +53,8 @@ class Child {
   readonly #watch: ReturnType<typeof setInterval>;
   #lastProgressMs = performance.now();
   #timedOut = false;
+  #hasExited = false;
+  #onExit: (() => void) | undefined;
 
   constructor({ scratch, work, source, signal }: ChildRun) {
     throwIfAborted(signal);
@@ -60,6 +62,10 @@ class Child {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
+    });
+    void this.#process.exited.then(() => {
+      this.#hasExited = true;
+      this.#onExit?.();
     });
     this.#signal = signal;
     this.#onAbort = () => this.#process.kill("SIGKILL");
@@ -134,13 +140,23 @@ class Child {
 
   /** False when the child no longer reads: its report says why. */
   async #write(bytes: Uint8Array): Promise<boolean> {
-    const { stdin, exited } = this.#process;
+    const { stdin } = this.#process;
+    if (this.#hasExited) return false;
+    // Not a race with the promise of its end: that would hold every piece until then.
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#onExit = () => resolve(false);
     try {
-      const written = Promise.all([stdin.write(bytes), stdin.flush()]).then(() => true);
-      return await Promise.race([written, exited.then(() => false)]);
+      Promise.all([stdin.write(bytes), stdin.flush()]).then(
+        () => resolve(true),
+        // EPIPE, as above.
+        () => resolve(false),
+      );
+      return await promise;
     } catch {
       // EPIPE, as above.
       return false;
+    } finally {
+      this.#onExit = undefined;
     }
   }
 }
