@@ -7,9 +7,8 @@ import { join } from "node:path";
 import { userInfo } from "node:os";
 import { Accounts } from "../access/accounts.ts";
 import { createLogger } from "../../lib/index.ts";
-import { Collector, type CollectRun } from "../collector.ts";
+import type { CollectRun } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
-import { parsePeriod } from "../config/values.ts";
 import { Metadata } from "../metadata.ts";
 import { AuditLog } from "../observe/audit-log.ts";
 import type { Decision } from "../retention/plan.ts";
@@ -21,7 +20,7 @@ import { repositoriesMatching, type Usage, usageOf } from "../usage.ts";
 import { DeliveryQueue } from "../webhooks/queue.ts";
 import { Webhooks } from "../webhooks/webhooks.ts";
 import { askControl } from "./control.ts";
-import { openBlobs, openSql } from "./stores.ts";
+import { openBlobs, openCollector, openSql } from "./stores.ts";
 
 /** Commands print what they find. */
 const quietLogger = createLogger("warn");
@@ -97,13 +96,8 @@ export class Admin implements AsyncDisposable {
     const flags = Object.fromEntries(Object.entries(run).map(([name, value]) => [name, String(value)]));
     const report = await askControl(this.root, "collect", flags);
     if (report !== undefined) return report;
-    const collector = await Collector.open({
-      metadata: this.metadata,
-      blobs: await openBlobs(this.settings),
-      logger: quietLogger,
-      graceMs: parsePeriod(this.settings.text("gc-grace")),
-      uploadAgeMs: parsePeriod(this.settings.text("upload-age")),
-    });
+    const blobs = await openBlobs(this.settings);
+    const collector = await openCollector(this.settings, this.metadata, blobs, quietLogger);
     try {
       return await collector.run(run);
     } finally {

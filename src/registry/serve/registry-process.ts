@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Logger, messageOf } from "../../lib/index.ts";
 import type { BlobStore } from "../blob-store.ts";
-import { Collector } from "../collector.ts";
+import type { Collector } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
 import { parseAddress, parsePeriod, parseSize, printAddress } from "../config/values.ts";
 import { ImmutableTagGuard } from "../guards/immutable-tags.ts";
@@ -29,7 +29,7 @@ import { accountsDecide, makeAccess } from "./make-access.ts";
 import { Peers } from "./peers.ts";
 import { Schedule } from "./schedule.ts";
 import { openControl } from "./control.ts";
-import { openBlobs, openSql } from "./stores.ts";
+import { openBlobs, openCollector, openSql } from "./stores.ts";
 
 const limitsOf = (settings: Resolved): RateLimits => ({
   pull: parseRate(settings.text("rate-pull")),
@@ -153,13 +153,7 @@ export class RegistryProcess implements AsyncDisposable {
   }
 
   async #openCollector(metadata: Metadata, blobs: BlobStore): Promise<Collector> {
-    const collector = await Collector.open({
-      metadata,
-      blobs,
-      logger: this.#logger,
-      graceMs: parsePeriod(this.#settings.text("gc-grace")),
-      uploadAgeMs: parsePeriod(this.#settings.text("upload-age")),
-    });
+    const collector = await openCollector(this.#settings, metadata, blobs, this.#logger);
     this.#parts.defer(() => collector.close());
     const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
     const control = openControl(this.#settings.text("root"), {

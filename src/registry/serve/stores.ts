@@ -1,8 +1,12 @@
 /** Where a registry keeps its records and its blobs, by its settings. */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { Logger } from "../../lib/index.ts";
 import { adminTables } from "../access/tables.ts";
+import { Collector } from "../collector.ts";
 import type { Resolved } from "../config/resolved.ts";
+import { parsePeriod } from "../config/values.ts";
+import type { Metadata } from "../metadata.ts";
 import type { BlobStore } from "../blob-store.ts";
 import { DiskBlobs } from "../disk-blobs.ts";
 import { S3Blobs } from "../s3-blobs.ts";
@@ -26,6 +30,22 @@ export async function openSql(settings: Resolved): Promise<Sql> {
 function openSqlite(path: string): Promise<Sql> {
   closeSync(openSync(path, "a", 0o600));
   return SqliteSql.open(path);
+}
+
+/** @param metadata of `openSql`'s database */
+export function openCollector(
+  settings: Resolved,
+  metadata: Metadata,
+  blobs: BlobStore,
+  logger: Logger,
+): Promise<Collector> {
+  return Collector.open({
+    metadata,
+    blobs,
+    logger,
+    graceMs: parsePeriod(settings.text("gc-grace")),
+    uploadAgeMs: parsePeriod(settings.text("upload-age")),
+  });
 }
 
 /** Opens the blobs: files in ROOT/blobs, or a bucket. @throws {GantryError} */

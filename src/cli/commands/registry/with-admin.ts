@@ -21,7 +21,8 @@ export const placeFlags: readonly Flag[] = [
 /** Opens the records, runs `work`, closes them. @throws {CliError} */
 export async function withAdmin<T>({ flags }: Invocation, work: (admin: Admin) => Promise<T>): Promise<T> {
   const given: Record<string, readonly string[]> = {};
-  for (const name of ["root", "database", "s3", "s3-endpoint", "blobs"]) if (flags.has(name)) given[name] = flags.list(name);
+  for (const name of ["root", "database", "s3", "s3-endpoint", "blobs"])
+    if (flags.has(name)) given[name] = flags.list(name);
   return asCli(async () => {
     await using admin = await openAdmin({
       flags: given,
