@@ -2,11 +2,13 @@
 #include "sys.h"
 
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -109,6 +111,15 @@ static napi_value sys_syncfs(napi_env env, napi_callback_info info) {
   return done_or_throw(env, syncfs(fd), "syncfs", NULL);
 }
 
+/* fs-verity: the file can no more be changed, and the kernel checks what it reads of it. Reads the whole file. */
+static napi_value sys_enable_verity(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = take_int(&call, 0);
+  if (failed(&call)) return NULL;
+  struct fsverity_enable_arg arg = {.version = 1, .hash_algorithm = FS_VERITY_HASH_ALG_SHA256, .block_size = 4096};
+  return done_or_throw(env, ioctl(fd, FS_IOC_ENABLE_VERITY, &arg), "ioctl", NULL);
+}
+
 static napi_value sys_rename2(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   char from[SYS_PATH_MAX], to[SYS_PATH_MAX];
@@ -143,6 +154,7 @@ const struct sys_function sys_file_functions[] = {
     {"setTimes", sys_set_times},
     {"tryLock", sys_try_lock},
     {"syncfs", sys_syncfs},
+    {"enableVerity", sys_enable_verity},
     {"rename2", sys_rename2},
     {"statfs", sys_statfs},
     {NULL, NULL},

@@ -19,7 +19,7 @@ test.each([
     { ...plain, hosts: ["unix:///x", "tcp://:1", "tcp://[::1]:2"] },
   ],
   [["-D"], { ...plain, debug: true }],
-  [["--snapshotter", "erofs"], { ...plain, snapshotter: "erofs" }],
+  [["--snapshotter", "erofs"], { ...plain, snapshotter: "erofs" as const }],
   [["--debug=false", "--help"], { ...plain, help: true }],
 ])("%j", (words, want) => expect(parseEngineFlags(words)).toEqual(want));
 

@@ -25,6 +25,8 @@ export function runJob(sys: Sys, job: ChildJob): unknown {
       return inheritLayer(sys, job);
     case "erofs-layer":
       return erofsLayer(sys, job);
+    case "guard-file":
+      return guardFile(sys, job.file);
     case "diff-layer":
       return diffLayer(sys, job);
     case "layer-tar":
@@ -94,6 +96,18 @@ function erofsLayer(sys: Sys, { file, maxBytes, missingTrailer, again }: Job<"er
     return writeTreeAgain({ fd, tarSize: again.tarSize, maxBytes, below: { sys, root: "/." } });
   const read = (buffer: Buffer): number => fs.readSync(0, buffer, 0, buffer.length, null);
   return writeLayerFile({ fd, read, maxBytes, missingTrailer });
+}
+
+function guardFile(sys: Sys, file: string): null {
+  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+  try {
+    sys.enableVerity(fd);
+  } catch (error) {
+    throw toGantryError(error, "guard the layer by fs-verity");
+  } finally {
+    fs.closeSync(fd);
+  }
+  return null;
 }
 
 function diffLayer(sys: Sys, job: Job<"diff-layer">): MeasuredLayer | null {

@@ -59,6 +59,8 @@ export type ChildJob =
       readonly missingTrailer: boolean;
       readonly again?: { readonly tarSize: number; readonly parents: readonly string[] };
     }
+  /** Lets fs-verity guard a file that is complete. */
+  | { readonly job: "guard-file"; readonly file: string }
   /** Measures an overlay's upper directory as a layer; the report is a MeasuredLayer or null when nothing changed. */
   | (LayerTarget & { readonly job: "diff-layer"; readonly stubs: readonly string[] })
   /** stdout: the layer's own tar. */

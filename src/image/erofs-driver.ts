@@ -23,6 +23,8 @@ export class ErofsDriver implements LayerDriver {
   readonly mounts: LayerMounts;
   readonly #sys: DriverSys;
   readonly #scratch: string;
+  /** Why fs-verity does not guard the files; undefined where it does. */
+  #unguarded: string | undefined = "not looked at yet";
 
   /** @param root the data directory */
   constructor(sys: DriverSys, { root, scratch }: { readonly root: string; readonly scratch: string }) {
@@ -70,6 +72,13 @@ export class ErofsDriver implements LayerDriver {
       await runChild({ scratch: this.#scratch, work, signal });
     } else await dressInodes(file, unpacked, directories);
     await syncFile(file);
+    if (this.#unguarded !== undefined) return;
+    await runChild({ scratch: this.#scratch, work: { job: "guard-file", file }, signal });
+  }
+
+  /** Why fs-verity does not guard new files here. */
+  get unguarded(): string | undefined {
+    return this.#unguarded;
   }
 
   fingerprint(dir: string): Promise<Digest> {
@@ -116,12 +125,25 @@ export class ErofsDriver implements LayerDriver {
         fs.closeSync(fd);
       }
       this.mounts.mount(name, temporary);
+      this.#unguarded = this.#tryToGuard(temporary);
       return undefined;
     } catch (error) {
       return whyNot(error);
     } finally {
       this.mounts.unmount(name);
       fs.rmSync(temporary, { force: true });
+    }
+  }
+
+  #tryToGuard(file: string): string | undefined {
+    const fd = fs.openSync(file, fs.constants.O_RDONLY);
+    try {
+      this.#sys.enableVerity(fd);
+      return undefined;
+    } catch (error) {
+      return `the kernel or this file system has none (${errnoOf(error)})`;
+    } finally {
+      fs.closeSync(fd);
     }
   }
 }
@@ -142,9 +164,13 @@ const causes: Readonly<Record<string, string>> = {
   EPERM: "this kernel lets nobody mount EROFS here",
 };
 
+function errnoOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
 function whyNot(error: unknown): string {
   const { cause, message } = toGantryError(error);
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const code = errnoOf(cause);
   const words = causes[code];
   return words === undefined ? message : `${words} (${code})`;
 }

@@ -328,10 +328,14 @@ export class ImageStore {
     return this.#room.content.temporaryPath(kind);
   }
 
-  /** How new layers are kept, and why not as EROFS files where they are not. */
-  get snapshotter(): { readonly name: SnapshotterName; readonly reason: string | undefined } {
-    const { driver, reason } = this.#room.layers.snapshotter;
-    return { name: driver.name, reason };
+  /** How new layers are kept, why not as EROFS files where they are not, and why not guarded by fs-verity. */
+  get snapshotter(): {
+    readonly name: SnapshotterName;
+    readonly reason: string | undefined;
+    readonly unguarded: string | undefined;
+  } {
+    const { driver, reason, unguarded } = this.#room.layers.snapshotter;
+    return { name: driver.name, reason, unguarded };
   }
 
   /** Takes mounts of layers away, but those that the images `inUse` need. The store may be used on. */

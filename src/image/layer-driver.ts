@@ -7,7 +7,7 @@ export const snapshotters = ["overlay", "erofs"] as const;
 /** `overlay`: unpacked directories. `erofs`: one file that the kernel mounts. */
 export type SnapshotterName = (typeof snapshotters)[number];
 
-export type DriverSys = Pick<Sys, "mount" | "umount" | "statfs" | "listXattrs" | "getXattr">;
+export type DriverSys = Pick<Sys, "mount" | "umount" | "statfs" | "listXattrs" | "getXattr" | "enableVerity">;
 
 export interface UnpackWork {
   /** The layer's own directory, with nothing but an empty `fs` in it. */

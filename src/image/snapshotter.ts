@@ -43,6 +43,11 @@ export class Snapshotter {
       logger.info("image.snapshotter", { driver: this.driver.name, why: this.reason });
   }
 
+  /** Why fs-verity does not guard new layers; undefined where it does. */
+  get unguarded(): string | undefined {
+    return this.driver === this.#erofs ? this.#erofs.unguarded : "layers are directories";
+  }
+
   /** The driver of the layer in a directory. */
   of(dir: string): LayerDriver {
     return this.#erofs.owns(dir) ? this.#erofs : this.#overlay;

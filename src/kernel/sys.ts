@@ -72,6 +72,11 @@ export interface Sys {
   /** Exclusive flock(2), never blocking: false when another process holds it. */
   tryLock(fd: number): boolean;
   syncfs(fd: number): void;
+  /**
+   * fs-verity (SHA-256, blocks of 4096 bytes) of a file that is open for reading and not for writing anywhere: it can no
+   * more be changed, and the kernel checks what it reads of it. Reads the whole file. EOPNOTSUPP, ENOTTY where there is none.
+   */
+  enableVerity(fd: number): void;
   /** renameat2 with RENAME_NOREPLACE (1) or RENAME_EXCHANGE (2). */
   rename2(from: string, to: string, flags: number): void;
   /** Free (for unprivileged users) and total bytes of the file system at `path`, and its magic number. */

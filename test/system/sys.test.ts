@@ -386,3 +386,18 @@ test("a confined child: its own mounts, its own root", () => {
   expect(done.stdout.toString()).toBe('[["inside","sub"],["inside","sub"]]\nEINVAL\n');
   expect(readdirSync(root)).toEqual([]);
 });
+
+test("fs-verity: guarded from then on, or said that there is none", () => {
+  const path = join(dir, "guarded");
+  writeFileSync(path, "guarded");
+  const fd = openSync(path, "r");
+  let refused: unknown;
+  try {
+    sys.enableVerity(fd);
+  } catch (error) {
+    refused = error;
+  }
+  closeSync(fd);
+  if (refused === undefined) expect(() => writeFileSync(path, "other")).toThrow(/EPERM/);
+  else expect(refused).toMatchObject({ code: expect.stringMatching(/^(EOPNOTSUPP|ENOTTY)$/) });
+});

@@ -49,10 +49,14 @@ export interface InfoInput {
 }
 
 /** Containers are overlays in either case: the driver says how layers are kept. */
-function driverStatus(fileSystem: string, { name, reason }: ImageStore["snapshotter"]): [string, string][] {
+function driverStatus(
+  fileSystem: string,
+  { name, reason, unguarded }: ImageStore["snapshotter"],
+): [string, string][] {
   return [
     ["Backing Filesystem", fileSystem],
     ["Layers", name === "erofs" ? "EROFS files, mounted" : "directories"],
+    ...(name === "erofs" ? [["fs-verity", unguarded ?? "on"] satisfies [string, string]] : []),
     ...(reason === undefined ? [] : [["Not EROFS", reason] satisfies [string, string]]),
   ];
 }

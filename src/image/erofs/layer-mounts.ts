@@ -54,11 +54,17 @@ export class LayerMounts {
     const path = this.path(name);
     if (this.#isMounted(path)) this.#sys.umount(path, detach);
     fs.rmSync(path, { force: true, recursive: true });
+    this.#leaveEmpty();
   }
 
-  /** Unmounts what `isNeeded` does not claim; the place itself, too, when nothing is left. */
+  /** Unmounts what `isNeeded` does not claim. */
   unmountAll(isNeeded: (name: string) => boolean): void {
     for (const name of fs.readdirSync(this.#dir)) if (!isNeeded(name)) this.unmount(name);
+    this.#leaveEmpty();
+  }
+
+  /** The place itself is no mount any more when nothing is in it. */
+  #leaveEmpty(): void {
     if (fs.readdirSync(this.#dir).length > 0 || !this.#isMountPoint()) return;
     this.#sys.umount(this.#dir, detach);
     this.#isApart = false;

@@ -33,7 +33,11 @@ export function nameBytes(name: string): Buffer {
  * @param follow the last part, too, if it is a link
  * @returns undefined when there is nothing, also where a file is in the place of a directory; @throws {PathError} ELOOP
  */
-export function tryFindNode(table: NodeTable, parts: readonly string[], follow: boolean): NodeRow | undefined {
+export function tryFindNode(
+  table: NodeTable,
+  parts: readonly string[],
+  follow: boolean,
+): NodeRow | undefined {
   try {
     return findNode(table, parts, follow);
   } catch (error) {
