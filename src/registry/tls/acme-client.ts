@@ -28,6 +28,8 @@ interface Answer {
 const pollMs = 1000;
 const maxPolls = 90;
 const maxAnswerChars = 1 << 20;
+/** A server may refuse a nonce for any reason; a new one comes with the refusal. */
+const maxNonces = 10;
 
 export class AcmeClient {
   readonly #options: AcmeOptions;
@@ -116,7 +118,7 @@ export class AcmeClient {
       const content = (await response.text()).slice(0, maxAnswerChars);
       const body = jsonOf(content);
       if (response.ok) return { body, text: content, location: response.headers.get("location") ?? "" };
-      if (attempt < 3 && field(body, "type") === "urn:ietf:params:acme:error:badNonce") continue;
+      if (attempt < maxNonces && field(body, "type") === "urn:ietf:params:acme:error:badNonce") continue;
       throw new GantryError("unavailable", `the ACME server answered ${response.status}: ${problemOf(body)}`);
     }
   }
