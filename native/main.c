@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
   if (!strcmp(mode, "monitor")) return run_plan(argv, true);
   if (!strcmp(mode, "run")) return run_plan(argv, false);
   if (!strcmp(mode, "init") && argc > 3 && !strcmp(argv[2], "--")) return init_main(argv + 3);
+  if (!strcmp(mode, "confine") && argc > 4) return confine_main(argv + 2);
   static const char words[] = "gantry-init is started by gantry; there is nothing to run by hand\n";
   (void)!write(2, words, sizeof words - 1);
   return 2;

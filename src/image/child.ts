@@ -1,6 +1,8 @@
 /** The engine's side of a confined child: start it, feed it, read it, and learn how it ended. */
 import { GantryError, messageOf, selfCommand, toGantryError } from "../lib/index.ts";
+import { loadSys } from "../kernel/index.ts";
 import type { ChildJob, ChildReport, ChildRequest, ReportedError } from "./child-request.ts";
+import { confinedCommand } from "./confine.ts";
 
 /** The longest report, and what is kept of a crash's words. */
 const maxReportBytes = 64 << 20;
@@ -58,7 +60,8 @@ class Child {
 
   constructor({ scratch, work, source, signal }: ChildRun) {
     throwIfAborted(signal);
-    this.#process = Bun.spawn(selfCommand("internal", "tree"), {
+    const isProcess = "root" in work && "process" in work.root;
+    this.#process = Bun.spawn(confinedCommand(loadSys(), selfCommand("internal", "tree"), isProcess), {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",

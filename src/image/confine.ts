@@ -1,9 +1,10 @@
 /**
- * How a child shuts itself in: a mount, a network and an IPC namespace of its own, then chroot, then no more rights than it
- * needs. All of it acts on the calling thread only, so that all that follows must be blocking calls on this thread. What is mounted here vanishes with the process.
+ * How a child shuts itself in. Without network and with few rights it begins (`confinedCommand`); it then makes a mount
+ * namespace of its own, changes its root, and gives up what it needed for that. The latter act on the calling thread only,
+ * so that all that follows must be blocking calls on this thread. What is mounted here vanishes with the process.
  */
 import * as fs from "node:fs";
-import { capabilityNames, cloneFlags, mountFlags, type Sys } from "../kernel/index.ts";
+import { capabilityNames, cloneFlags, initProgram, mountFlags, type Sys } from "../kernel/index.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
 import type { OverlayRoot, ProcessName, TreeRoot } from "./child-request.ts";
 
@@ -18,24 +19,39 @@ const maxLowers = 500;
 const readRights = ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN"];
 const writeRights = ["CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID", "CAP_MKNOD", "CAP_SETFCAP"];
 
-/** Gives up, for good, all that the work in the tree does not need: among it to change the root once more. */
-function limitRights(sys: Sys, access: "read" | "write"): void {
-  const names = access === "read" ? readRights : [...readRights, ...writeRights];
-  sys.limitRights(names.reduce((mask, name) => mask | (1n << BigInt(capabilityNames.indexOf(name))), 0n));
+/** What getting into a tree needs before that; of another process's root also to look into that process. */
+const enterRights = ["CAP_SYS_CHROOT", "CAP_SETPCAP"];
+const processRights = ["CAP_SYS_PTRACE"];
+
+function maskOf(names: readonly string[]): bigint {
+  return names.reduce((mask, name) => mask | (1n << BigInt(capabilityNames.indexOf(name))), 0n);
 }
 
 /**
- * Own mounts from here on: a tmpfs on `scratch` that only this process sees becomes the working directory. An own network,
- * which has nothing but a loopback that is down, and own queues and semaphores: half a millisecond.
+ * The command that starts a child: gantry-init gives up network and rights and becomes the child, so that it holds for all
+ * of its threads. It is named by this process's number, since gantry-init is `self` on the way. Half a millisecond.
  */
+export function confinedCommand(sys: Sys, command: readonly string[], isProcess: boolean): string[] {
+  const [program = "", ...rest] = command;
+  const keep = maskOf([...readRights, ...writeRights, ...enterRights, ...(isProcess ? processRights : [])]);
+  const here = `/proc/${process.pid}`;
+  const become = program === "/proc/self/exe" ? `${here}/exe` : program;
+  return [`${here}/fd/${initProgram(sys)}`, "confine", keep.toString(16), "--", become, ...rest];
+}
+
+/** Gives up, for good, all that the work in the tree does not need: among it to change the root once more. */
+function limitRights(sys: Sys, access: "read" | "write"): void {
+  sys.limitRights(maskOf(access === "read" ? readRights : [...readRights, ...writeRights]));
+}
+
+/** Own mounts from here on: a tmpfs on `scratch` that only this process sees becomes the working directory. */
 export function enterScratch(sys: Sys, scratch: string): void {
-  const { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS } = cloneFlags;
   try {
-    sys.unshare(Number(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC));
+    sys.unshare(Number(cloneFlags.CLONE_NEWNS));
     sys.mount("", "/", "", Number(mountFlags.MS_REC | mountFlags.MS_PRIVATE), "");
     sys.mount("tmpfs", scratch, "tmpfs", 0, "mode=0700,size=4m");
   } catch (error) {
-    throw toGantryError(error, "make namespaces for handling files");
+    throw toGantryError(error, "make a mount namespace for handling files");
   }
   process.chdir(scratch);
   process.umask(0);

@@ -300,6 +300,19 @@ describe("a confined child", () => {
       const pid = childWorkingOn();
       for (const kind of ["net", "mnt", "ipc"])
         expect(fs.readlinkSync(`/proc/${pid}/ns/${kind}`)).not.toBe(fs.readlinkSync(`/proc/self/ns/${kind}`));
+      // Of every thread, not only of the one that works.
+      const home = `/proc/${pid}/task`;
+      for (const thread of fs.readdirSync(home)) {
+        for (const kind of ["net", "ipc"])
+          expect(fs.readlinkSync(`${home}/${thread}/ns/${kind}`)).toBe(
+            fs.readlinkSync(`/proc/${pid}/ns/${kind}`),
+          );
+        const bounds =
+          /^CapBnd:\s*(\S+)/m.exec(fs.readFileSync(`${home}/${thread}/status`, "utf8"))?.[1] ?? "";
+        // net_admin, net_raw, sys_module, sys_rawio, sys_ptrace, sys_boot, bpf
+        for (const bit of [12n, 13n, 16n, 17n, 19n, 22n, 39n])
+          expect((BigInt(`0x${bounds}`) >> bit) & 1n).toBe(0n);
+      }
       const links = fs
         .readFileSync(`/proc/${pid}/net/dev`, "utf8")
         .split("\n")
