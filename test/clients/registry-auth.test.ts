@@ -227,9 +227,7 @@ test("podman: login, push, pull, logout", async () => {
         "--cgroup-manager=cgroupfs",
         ...words,
       ],
-      {
-        ...(input === undefined ? {} : { input }),
-      },
+      input === undefined ? {} : { input },
     );
   const image = `${server}/team/podman:v1`;
   const login = await podman(

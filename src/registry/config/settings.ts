@@ -122,6 +122,25 @@ export const settings = {
   },
   "max-manifest": { kind: "text", preset: "4m", check: parseSize, help: "Largest manifest" },
   sparse: { kind: "bool", help: "Take an index whose manifests are not all here" },
+  upstream: {
+    kind: "list",
+    help: "Registry that names below a prefix are fetched from and cached (docker.io=docker.io; =docker.io: all)",
+  },
+  "upstream-credentials": {
+    kind: "text",
+    help: "Directory of a docker config.json with logins for upstreams",
+  },
+  "upstream-ttl": {
+    kind: "text",
+    preset: "5m",
+    check: parsePeriod,
+    help: "How long a cached tag is believed",
+  },
+  "upstream-max": {
+    kind: "text",
+    check: parseSize,
+    help: "Bytes of cached blobs an upstream; no limit without",
+  },
   "metrics-addr": {
     kind: "text",
     check: parseAddress,

@@ -21,6 +21,8 @@ import { Settings } from "../settings.ts";
 import { Notifier } from "../webhooks/notifier.ts";
 import { DeliveryQueue } from "../webhooks/queue.ts";
 import { httpSender } from "../webhooks/send.ts";
+import { upstreamGuard } from "../upstream-guard.ts";
+import type { UpstreamCache } from "../upstream-cache.ts";
 import { Webhooks } from "../webhooks/webhooks.ts";
 import { openCertificates } from "./certificate-source.ts";
 import { checkExposure } from "./exposure.ts";
@@ -29,6 +31,7 @@ import { accountsDecide, makeAccess } from "./make-access.ts";
 import { Peers } from "./peers.ts";
 import { Schedule } from "./schedule.ts";
 import { openControl } from "./control.ts";
+import { openUpstreams } from "./upstreams.ts";
 import { openBlobs, openCollector, openSql } from "./stores.ts";
 
 const limitsOf = (settings: Resolved): RateLimits => ({
@@ -88,7 +91,8 @@ export class RegistryProcess implements AsyncDisposable {
     const peers = new Peers(settings.list("trusted-proxy"));
     const notifier = await this.#openNotifier(sql, tls, printAddress(address));
     const blobs = await openBlobs(settings);
-    const collector = await this.#openCollector(metadata, blobs);
+    const upstreams = openUpstreams({ settings, metadata, blobs, logger });
+    const collector = await this.#openCollector(metadata, blobs, upstreams);
     const server = await RegistryServer.open({
       sql,
       blobs,
@@ -100,12 +104,14 @@ export class RegistryProcess implements AsyncDisposable {
         readOnlyGuard(new Settings(sql)),
         new ImmutableTagGuard(sql),
         new QuotaGuard(sql),
+        upstreamGuard(upstreams),
       ],
       listeners: [
         audit.listen,
         notifier.listen,
         (event) => (event.action === "delete" ? collector.poke() : undefined),
       ],
+      upstreams,
       logger,
       limits: {
         maxManifestBytes: parseSize(settings.text("max-manifest")),
@@ -152,8 +158,14 @@ export class RegistryProcess implements AsyncDisposable {
     return notifier;
   }
 
-  async #openCollector(metadata: Metadata, blobs: BlobStore): Promise<Collector> {
-    const collector = await openCollector(this.#settings, metadata, blobs, this.#logger);
+  async #openCollector(
+    metadata: Metadata,
+    blobs: BlobStore,
+    upstreams: readonly UpstreamCache[],
+  ): Promise<Collector> {
+    const collector = await openCollector(this.#settings, metadata, blobs, this.#logger, async () => {
+      for (const upstream of upstreams) await upstream.expire();
+    });
     this.#parts.defer(() => collector.close());
     const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
     const control = openControl(this.#settings.text("root"), {

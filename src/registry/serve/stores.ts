@@ -38,6 +38,7 @@ export function openCollector(
   metadata: Metadata,
   blobs: BlobStore,
   logger: Logger,
+  expire?: () => Promise<void>,
 ): Promise<Collector> {
   return Collector.open({
     metadata,
@@ -45,6 +46,7 @@ export function openCollector(
     logger,
     graceMs: parsePeriod(settings.text("gc-grace")),
     uploadAgeMs: parsePeriod(settings.text("upload-age")),
+    ...(expire === undefined ? {} : { expire }),
   });
 }
 
