@@ -32,11 +32,6 @@ function checkRequest(request: BuildRequest): void {
       },
     );
   }
-  if (request.pull === true) {
-    throw new GantryError("unsupported", "this builder cannot pull base images from a registry yet", {
-      hint: "bring the base image in with: gantry load, gantry import or gantry image bootstrap",
-    });
-  }
   const wanted = request.platform ?? "";
   if (wanted !== "" && !isPlatform(wanted, platform)) {
     throw new GantryError("unsupported", `platform ${wanted.slice(0, 60)} cannot be built here`, {
@@ -44,6 +39,9 @@ function checkRequest(request: BuildRequest): void {
     });
   }
 }
+
+/** Ids of images are no names that a registry knows. */
+const isId = (reference: string): boolean => /^(?:sha256:)?[0-9a-f]{64}$/.test(reference);
 
 /** Names as they are shown, each once. @throws {GantryError} "invalid" in docker's words */
 function parseTags(tags: readonly string[]): readonly string[] {
@@ -119,8 +117,22 @@ export class Builder {
       maxBytes: maxContextBytes,
       signal,
     });
+    const pulled = new Set<string>();
+    const findImage = async (reference: string): Promise<ImageRecord> => {
+      const { fetchImage } = this.#options;
+      const isWanted =
+        images.tryFind(reference) === undefined || (request.pull === true && !pulled.has(reference));
+      if (fetchImage !== undefined && isWanted && !isId(reference)) {
+        await fetchImage(reference, { onMessage: (message) => output.pass(message), signal, request });
+        pulled.add(reference);
+      }
+      const record = images.find(reference);
+      hold.keep(record.id);
+      return record;
+    };
     const session: Session = {
       images,
+      findImage,
       trees,
       runner,
       root,
@@ -137,10 +149,10 @@ export class Builder {
       maxDownloadBytes: this.#options.maxDownloadBytes ?? defaultMaxDownload,
       now: this.#options.now ?? Date.now,
     };
-    return await buildStages(session, this.#plan(session));
+    return await buildStages(session, await this.#plan(session));
   }
 
-  #plan({ images, hold, output, request, context }: Session): BuildPlan {
+  async #plan({ findImage, output, request, context }: Session): Promise<BuildPlan> {
     const dockerfile = parseDockerfile(context.dockerfile);
     for (const warning of dockerfile.warnings) output.line(warning);
     const args = new BuildArgs(request.buildArgs ?? {}, platformArgs(architecture));
@@ -153,8 +165,7 @@ export class Builder {
     const bases = new Map<string, BaseImage>();
     for (const { base } of outline.stages) {
       if (base.kind !== "image" || bases.has(base.reference)) continue;
-      const record = images.find(base.reference);
-      hold.keep(record.id);
+      const record = await findImage(base.reference);
       bases.set(base.reference, { config: record.config.config, author: record.config.author });
     }
     return planBuild(dockerfile, outline, bases, args);

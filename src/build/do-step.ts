@@ -124,15 +124,14 @@ async function commandFailed(action: RunAction, exitCode: number, dirs: LayerDir
   );
 }
 
-function copySource(session: Session, action: CopyAction): TreeView {
+async function copySource(session: Session, action: CopyAction): Promise<TreeView> {
   const { from } = action;
   if (from.kind === "context") return session.context.view;
   if (from.kind === "stage")
     return new TreeView(session.trees, {
       lowers: lowersOf(session.stages[from.index] ?? { record: undefined }),
     });
-  const record = session.images.find(from.reference);
-  session.hold.keep(record.id);
+  const record = await session.findImage(from.reference);
   return new TreeView(session.trees, { lowers: record.lowers });
 }
 
@@ -156,10 +155,10 @@ async function copyDeed(
 ): Promise<Deed> {
   const { trees, signal, maxDownloadBytes } = session;
   const fromImage = action.from.kind !== "context";
-  const sources = await named(action, () =>
+  const sources = await named(action, async () =>
     findSources(action, {
       trees,
-      from: copySource(session, action),
+      from: await copySource(session, action),
       fromImage,
       downloadDir: () => session.area.download(),
       maxDownloadBytes,

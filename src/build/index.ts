@@ -8,4 +8,5 @@ export type {
   BuildRun,
   BuildRunner,
   BuildUlimit,
+  FetchImage,
 } from "./types.ts";

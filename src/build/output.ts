@@ -36,6 +36,11 @@ export class BuildOutput {
     else void this.#onMessage(message);
   }
 
+  /** A message of somebody else's making. */
+  pass(message: BuildMessage): void {
+    if (!this.#quiet) this.#say(message);
+  }
+
   imageId(ID: Digest): void {
     this.#say({ aux: { ID } });
   }

@@ -1,5 +1,5 @@
 /** What the steps of one running build share. */
-import type { Hold, ImageStore, Trees } from "../image/index.ts";
+import type { Hold, ImageRecord, ImageStore, Trees } from "../image/index.ts";
 import type { Logger } from "../lib/index.ts";
 import type { BuildOutput } from "./output.ts";
 import type { StepCache } from "./step-cache.ts";
@@ -10,6 +10,8 @@ import type { WorkArea } from "./work-area.ts";
 
 export interface Session {
   readonly images: ImageStore;
+  /** An image that is here, or is brought here first; this build keeps it. */
+  readonly findImage: (reference: string) => Promise<ImageRecord>;
   readonly trees: Trees;
   readonly runner: BuildRunner;
   readonly logger: Logger;

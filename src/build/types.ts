@@ -43,7 +43,7 @@ export interface BuildRequest {
   /** `linux/amd64`; refused unless it is this machine's. */
   readonly platform?: string;
   readonly noCache?: boolean;
-  /** Refused: there is no registry client yet. */
+  /** Ask the registry for newer base images, also for those that are here. */
   readonly pull?: boolean;
   /** Say nothing but the image's id; on failure everything that was kept back. */
   readonly quiet?: boolean;
@@ -56,11 +56,15 @@ export interface BuildRequest {
   /** Lines of /etc/hosts as `name:address`. */
   readonly extraHosts?: readonly string[];
   readonly limits?: BuildLimits;
+  /** Names of registries to what opens them: passed on to `fetchImage`. */
+  readonly credentials?: ReadonlyMap<string, object>;
 }
 
 /** One message of the build's stream, as the Docker API has it. */
 export type BuildMessage =
-  { readonly stream: string } | { readonly status: string } | { readonly aux: { readonly ID: Digest } };
+  | { readonly stream: string }
+  | { readonly status: string; readonly id?: string }
+  | { readonly aux: { readonly ID: Digest } };
 
 /** Takes the build's messages in their order; a returned promise makes a command's output wait. */
 export type TakeMessage = (message: BuildMessage) => void | Promise<void>;
@@ -98,8 +102,16 @@ export interface BuildRunner {
   run(request: BuildRun): Promise<{ readonly exitCode: number }>;
 }
 
+/** Brings an image here from its registry. @throws {GantryError} when that cannot be done */
+export type FetchImage = (
+  reference: string,
+  options: { readonly onMessage: TakeMessage; readonly signal: AbortSignal; readonly request: BuildRequest },
+) => Promise<void>;
+
 /** What a builder works with. */
 export interface BuilderOptions {
+  /** Without: only images that are here can be built upon. */
+  readonly fetchImage?: FetchImage;
   readonly images: ImageStore;
   readonly trees: Trees;
   readonly runner: BuildRunner;

@@ -21,10 +21,13 @@ export class DockerConfig {
   readonly path: string;
   #document: Json;
 
-  /** @throws {GantryError} "invalid" when the file is no JSON object */
-  constructor(environment: Readonly<Record<string, string | undefined>> = process.env) {
-    const dir = environment["DOCKER_CONFIG"] ?? join(environment["HOME"] ?? "/root", ".docker");
-    this.path = join(dir, "config.json");
+  /**
+   * @param directory of config.json; without, $DOCKER_CONFIG or ~/.docker
+   * @throws {GantryError} "invalid" when the file is no JSON
+   */
+  constructor(directory?: string) {
+    const { DOCKER_CONFIG, HOME = "/root" } = process.env;
+    this.path = join(directory ?? DOCKER_CONFIG ?? join(HOME, ".docker"), "config.json");
     this.#document = readDocument(this.path);
   }
 

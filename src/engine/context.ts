@@ -1,4 +1,5 @@
 /** What every part of the engine works with: the rooms, the records, the paths. Made once by Engine.open. */
+import type { Registries } from "../distribution/index.ts";
 import type { ImageStore, Trees } from "../image/index.ts";
 import type { CgroupLayout, Sys } from "../kernel/index.ts";
 import type { Database, Logger } from "../lib/index.ts";
@@ -22,6 +23,7 @@ export interface EngineContext {
   readonly runtime: Runtime;
   readonly runtimes: Runtimes;
   readonly images: ImageStore;
+  readonly registries: Registries;
   readonly trees: Trees;
   readonly networks: Networks;
   readonly volumes: VolumeStore;

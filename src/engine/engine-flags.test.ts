@@ -9,6 +9,9 @@ const plain: ReturnType<typeof parseEngineFlags> = {
   help: false,
   runtimes: {},
   snapshotter: "auto",
+  mirrors: [],
+  insecureRegistries: [],
+  config: undefined,
 };
 
 test.each([
@@ -19,6 +22,10 @@ test.each([
     { ...plain, hosts: ["unix:///x", "tcp://:1", "tcp://[::1]:2"] },
   ],
   [["-D"], { ...plain, debug: true }],
+  [
+    ["--registry-mirror=https://m", "--insecure-registry", "r:5000", "--config=/c.yaml"],
+    { ...plain, mirrors: ["https://m"], insecureRegistries: ["r:5000"], config: "/c.yaml" },
+  ],
   [["--snapshotter", "erofs"], { ...plain, snapshotter: "erofs" as const }],
   [["--debug=false", "--help"], { ...plain, help: true }],
 ])("%j", (words, want) => expect(parseEngineFlags(words)).toEqual(want));

@@ -14,16 +14,27 @@ export interface EngineFlags {
   readonly runtimes: Readonly<Record<string, string>>;
   /** How new layers of images are kept. */
   readonly snapshotter: SnapshotterWish;
+  /** Of --registry-mirror: `[HOST=]URL`. */
+  readonly mirrors: readonly string[];
+  /** Of --insecure-registry: hosts and subnets. */
+  readonly insecureRegistries: readonly string[];
+  /** The configuration file; undefined: the usual one, if it is there. */
+  readonly config: string | undefined;
   readonly help: boolean;
 }
 
-const withValue: Readonly<Record<string, "root" | "state" | "host" | "runtime" | "snapshotter">> = {
+type ValueFlag = "root" | "state" | "host" | "runtime" | "snapshotter" | "mirror" | "insecure" | "config";
+
+const withValue: Readonly<Record<string, ValueFlag>> = {
   "--root": "root",
   "--state": "state",
   "--host": "host",
   "-H": "host",
   "--add-runtime": "runtime",
   "--snapshotter": "snapshotter",
+  "--registry-mirror": "mirror",
+  "--insecure-registry": "insecure",
+  "--config": "config",
 };
 
 /** @throws {GantryError} "invalid", worded as docker words it */
@@ -31,7 +42,10 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
   const values = { root: defaultRoot, state: defaultState };
   const hosts: string[] = [];
   const runtimes: Record<string, string> = {};
+  const mirrors: string[] = [];
+  const insecureRegistries: string[] = [];
   let snapshotter: SnapshotterWish = "auto";
+  let config: string | undefined;
   let debug = false;
   let help = false;
   for (let i = 0; i < words.length; i++) {
@@ -41,6 +55,9 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
       const given = value ?? words[++i];
       if (given === undefined || given === "") throw invalid(`flag needs an argument: ${flag}`);
       if (name === "host") hosts.push(given);
+      else if (name === "mirror") mirrors.push(given);
+      else if (name === "insecure") insecureRegistries.push(given);
+      else if (name === "config") config = given;
       else if (name === "snapshotter") snapshotter = parseSnapshotter(given);
       else if (name === "runtime") {
         const [key, path] = parseAddRuntime(given);
@@ -53,7 +70,18 @@ export function parseEngineFlags(words: readonly string[]): EngineFlags {
         flag.startsWith("-") ? `unknown flag: ${flag}` : `'engine' accepts no arguments: ${flag}`,
       );
   }
-  return { root: clean(values.root), state: clean(values.state), hosts, debug, help, runtimes, snapshotter };
+  return {
+    root: clean(values.root),
+    state: clean(values.state),
+    hosts,
+    debug,
+    help,
+    runtimes,
+    snapshotter,
+    mirrors,
+    insecureRegistries,
+    config,
+  };
 }
 
 function parseSnapshotter(word: string): SnapshotterWish {

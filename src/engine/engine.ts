@@ -2,12 +2,14 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "../build/index.ts";
+import { noRegistriesConfig, Registries, type RegistriesConfig } from "../distribution/index.ts";
 import { ImageStore, type SnapshotterWish, Trees } from "../image/index.ts";
 import { detectCgroups, loadSys, type Sys } from "../kernel/index.ts";
 import { Database, type Logger } from "../lib/index.ts";
 import { Networks } from "../network/index.ts";
 import { Runtime } from "../runtime/index.ts";
 import { VolumeStore } from "../volume/index.ts";
+import { engineVersion } from "./api/machine.ts";
 import { EngineBuildRunner } from "./build-runner.ts";
 import { removeEmptyParent } from "./cgroup-parent.ts";
 import { ContainerStore } from "./container-store.ts";
@@ -19,6 +21,7 @@ import type { EngineContext } from "./context.ts";
 import { engineId } from "./engine-id.ts";
 import { EngineLock } from "./engine-lock.ts";
 import { EventBus } from "./events.ts";
+import { fetchForBuild } from "./build-images.ts";
 import { hostFacts } from "./host-facts.ts";
 import { Execs } from "./execs/execs.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
@@ -35,6 +38,8 @@ export interface EngineOptions {
   readonly runtimes?: Readonly<Record<string, string>>;
   /** How new layers are kept; `auto` unless told. */
   readonly snapshotter?: SnapshotterWish;
+  /** Mirrors, insecure registries, certificates. */
+  readonly registries?: RegistriesConfig;
 }
 
 export class Engine {
@@ -42,6 +47,7 @@ export class Engine {
   readonly sys: Sys;
   readonly logger: Logger;
   readonly images: ImageStore;
+  readonly registries: Registries;
   readonly trees: Trees;
   readonly networks: Networks;
   readonly volumes: VolumeStore;
@@ -86,6 +92,7 @@ export class Engine {
     this.sys = context.sys;
     this.logger = context.logger;
     this.images = context.images;
+    this.registries = context.registries;
     this.trees = context.trees;
     this.networks = context.networks;
     this.volumes = context.volumes;
@@ -101,6 +108,7 @@ export class Engine {
       runner: new EngineBuildRunner(context),
       root: join(context.paths.root, "build"),
       logger: context.logger,
+      fetchImage: fetchForBuild(context),
     });
   }
 
@@ -125,7 +133,7 @@ export class Engine {
 async function openRooms(
   paths: EnginePaths,
   sys: Sys,
-  { logger, runtimes = {}, snapshotter = "auto" }: EngineOptions,
+  { logger, runtimes = {}, snapshotter = "auto", registries = noRegistriesConfig }: EngineOptions,
 ): Promise<EngineContext> {
   sys.raiseFileLimit();
   for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
@@ -144,6 +152,7 @@ async function openRooms(
       runtime: new Runtime(sys),
       runtimes: new Runtimes(runtimes),
       images: new ImageStore({ root: paths.root, db, sys, logger, snapshotter }),
+      registries: new Registries({ config: registries, userAgent: `gantry/${engineVersion}` }),
       trees: new Trees(sys, paths.root),
       networks,
       volumes: new VolumeStore({ root: paths.root, db, logger }),

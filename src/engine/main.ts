@@ -2,9 +2,11 @@
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
+import { withRegistryFlags } from "../distribution/index.ts";
 import { createLogger, GantryError, isErrno, type Logger, messageOf, toGantryError } from "../lib/index.ts";
 import { createApi } from "./api/create-api.ts";
 import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
+import { readEngineConfig } from "./engine-config.ts";
 import { type EngineFlags, parseEngineFlags } from "./engine-flags.ts";
 import { Engine } from "./engine.ts";
 import { IdleTrim } from "./idle-trim.ts";
@@ -62,6 +64,11 @@ async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger
     logger,
     runtimes: flags.runtimes,
     snapshotter: flags.snapshotter,
+    registries: withRegistryFlags(
+      readEngineConfig(flags.config).registries,
+      flags.mirrors,
+      flags.insecureRegistries,
+    ),
   });
   const uninstalled = Promise.withResolvers<string>();
   const uninstall = { run: () => uninstallEngine(engine), end: () => uninstalled.resolve("uninstall") };

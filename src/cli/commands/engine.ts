@@ -18,8 +18,24 @@ export const engine: CommandSpec = {
       kind: "list",
       help: "Offer a further OCI runtime (NAME=PATH); runc, crun and youki are found in PATH",
     },
+    {
+      name: "config",
+      kind: "string",
+      preset: "/etc/gantry/config.yaml",
+      help: "Configuration file; its registries section has mirrors and certificates",
+    },
     { name: "debug", short: "D", kind: "bool", help: "Write the debug log" },
     { name: "host", short: "H", kind: "list", help: "Also listen here (unix:///path, tcp://127.0.0.1:port)" },
+    {
+      name: "insecure-registry",
+      kind: "list",
+      help: "Neither demand TLS of this registry nor check its certificate (HOST[:PORT] or a subnet)",
+    },
+    {
+      name: "registry-mirror",
+      kind: "list",
+      help: "Ask this address first when pulling from a registry ([HOST=]URL; docker.io without HOST)",
+    },
     {
       name: "root",
       kind: "string",

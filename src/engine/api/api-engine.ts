@@ -11,6 +11,7 @@ export type ApiEngine = Pick<
   | "containers"
   | "execs"
   | "images"
+  | "registries"
   | "trees"
   | "networks"
   | "volumes"

@@ -27,9 +27,9 @@ function part<T extends object>(name: string, members: Partial<T>): T {
 }
 
 export type Parts = {
-  readonly [K in "containers" | "execs" | "images" | "trees" | "networks" | "volumes" | "builder"]?: Partial<
-    ApiEngine[K]
-  >;
+  readonly [
+    K in "containers" | "execs" | "images" | "registries" | "trees" | "networks" | "volumes" | "builder"
+  ]?: Partial<ApiEngine[K]>;
 };
 
 export interface TestApi {
@@ -57,6 +57,7 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     containers: part("containers", parts.containers ?? {}),
     execs: part("execs", parts.execs ?? {}),
     images: part("images", parts.images ?? {}),
+    registries: part("registries", parts.registries ?? {}),
     trees: part("trees", parts.trees ?? {}),
     networks: part("networks", parts.networks ?? {}),
     runtimes: new Runtimes({}),

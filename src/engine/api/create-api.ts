@@ -9,6 +9,7 @@ import { addContainerRoutes } from "./routes-containers.ts";
 import { addEventRoutes } from "./routes-events.ts";
 import { addExecRoutes } from "./routes-exec.ts";
 import { addGantryRoutes, type Uninstall } from "./routes-gantry.ts";
+import { addDistributionRoutes } from "./routes-distribution.ts";
 import { addImageRoutes } from "./routes-images.ts";
 import { addMetricsRoutes } from "./routes-metrics.ts";
 import { addNetworkRoutes } from "./routes-networks.ts";
@@ -33,6 +34,7 @@ export function createApi(engine: ApiEngine, options: ApiOptions): () => Server 
   addStreamRoutes(router, engine);
   addExecRoutes(router, engine);
   addGantryRoutes(router, engine, options);
+  addDistributionRoutes(router, engine);
   addImageRoutes(router, engine);
   addBuildRoutes(router, engine);
   addNetworkRoutes(router, engine);

@@ -5,6 +5,7 @@ import type { ApiEngine } from "./api-engine.ts";
 import { JsonMessages } from "./output.ts";
 import { parseBuild } from "./parse-build.ts";
 import { bodyOf } from "./read-body.ts";
+import { registryConfig } from "./registry-auth.ts";
 import type { Call, Router } from "./router.ts";
 
 export function addBuildRoutes(router: Router, engine: ApiEngine): void {
@@ -30,7 +31,7 @@ async function build(engine: ApiEngine, call: Call, response: ServerResponse): P
   const signal = AbortSignal.any([call.signal, messages.tooSlow]);
   try {
     const image = await engine.builder.build(
-      { ...request, context: bodyOf(call.request) },
+      { ...request, context: bodyOf(call.request), credentials: registryConfig(call.request) },
       (message) => void messages.send(message),
       signal,
     );

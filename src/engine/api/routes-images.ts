@@ -1,6 +1,5 @@
-/** /images, /distribution, /commit: the image store over HTTP. */
+/** /images, /commit: the image store over HTTP. */
 import type { ServerResponse } from "node:http";
-import { familiarName, parseReference } from "../../image/index.ts";
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { parseFilters } from "./filters.ts";
@@ -14,6 +13,7 @@ import { flagOf, textOf } from "./query.ts";
 import { bodyOf } from "./read-body.ts";
 import { type Call, param, Reply, type Router } from "./router.ts";
 import { checkPlatform } from "./routes-containers.ts";
+import { pull } from "./routes-distribution.ts";
 import { notCounted, wireHistory, wireImage, wireImageSummary, wireRemoved } from "./wire-image.ts";
 
 export function addImageRoutes(router: Router, engine: ApiEngine): void {
@@ -22,9 +22,6 @@ export function addImageRoutes(router: Router, engine: ApiEngine): void {
   router.stream("POST", "/images/create", (call, response) => createImage(engine, call, response));
   router.stream("POST", "/images/load", (call, response) => load(engine, call, response));
   router.json("POST", "/images/prune", (call) => prune(engine, call));
-  router.json("GET", "/images/search", () => {
-    throw noRegistry("search images");
-  });
   router.stream("GET", "/images/get", (call, response) =>
     save(engine, call, response, call.query.getAll("names")),
   );
@@ -34,24 +31,12 @@ export function addImageRoutes(router: Router, engine: ApiEngine): void {
     save(engine, call, response, [param(call, "name")]),
   );
   router.json("POST", "/images/*name/tag", (call) => tag(engine, call));
-  router.json("POST", "/images/*name/push", (call) => {
-    images.find(param(call, "name"));
-    throw noRegistry(`push ${param(call, "name")}`);
-  });
   router.json("DELETE", "/images/*name", (call) => remove(engine, call));
-  router.json("GET", "/distribution/*name/json", (call) => {
-    throw noRegistry(`look up ${param(call, "name")}`);
-  });
   router.json("POST", "/commit", () => {
     throw new GantryError("unsupported", "making an image of a container's changes is not supported", {
       hint: "write a Dockerfile and build it",
     });
   });
-}
-
-function noRegistry(doing: string): GantryError {
-  const hint = "bring images in with: image bootstrap, load, import or build";
-  return new GantryError("unsupported", `cannot ${doing}: this engine has no registry access yet (${hint})`);
 }
 
 function list({ images, containers }: ApiEngine, { query }: Call): object[] {
@@ -66,12 +51,10 @@ function list({ images, containers }: ApiEngine, { query }: Call): object[] {
   return chosen.map((image) => wireImageSummary(image, use.of.get(image.id) ?? notCounted));
 }
 
-/** An import of a root file system; pulling is refused. */
+/** A pull, or an import of a root file system. */
 async function createImage(engine: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
   const { query } = call;
-  const from = textOf(query, "fromImage");
-  if (from !== "")
-    throw noRegistry(`pull ${familiarName(parseReference(nameOf(from, textOf(query, "tag"))))}`);
+  if (textOf(query, "fromImage") !== "") return pull(engine, call, response);
   const source = textOf(query, "fromSrc");
   if (source === "") throw new GantryError("invalid", "neither fromImage nor fromSrc is given");
   if (source !== "-") {

@@ -48,9 +48,6 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
     }),
   );
   router.json("GET", "/system/df", (call) => diskUsage(engine, call));
-  router.json("POST", "/auth", () => {
-    throw new GantryError("unsupported", "login: this engine has no registry access yet");
-  });
 }
 
 /** What images, containers, volumes and the build cache take; `type` names those that are wanted. */

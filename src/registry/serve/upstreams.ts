@@ -24,27 +24,26 @@ export function openUpstreams({
   blobs,
   logger,
 }: UpstreamParts): readonly UpstreamCache[] {
+  const wanted = settings.list("upstream").map(parseUpstream);
+  if (wanted.length === 0) return [];
   const registries = new Registries();
-  const directory = settings.optional("upstream-credentials");
-  const credentials = new DockerConfig(
-    directory === undefined ? process.env : { ...process.env, DOCKER_CONFIG: directory },
-  );
+  const credentials = new DockerConfig(settings.optional("upstream-credentials"));
   const maxBytes = settings.optional("upstream-max");
-  return settings.list("upstream").map((text) => {
-    const { prefix, server } = parseUpstream(text);
-    return new UpstreamCache({
-      server,
-      prefix,
-      metadata,
-      blobs,
-      logger,
-      spoolDirectory: join(settings.text("root"), "spool"),
-      ttlMs: parsePeriod(settings.text("upstream-ttl")),
-      ...(maxBytes === undefined ? {} : { maxBytes: parseSize(maxBytes) }),
-      source: async (repository) =>
-        registries.source(parseReference(`${server}/${repository}`), await credentials.credentials(server)),
-    });
-  });
+  return wanted.map(
+    ({ prefix, server }) =>
+      new UpstreamCache({
+        server,
+        prefix,
+        metadata,
+        blobs,
+        logger,
+        spoolDirectory: join(settings.text("root"), "spool"),
+        ttlMs: parsePeriod(settings.text("upstream-ttl")),
+        ...(maxBytes === undefined ? {} : { maxBytes: parseSize(maxBytes) }),
+        source: async (repository) =>
+          registries.source(parseReference(`${server}/${repository}`), await credentials.credentials(server)),
+      }),
+  );
 }
 
 /** `docker.io=docker.io`, `mirror/quay=quay.io`; `=docker.io` for all names. @throws {GantryError} "invalid" */
