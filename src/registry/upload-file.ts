@@ -1,12 +1,22 @@
 /** An upload on disk: bytes are appended and hashed as they come. */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+  writev,
+} from "node:fs";
 import { type Digest, digestAlgorithm, digestHex, GantryError, isErrno } from "../lib/index.ts";
 import { RegistryError } from "./errors.ts";
+import { Gathering, writeAll } from "./gathering.ts";
 
 export type DigestAlgorithm = "sha256" | "sha512";
 
-/** Bytes gathered before they are written and hashed together, or read again at once. */
-const pieceBytes = 1 << 20;
+/** Bytes read again at once. */
+const readBytes = 1 << 20;
 /** A rehash lets others in after so many bytes. */
 const rehashTurnBytes = 16 << 20;
 
@@ -32,10 +42,11 @@ export class UploadFile {
 
   static create(id: string, path: string, algorithm: DigestAlgorithm): UploadFile {
     const { O_RDWR, O_CREAT, O_EXCL } = constants;
-    return told(
-      path,
-      () => new UploadFile(id, path, openSync(path, O_RDWR | O_CREAT | O_EXCL, 0o600), algorithm),
-    );
+    try {
+      return new UploadFile(id, path, openSync(path, O_RDWR | O_CREAT | O_EXCL, 0o600), algorithm);
+    } catch (error) {
+      throw told(path, error);
+    }
   }
 
   /** undefined: there is none. Its hash begins anew. */
@@ -58,31 +69,76 @@ export class UploadFile {
     return size === this.#length && nlink > 0;
   }
 
-  /** @throws {GantryError} "exhausted" when the disk is full: what has been written of this call is cut off again */
+  /**
+   * Bytes are gathered in one buffer while another is written; a few bytes are written at once.
+   * @throws {GantryError} "exhausted" when the disk is full: what could not be written whole is cut off again
+   */
   async append(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
-    for await (const piece of source) {
-      if (this.#length + piece.length > maxBytes)
-        throw new RegistryError("SIZE_INVALID", `the blob has more than ${maxBytes} bytes`, { status: 413 });
-      this.write(piece);
+    let came = this.#length;
+    let first: Uint8Array | undefined;
+    let gathering: Gathering | undefined;
+    try {
+      for await (const piece of source) {
+        came += piece.length;
+        if (came > maxBytes)
+          throw new RegistryError("SIZE_INVALID", `the blob has more than ${maxBytes} bytes`, {
+            status: 413,
+          });
+        if (first === undefined && gathering === undefined) {
+          first = piece;
+          continue;
+        }
+        gathering ??= new Gathering((bytes) => this.#write(bytes));
+        if (first !== undefined) await gathering.add(first);
+        first = undefined;
+        await gathering.add(piece);
+      }
+    } finally {
+      // What came before a client was gone is kept.
+      const rest = gathering === undefined ? first : await gathering.end();
+      if (rest !== undefined) this.#writeAtOnce(rest);
+      gathering?.release();
     }
     return this.#length;
   }
 
-  write(piece: Uint8Array): void {
+  /** Hashes while the bytes are on their way to the file. */
+  async #write(bytes: Uint8Array): Promise<void> {
+    const written = writeAll(this.#fd, bytes, this.#length);
+    // Told when it is waited for below.
+    written.catch(() => undefined);
+    const isWhole = this.#hashed === this.#length;
+    if (isWhole) this.#hash.update(bytes);
     try {
-      told(this.path, () => {
-        for (let at = 0; at < piece.length;)
-          at += writeSync(this.#fd, piece, at, piece.length - at, this.#length + at);
-      });
+      await written;
     } catch (error) {
-      ftruncateSync(this.#fd, this.#length);
-      throw error;
+      this.#cutOff();
+      throw told(this.path, error);
+    }
+    this.#length += bytes.length;
+    if (isWhole) this.#hashed = this.#length;
+  }
+
+  #writeAtOnce(bytes: Uint8Array): void {
+    try {
+      for (let at = 0; at < bytes.length;)
+        at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#length + at);
+    } catch (error) {
+      this.#cutOff();
+      throw told(this.path, error);
     }
     if (this.#hashed === this.#length) {
-      this.#hash.update(piece);
-      this.#hashed += piece.length;
+      this.#hash.update(bytes);
+      this.#hashed += bytes.length;
     }
-    this.#length += piece.length;
+    this.#length += bytes.length;
+  }
+
+  /** Back to what is whole: its hash is made again when it is asked for. */
+  #cutOff(): void {
+    ftruncateSync(this.#fd, this.#length);
+    this.#hash = new Bun.CryptoHasher(this.#algorithm);
+    this.#hashed = 0;
   }
 
   /** Whether the bytes have this digest; reads those again that this process has not hashed by its algorithm. */
@@ -103,7 +159,7 @@ export class UploadFile {
 
   async #rehash(): Promise<void> {
     if (this.#hashed === this.#length) return;
-    const buffer = new Uint8Array(Math.min(pieceBytes, this.#length - this.#hashed));
+    const buffer = new Uint8Array(Math.min(readBytes, this.#length - this.#hashed));
     for (let sinceTurn = 0; this.#hashed < this.#length;) {
       const read = readSync(this.#fd, buffer, 0, buffer.length, this.#hashed);
       if (read === 0) throw new GantryError("corrupt", `upload ${this.id} has lost its end`);
@@ -117,15 +173,9 @@ export class UploadFile {
   }
 }
 
-/** Does it with a full disk told as such. */
-export function told<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT"))
-      throw new GantryError("exhausted", `no space left on device: ${path} cannot be written`, {
-        cause: error,
-      });
-    throw error;
-  }
+/** A full disk told as such. */
+export function told(path: string, error: unknown): unknown {
+  return isErrno(error, "ENOSPC") || isErrno(error, "EDQUOT")
+    ? new GantryError("exhausted", `no space left on device: ${path} cannot be written`, { cause: error })
+    : error;
 }
