@@ -28,9 +28,10 @@ export function hashSecret(secret: string): string {
   return `sha256:${createHash("sha256").update(secret).digest("hex")}`;
 }
 
+const hash = (text: string): Uint8Array => createHash("sha256").update(text).digest();
+
 /** True when both texts are equal; takes the same time wherever they differ. */
 export function sameText(a: string, b: string): boolean {
-  const hash = (text: string): Uint8Array => createHash("sha256").update(text).digest();
   return timingSafeEqual(hash(a), hash(b));
 }
 

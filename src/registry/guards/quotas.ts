@@ -34,8 +34,6 @@ export async function setQuota(sql: Sql, quota: Quota): Promise<void> {
 
 export async function listQuotas(sql: Sql): Promise<readonly Quota[]> {
   const rows = await sql.query("SELECT * FROM quota ORDER BY pattern");
-  const limit = (value: unknown): number | undefined =>
-    value === null || value === undefined ? undefined : Number(value);
   return rows.map((row) => ({
     pattern: String(row["pattern"]),
     maxBytes: limit(row["max_bytes"]),
@@ -50,6 +48,9 @@ export async function removeQuota(sql: Sql, pattern: string): Promise<void> {
   if (rows.length === 0)
     throw new GantryError("not-found", `there is no quota of ${JSON.stringify(pattern)}`);
 }
+
+const limit = (value: unknown): number | undefined =>
+  value === null || value === undefined ? undefined : Number(value);
 
 const cacheMs = 2000;
 
@@ -67,7 +68,7 @@ export class QuotaGuard implements Guard {
     for (const quota of await this.#of(repository)) {
       if (quota.maxBytes === undefined) continue;
       const usage = await usageOf(this.#sql, quota.pattern);
-      refuseBeyond(quota, "bytes", usage.bytes, bytes ?? 1, quota.maxBytes);
+      refuseBeyond(quota, { what: "bytes", used: usage.bytes, more: bytes ?? 1, limit: quota.maxBytes });
     }
   }
 
@@ -78,9 +79,14 @@ export class QuotaGuard implements Guard {
     const news = await this.#news(push);
     for (const quota of quotas) {
       const usage = await usageOf(this.#sql, quota.pattern);
-      refuseBeyond(quota, "bytes", usage.bytes, news.bytes, quota.maxBytes);
-      refuseBeyond(quota, "manifests", usage.manifests, news.manifests, quota.maxManifests);
-      refuseBeyond(quota, "tags", usage.tags, news.tags, quota.maxTags);
+      refuseBeyond(quota, { what: "bytes", used: usage.bytes, more: news.bytes, limit: quota.maxBytes });
+      refuseBeyond(quota, {
+        what: "manifests",
+        used: usage.manifests,
+        more: news.manifests,
+        limit: quota.maxManifests,
+      });
+      refuseBeyond(quota, { what: "tags", used: usage.tags, more: news.tags, limit: quota.maxTags });
     }
   }
 
@@ -113,18 +119,19 @@ export class QuotaGuard implements Guard {
   }
 }
 
+interface Wish {
+  readonly what: string;
+  readonly used: number;
+  readonly more: number;
+  readonly limit: number | undefined;
+}
+
 /** @throws {RegistryError} "DENIED" with the figures */
-function refuseBeyond(
-  quota: Quota,
-  what: string,
-  used: number,
-  more: number,
-  limit: number | undefined,
-): void {
-  if (limit === undefined || more === 0 || used + more <= limit) return;
+function refuseBeyond({ pattern }: Quota, { what, used, more, limit: most }: Wish): void {
+  if (most === undefined || more === 0 || used + more <= most) return;
   throw new RegistryError(
     "DENIED",
-    `quota exceeded: ${quota.pattern} may hold ${limit} ${what}, holds ${used}, and this brings ${more}`,
-    { detail: { quota: quota.pattern, what, limit, used, requested: more } },
+    `quota exceeded: ${pattern} may hold ${most} ${what}, holds ${used}, and this brings ${more}`,
+    { detail: { quota: pattern, what, limit: most, used, requested: more } },
   );
 }

@@ -97,7 +97,12 @@ export class Admin implements AsyncDisposable {
     const report = await askControl(this.root, "collect", flags);
     if (report !== undefined) return report;
     const blobs = await openBlobs(this.settings);
-    const collector = await openCollector(this.settings, this.metadata, blobs, quietLogger);
+    const collector = await openCollector({
+      settings: this.settings,
+      metadata: this.metadata,
+      blobs,
+      logger: quietLogger,
+    });
     try {
       return await collector.run(run);
     } finally {

@@ -163,11 +163,17 @@ export class RegistryProcess implements AsyncDisposable {
     blobs: BlobStore,
     upstreams: readonly UpstreamCache[],
   ): Promise<Collector> {
-    const collector = await openCollector(this.#settings, metadata, blobs, this.#logger, async () => {
+    const expire = async (): Promise<void> => {
       for (const upstream of upstreams) await upstream.expire();
+    };
+    const collector = await openCollector({
+      settings: this.#settings,
+      metadata,
+      blobs,
+      logger: this.#logger,
+      expire,
     });
     this.#parts.defer(() => collector.close());
-    const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
     const control = openControl(this.#settings.text("root"), {
       collect: (parameters) =>
         collector.run({ dryRun: isOn(parameters, "dryRun"), deep: isOn(parameters, "deep") }),
@@ -236,6 +242,8 @@ export class RegistryProcess implements AsyncDisposable {
     await this.#parts.disposeAsync();
   }
 }
+
+const isOn = (parameters: URLSearchParams, name: string): boolean => parameters.get(name) === "true";
 
 async function healthOf(monitor: Monitor, request: Request): Promise<Response | undefined> {
   const { pathname } = new URL(request.url);

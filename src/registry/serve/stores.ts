@@ -32,21 +32,20 @@ function openSqlite(path: string): Promise<Sql> {
   return SqliteSql.open(path);
 }
 
-/** @param metadata of `openSql`'s database */
-export function openCollector(
-  settings: Resolved,
-  metadata: Metadata,
-  blobs: BlobStore,
-  logger: Logger,
-  expire?: () => Promise<void>,
-): Promise<Collector> {
+export interface CollectorParts {
+  readonly settings: Resolved;
+  readonly metadata: Metadata;
+  readonly blobs: BlobStore;
+  readonly logger: Logger;
+  /** Forgets cached content that has expired. */
+  readonly expire?: () => Promise<void>;
+}
+
+export function openCollector({ settings, ...parts }: CollectorParts): Promise<Collector> {
   return Collector.open({
-    metadata,
-    blobs,
-    logger,
+    ...parts,
     graceMs: parsePeriod(settings.text("gc-grace")),
     uploadAgeMs: parsePeriod(settings.text("upload-age")),
-    ...(expire === undefined ? {} : { expire }),
   });
 }
 

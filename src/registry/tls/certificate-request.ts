@@ -39,9 +39,10 @@ function generalName(name: string): Uint8Array {
   }
 }
 
+const groups = (part: string): readonly string[] => (part === "" ? [] : part.split(":"));
+
 function ipv6Bytes(text: string): Uint8Array {
   const [head = "", tail] = text.split("::");
-  const groups = (part: string): string[] => (part === "" ? [] : part.split(":"));
   const left = groups(head);
   const right = groups(tail ?? "");
   const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
