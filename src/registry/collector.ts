@@ -191,6 +191,7 @@ export class Collector {
         const remove = (): Promise<void> => blobs.remove(digest);
         if (!dryRun && !(await this.#records.removeBlob(digest, before, remove))) continue;
         counts.blobs += 1;
+        if (counts.blobs % atOnce === 0) await this.#breathe(dryRun);
         // Claimed, but nothing came.
         counts.bytes += Math.max(0, size);
       }

@@ -8,7 +8,7 @@ export const leaseTables: Migration = [
 ];
 
 /** Clocks of instances may differ by a part of this. */
-const leaseMs = 60_000;
+const leaseMs = 15_000;
 
 export class Lease {
   readonly #sql: Sql;
