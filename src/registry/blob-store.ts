@@ -22,7 +22,7 @@ export interface BlobStore {
   /** Bytes of an upload so far; undefined: there is no such upload. Holds after a restart and from any instance. */
   uploaded(id: string): Promise<number | undefined>;
   /**
-   * Appends and returns the bytes the upload has then. When the source ends early or fails, what has come is kept or cut off
+   * Appends and returns the bytes the upload has then. The pieces are given away: the store may take their memory. When the source ends early or fails, what has come is kept or cut off
    * again, and `uploaded` tells which.
    * @throws {RegistryError} "SIZE_INVALID" beyond maxBytes; {GantryError} "exhausted" when the disk is full
    */

@@ -18,7 +18,7 @@ export class Gathering {
     this.#write = write;
   }
 
-  /** Takes a copy. @throws what an earlier write has thrown */
+  /** Takes a copy, and the memory of the piece with it. @throws what an earlier write has thrown */
   async add(piece: Uint8Array): Promise<void> {
     for (let at = 0; at < piece.length;) {
       const room = Math.min(piece.length - at, bufferBytes - this.#filled);
@@ -27,6 +27,9 @@ export class Gathering {
       at += room;
       if (this.#filled === bufferBytes) await this.#turn();
     }
+    // Thousands of pieces a second would wait for the collector of garbage: hundreds of megabytes.
+    if (piece.byteLength === piece.buffer.byteLength && piece.buffer instanceof ArrayBuffer)
+      piece.buffer.transfer(0);
   }
 
   /** Waits for what is being written. @returns what has not been, valid until `release` */

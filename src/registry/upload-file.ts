@@ -1,14 +1,5 @@
 /** An upload on disk: bytes are appended and hashed as they come. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-  writev,
-} from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import { type Digest, digestAlgorithm, digestHex, GantryError, isErrno } from "../lib/index.ts";
 import { RegistryError } from "./errors.ts";
 import { Gathering, writeAll } from "./gathering.ts";
