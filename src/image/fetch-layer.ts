@@ -46,8 +46,8 @@ export interface FetcherParts {
 
 /** As many as docker downloads at a time. */
 const maxTransfers = 3;
-/** More than this and the log is told of nothing but progress. */
-const progressBytes = 1 << 20;
+/** As often as docker tells of progress. */
+const progressMs = 100;
 
 export class LayerFetcher {
   readonly partials: Partials;
@@ -202,10 +202,11 @@ export class LayerFetcher {
     path: string,
   ): AsyncGenerator<Uint8Array, void, void> {
     const { root, sys } = this.#parts;
-    let told = -progressBytes;
+    let toldMs = -Infinity;
     const onProgress = (current: number): void => {
-      if (current - told < progressBytes && current < blob.size) return;
-      told = current;
+      const now = performance.now();
+      if (now - toldMs < progressMs && current < blob.size) return;
+      toldMs = now;
       report("downloading", current);
     };
     yield* download({ source, blob, path, maxBytes: spendableBytes(sys, root), onProgress, signal });

@@ -1,10 +1,10 @@
 /** Pulling into the store and giving out of it, against a source that we make wrong in every way. Needs root. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { gzipSync } from "node:zlib";
 import { mediaTypes, parseReference, type PullEvent, type RawManifest } from "../../src/image/index.ts";
-import { type Digest, GantryError, sha256 } from "../../src/lib/index.ts";
+import { type Digest, GantryError, parseDigest, sha256, tarHeader, tarTrailer } from "../../src/lib/index.ts";
 import { bytesOf, failure, type Fixture, leftovers, openFixture, stream, tarOf } from "./image-fixture.ts";
 import { MemorySource } from "./image-source.ts";
 
@@ -177,6 +177,37 @@ describe("pull", () => {
     expect((await pull(at, source)).id).toBe(made.id);
     expect(source.asked.at(-1)).toBe(layer.digest);
   });
+});
+
+test("memory is bounded whatever the size of a layer", async () => {
+  await using at = openFixture();
+  const source = new MemorySource();
+  const pieces = 300;
+  function* tar(): Generator<Uint8Array> {
+    yield tarHeader({ path: "big", type: "file", size: pieces << 20 });
+    for (let i = 0; i < pieces; i++) yield Buffer.alloc(1 << 20, i);
+    yield tarTrailer;
+  }
+  const hash = createHash("sha256");
+  for (const piece of tar()) hash.update(piece);
+  const digest = parseDigest(`sha256:${hash.digest("hex")}`);
+  const size = (pieces << 20) + 512 + tarTrailer.length;
+  source.instead.set(digest, async function* () {
+    yield* tar();
+  });
+  const rootfs = { type: "layers", diff_ids: [digest] };
+  const { id } = source.image({
+    tars: [],
+    config: { rootfs },
+    manifest: { layers: [{ mediaType: mediaTypes.ociLayer, digest, size }] },
+  });
+  Bun.gc(true);
+  const before = process.memoryUsage().rss;
+  let most = before;
+  const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 10);
+  expect((await pull(at, source)).id).toBe(id);
+  clearInterval(watch);
+  expect(most - before).toBeLessThan(100 << 20);
 });
 
 describe("what is wrong is told and leaves nothing", () => {
