@@ -174,7 +174,8 @@ export class TreeWriter {
     const meaning = layerName(name);
     if (meaning.kind === "plain") return false;
     const dir = this.#path(parent);
-    if (meaning.kind === "opaque") this.#options.sys.setXattr(fsName(dir), opaqueXattr, opaqueValue);
+    // The directory itself, also through a link of the archive.
+    if (meaning.kind === "opaque") this.#options.sys.setXattr(fsName(`${dir}/.`), opaqueXattr, opaqueValue);
     else if (meaning.kind === "whiteout") {
       const path = this.#path([...parent, meaning.hides]);
       try {

@@ -10,7 +10,7 @@ import { linkToNothing } from "../tree-refusals.ts";
 import { type InheritedSys, xattrsOf } from "./inherited.ts";
 import type { LayerTree } from "./layer-tree.ts";
 import type { NodeRow } from "./node-table.ts";
-import { nameBytes, tryFindNode } from "./resolve.ts";
+import { nameBytes, PathError, tryFindNode } from "./resolve.ts";
 import { setArchivedXattr } from "./xattrs.ts";
 
 /** More than this are refused: they are kept in memory until the archive's end. */
@@ -45,15 +45,26 @@ export class LateLinks {
 
   /** Makes them, up to the first one whose target is nowhere, which is returned. */
   resolve(below: LayersBelow | undefined): LinkNames | undefined {
-    for (const { entry, path } of this.#links) {
-      // Something later has taken the name.
-      if (tryFindNode(this.#tree.table, path, false) !== undefined) continue;
-      const parts = archivePath(entry.linkPath);
-      const target = tryFindNode(this.#tree.table, parts, false) ?? this.#bringUp(entry, parts, below);
-      if (target === undefined) return { path: entry.path, linkPath: entry.linkPath };
-      this.#make(entry, path, target);
+    for (const link of this.#links) {
+      try {
+        if (!this.#resolve(link, below)) return { path: link.entry.path, linkPath: link.entry.linkPath };
+      } catch (error) {
+        // Links that lead in a circle.
+        throw error instanceof PathError ? linkToNothing(link.entry, error) : error;
+      }
     }
     return undefined;
+  }
+
+  /** False when the target is nowhere. */
+  #resolve({ entry, path }: LateLink, below: LayersBelow | undefined): boolean {
+    // Something later has taken the name.
+    if (tryFindNode(this.#tree.table, path, false) !== undefined) return true;
+    const parts = archivePath(entry.linkPath);
+    const target = tryFindNode(this.#tree.table, parts, false) ?? this.#bringUp(entry, parts, below);
+    if (target === undefined) return false;
+    this.#make(entry, path, target);
+    return true;
   }
 
   #make(entry: LinkNames, path: readonly string[], target: NodeRow): void {
