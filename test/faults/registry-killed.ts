@@ -50,7 +50,12 @@ export async function killRegistry(kind: StoreKind, rounds: number): Promise<Kil
       for (let i = 0; !isOver; i++) {
         const repository = `team/app-${number % 4}`;
         const tag = `t-${round}-${number}-${i}`;
-        const plan = { repository, tag, layers: layersOf(shared, number), chunkBytes: number % 4 === 0 ? 3 << 20 : 40_000 };
+        const plan = {
+          repository,
+          tag,
+          layers: layersOf(shared, number),
+          chunkBytes: number % 4 === 0 ? 3 << 20 : 40_000,
+        };
         try {
           acknowledged.set(`${repository}:${tag}`, await client.push(plan));
         } catch {

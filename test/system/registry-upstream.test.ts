@@ -11,6 +11,8 @@ import { SqliteSql } from "../../src/registry/sqlite-sql.ts";
 import { UpstreamCache, type UpstreamCacheOptions } from "../../src/registry/upstream-cache.ts";
 import { upstreamTables } from "../../src/registry/upstream-records.ts";
 import { TestDockerRegistry } from "../lib/docker-registry.ts";
+import { TestRegistry } from "../lib/registry.ts";
+import { RegistryClient, randomBlob } from "../lib/registry-client.ts";
 import { TestS3 } from "../lib/s3.ts";
 
 const upstream = await TestDockerRegistry.start();
@@ -199,3 +201,24 @@ describe("pull-through cache", () => {
     expect(await sql.query("SELECT tag FROM upstream_tag")).toEqual([]);
   });
 });
+
+test("a registry with upstreams: pulled through, kept while they are down, not pushed to", async () => {
+  const bytes = randomBytes(2 << 20);
+  const pushed = await upstream.push("team/served", "v1", bytes);
+  const server = `127.0.0.1:${upstream.port}`;
+  const registry = await TestRegistry.start(`${directory}/registry`, ["--upstream", `hub=${server}`]);
+  try {
+    const client = new RegistryClient(registry.url);
+    expect(await client.verify("hub/team/served", "v1")).toEqual([]);
+    await client.push({ repository: "own", tag: "v1", layers: [randomBlob(100)] });
+    const refused = client.push({ repository: "hub/team/own", tag: "v1", layers: [randomBlob(100)] });
+    await expect(refused).rejects.toThrow("is a cache of another registry");
+    await upstream.down();
+    expect(await client.verify("hub/team/served", pushed.manifest)).toEqual([]);
+    expect(await client.verify("own", "v1")).toEqual([]);
+    expect((await client.ask("/v2/hub/team/other/manifests/v1")).status).toBe(503);
+  } finally {
+    await registry.stop();
+    await upstream.up();
+  }
+}, 30_000);
