@@ -119,6 +119,14 @@ const save: Entry = {
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
   load: async () => (await import("./commands/image-archives.ts")).save,
 };
+const pull: Entry = {
+  summary: "Download an image from a registry",
+  load: async () => (await import("./commands/pull.ts")).pull,
+};
+const push: Entry = {
+  summary: "Upload an image to a registry",
+  load: async () => (await import("./commands/pull.ts")).push,
+};
 const info: Entry = {
   summary: "Display system-wide information",
   load: async () => (await import("./commands/info.ts")).info,
@@ -130,6 +138,8 @@ export const commands: Readonly<Record<string, Entry>> = {
   exec,
   ps,
   build,
+  pull,
+  push,
   images,
   logs,
   explain,
@@ -150,6 +160,14 @@ export const commands: Readonly<Record<string, Entry>> = {
   inspect,
   kill,
   load,
+  login: {
+    summary: "Authenticate to a registry",
+    load: async () => (await import("./commands/login.ts")).login,
+  },
+  logout: {
+    summary: "Log out from a registry",
+    load: async () => (await import("./commands/login.ts")).logout,
+  },
   pause,
   port,
   rename,
@@ -157,6 +175,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   rm,
   rmi,
   save,
+  search: {
+    summary: "Search Docker Hub, or another registry that can, for images",
+    load: async () => (await import("./commands/search.ts")).search,
+  },
   start,
   stop,
   tag,
@@ -166,7 +188,7 @@ export const commands: Readonly<Record<string, Entry>> = {
 };
 
 /** How many of `commands`, from the first, the help calls common. */
-export const commonCount = 9;
+export const commonCount = 11;
 
 export const groups: Readonly<Record<string, Group>> = {
   container: {
@@ -207,6 +229,14 @@ export const groups: Readonly<Record<string, Group>> = {
         load: async () => (await import("./commands/bootstrap.ts")).bootstrap,
       },
       build,
+      copy: {
+        summary: "Copy an image between registries, layouts and archives, bit for bit",
+        load: async () => (await import("./commands/image-copy.ts")).copy,
+      },
+      delete: {
+        summary: "Delete an image in its registry",
+        load: async () => (await import("./commands/image-remote.ts")).deleteRemote,
+      },
       history,
       import: importImage,
       inspect: {
@@ -219,9 +249,32 @@ export const groups: Readonly<Record<string, Group>> = {
         summary: "Remove unused images",
         load: async () => (await import("./commands/prune.ts")).pruneImages,
       },
+      pull,
+      push,
+      referrers: {
+        summary: "List what refers to an image in its registry: signatures, attestations, SBOMs",
+        load: async () => (await import("./commands/image-remote.ts")).referrers,
+      },
       rm: rmi,
       save,
       tag,
+      tags: {
+        summary: "List the tags that a repository has in its registry",
+        load: async () => (await import("./commands/image-remote.ts")).tags,
+      },
+      verify: {
+        summary: "Check that images on disk are what their digests say",
+        load: async () => (await import("./commands/image-verify.ts")).verify,
+      },
+    },
+  },
+  manifest: {
+    summary: "See manifests of images in registries",
+    members: {
+      inspect: {
+        summary: "Display an image's manifest as its registry has it",
+        load: async () => (await import("./commands/image-remote.ts")).manifestInspect,
+      },
     },
   },
   network: {

@@ -15,6 +15,17 @@ export async function secretFromStdin(): Promise<string> {
   return checked(text.replace(/\r?\n$/, ""));
 }
 
+/** Asks for an account: the name is shown as it is typed, the password is not. @throws {CliError} where there is no terminal */
+export async function accountFromTerminal(
+  known: string,
+): Promise<{ readonly username: string; readonly password: string }> {
+  if (!isTerminal(0))
+    throw new CliError("Cannot perform an interactive login from a non TTY device", { bare: true });
+  const username = known === "" ? await ask("Username: ", true) : known;
+  if (username === "") throw new CliError("username is empty");
+  return { username, password: checked(await ask("Password: ")) };
+}
+
 /** Asks twice. @throws {CliError} where there is no terminal to ask on */
 export async function newSecretFromTerminal(what: string): Promise<string> {
   if (!isTerminal(0)) {
@@ -27,7 +38,7 @@ export async function newSecretFromTerminal(what: string): Promise<string> {
   return checked(first);
 }
 
-async function ask(prompt: string): Promise<string> {
+async function ask(prompt: string, shown = false): Promise<string> {
   await printError(prompt);
   using keyboard = new RawKeyboard(true);
   let line = "";
@@ -39,9 +50,11 @@ async function ask(prompt: string): Promise<string> {
         return line;
       }
       if (letter === "\u0003" || letter === "\u0004") throw new CliError("", { exitCode: 130 });
+      const before = line;
       if (letter === "\u007f" || letter === "\b") line = [...line].slice(0, -1).join("");
       else if (letter === "\u0015") line = "";
       else line += letter;
+      if (shown) await printError(line.length > before.length ? letter : `\r\x1b[2K${prompt}${line}`);
     }
   }
   return line;

@@ -1,5 +1,6 @@
 /** gantry build. */
 import type { CommandSpec, Invocation } from "../command.ts";
+import { configHeader } from "../connection/credentials.ts";
 import { failureOf, jsonLines } from "../connection/json-stream.ts";
 import { openContext } from "../context/open-context.ts";
 import { CliError } from "../errors.ts";
@@ -56,18 +57,13 @@ export const build: CommandSpec = {
 
 async function buildImage(call: Invocation): Promise<number> {
   const { flags, args, engine } = call;
-  if (flags.bool("pull")) {
-    throw new CliError("--pull: this gantry cannot pull from registries yet", {
-      hint: "bring the base image in with: gantry load, gantry import or gantry image bootstrap",
-    });
-  }
   const quiet = flags.bool("quiet");
   const context = await openContext(args[0] ?? "", flags.text("file"));
   const line = new ProgressLine("Sending build context", !quiet && (await stderrIsTerminal()));
   let sent = 0;
   const response = await engine.request("POST", "/build", {
     query: buildQuery(call, context.dockerfile),
-    headers: { "Content-Type": "application/x-tar" },
+    headers: { "Content-Type": "application/x-tar", ...(await configHeader()) },
     body: () =>
       counted(context.open(), (bytes) => {
         sent = bytes;
@@ -127,6 +123,7 @@ function buildQuery(
     extrahosts: flags.has("add-host") ? flags.list("add-host").join(",") : undefined,
     cachefrom: flags.has("cache-from") ? JSON.stringify(flags.list("cache-from")) : undefined,
     platform: flags.text("platform"),
+    pull: flags.bool("pull"),
     memory: number("memory"),
     memswap: number("memory-swap"),
     cpuperiod: number("cpu-period"),

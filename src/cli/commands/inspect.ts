@@ -95,6 +95,22 @@ function inspectKind(kind: Kind, completes: Completes): CommandSpec {
 }
 
 export const inspectContainers = inspectKind("container", "containers");
-export const inspectImages = inspectKind("image", "images");
+const images = inspectKind("image", "images");
+
+export const inspectImages: CommandSpec = {
+  ...images,
+  examples: [["gantry image inspect --remote debian:12", "what the registry has, without pulling"]],
+  flags: [
+    ...images.flags,
+    { name: "creds", kind: "string", help: "With --remote: USER:PASSWORD for the registry" },
+    { name: "insecure", kind: "bool", help: "With --remote: neither demand TLS nor check certificates" },
+    { name: "raw", kind: "bool", help: "With --remote: print the manifest's bytes" },
+    { name: "remote", kind: "bool", help: "Ask the image's registry, not the engine" },
+  ],
+  async run(call) {
+    if (!call.flags.bool("remote")) return images.run(call);
+    return (await import("./image-remote.ts")).inspectRemote(call);
+  },
+};
 export const inspectNetworks = inspectKind("network", "networks");
 export const inspectVolumes = inspectKind("volume", "volumes");

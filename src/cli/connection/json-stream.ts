@@ -7,6 +7,7 @@ export interface Progress {
   readonly id?: string;
   readonly progress?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly message?: string;
   readonly aux?: { readonly ID?: string };
   readonly error?: string;
   readonly errorDetail?: { readonly code?: number; readonly message?: string; readonly hint?: string };

@@ -10,6 +10,7 @@ interface Prepared {
   readonly name: string;
   readonly body: CreateBody;
   readonly cidfile: string;
+  readonly pull: string;
 }
 
 /** Parses and checks what can be checked before the engine is asked. */
@@ -17,11 +18,6 @@ async function prepare({ flags, args }: Invocation): Promise<Prepared> {
   const pull = flags.text("pull", "missing");
   if (!["always", "missing", "never"].includes(pull)) {
     throw new CliError(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
-  }
-  if (pull === "always") {
-    throw new CliError("--pull always: this gantry cannot pull from registries yet", {
-      hint: "leave --pull out and bring the image in with: gantry load, gantry import, gantry build or gantry image bootstrap",
-    });
   }
   const [image = "", ...command] = args;
   if (image === "") throw new CliError("invalid reference format", { bare: true, exitCode: 1 });
@@ -32,8 +28,44 @@ async function prepare({ flags, args }: Invocation): Promise<Prepared> {
       `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
     );
   }
-  return { name: flags.text("name"), body, cidfile };
+  return { name: flags.text("name"), body, cidfile, pull };
 }
+
+/**
+ * Runs `attempt`; an image that is not here is pulled, and it is tried once more. As docker's client does it, the engine never
+ * pulls by itself: the credentials are the client's.
+ */
+async function withImage<T>(call: Invocation, pull: string, attempt: () => Promise<T>): Promise<T> {
+  const {
+    args: [image = ""],
+    flags,
+    engine,
+  } = call;
+  const fetch = async (): Promise<void> => {
+    const { pullImage } = await import("../commands/pull.ts");
+    const { familiarName, parseReference, withDefaultTag } = await import("../../image/index.ts");
+    const name = familiarName(withDefaultTag(parseReference(image)));
+    await pullImage(engine, name, {
+      quiet: flags.bool("quiet"),
+      platform: flags.text("platform"),
+      errors: true,
+    });
+  };
+  if (pull === "always") await fetch();
+  try {
+    return await attempt();
+  } catch (error) {
+    const isMissing = error instanceof CliError && error.message.startsWith("No such image: ");
+    if (!isMissing || pull !== "missing" || isId(image)) throw error;
+    if (!flags.bool("quiet"))
+      await printError(`Unable to find image '${error.message.slice("No such image: ".length)}' locally\n`);
+    await fetch();
+    return attempt();
+  }
+}
+
+/** Ids are no names that a registry knows. */
+const isId = (image: string): boolean => /^(?:sha256:)?[0-9a-f]{64}$/.test(image);
 
 async function tellCreated(
   created: { readonly id: string; readonly warnings: readonly string[] },
@@ -65,12 +97,12 @@ export async function runContainer(call: Invocation): Promise<number> {
       exitCode: 1,
     });
   }
-  const { name, body, cidfile } = await prepare(call);
+  const { name, body, cidfile, pull } = await prepare(call);
   if (body.Tty && body.AttachStdin && !(await import("../session/terminal.ts")).isTerminal(0)) {
     throw new CliError("the input device is not a TTY", { bare: true, exitCode: 1 });
   }
   const quiet = cidfile === "";
-  const result = await joinSession(call.engine, {
+  const session = {
     path: "/gantry/run",
     run: {
       Name: name,
@@ -85,25 +117,24 @@ export async function runContainer(call: Invocation): Promise<number> {
     detach,
     sigProxy: flags.bool("sig-proxy", true),
     detachKeys: parseDetachKeys(flags.text("detach-keys", defaultDetachKeys)),
-    onCreated: (created) => {
+    onCreated: (created: { readonly id: string; readonly warnings: readonly string[] }) => {
       if (detach) return tellCreated(created, cidfile).then(() => print(`${created.id}\n`));
       return quiet && created.warnings.length === 0 ? undefined : tellCreated(created, cidfile);
     },
-  });
+  };
+  const result = await withImage(call, pull, () => joinSession(call.engine, session));
   return result.exitCode;
 }
 
 /** gantry create: prints the new container's id. */
 export async function createContainer(call: Invocation): Promise<number> {
-  const { name, body, cidfile } = await prepare(call);
+  const { name, body, cidfile, pull } = await prepare(call);
   const platform = call.flags.text("platform");
-  const created = await call.engine.json<{ Id: string; Warnings?: string[] | null }>(
-    "POST",
-    "/containers/create",
-    {
+  const created = await withImage(call, pull, () =>
+    call.engine.json<{ Id: string; Warnings?: string[] | null }>("POST", "/containers/create", {
       query: { name, platform },
       json: body,
-    },
+    }),
   );
   await tellCreated({ id: created.Id, warnings: created.Warnings ?? [] }, cidfile);
   await print(`${created.Id}\n`);
