@@ -38,15 +38,19 @@ export class Collector {
   soon(): void {
     if (this.#planned) return;
     this.#planned = true;
-    setImmediate(() => {
-      this.#planned = false;
-      try {
-        this.run();
-      } catch (error) {
-        // The database has been closed, or the disk is full: the next run finds what this one left.
-        this.#parts.logger.warn("image.collect", { error: messageOf(error) });
-      }
-    });
+    setImmediate(() => this.flush());
+  }
+
+  /** Runs now if it is about to. */
+  flush(): void {
+    if (!this.#planned) return;
+    this.#planned = false;
+    try {
+      this.run();
+    } catch (error) {
+      // The database has been closed, or the disk is full: the next run finds what this one left.
+      this.#parts.logger.warn("image.collect", { error: messageOf(error) });
+    }
   }
 
   /**

@@ -71,7 +71,7 @@ export class ImageStore {
     const content = new ContentStore(root);
     const holds = new Holds(
       (id) => this.#holdTarget(id),
-      (released) => void layers.collect(released),
+      (released) => collectLayers(released),
     );
     const background = this.#background;
     const layers = new LayerStore({
@@ -89,8 +89,12 @@ export class ImageStore {
     const fetcher = new LayerFetcher({ root, sys, content, layers, maker, contents });
     const { partials } = fetcher;
     const collector = new Collector({ root, sys, logger, records, contents, content, layers, partials });
+    const collectLayers = (released: readonly Digest[]): void => {
+      layers.collect(released);
+      collector.soon();
+    };
     const catalog = new Catalog(records, layers);
-    this.#leases = new Leases(records, catalog, (released) => void layers.collect(released));
+    this.#leases = new Leases(records, catalog, (released) => collectLayers(released));
     this.#room = {
       root,
       sys,
@@ -345,6 +349,7 @@ export class ImageStore {
 
   /** Resolves when all deletions asked for so far are done. */
   idle(): Promise<void> {
+    this.#room.collector.flush();
     return this.#background.idle();
   }
 }

@@ -125,9 +125,9 @@ export class LayerStore {
     return this.tar(row, signal);
   }
 
-  /** Deletes those of the layers, and then of their parents, that nothing needs; returns their chain ids. */
+  /** Deletes those of the layers, and then of their parents, that nothing needs. Their archives are the collector's. */
   collect(candidates: readonly Digest[]): readonly Layer[] {
-    const { records, holds, content, background } = this.#parts;
+    const { records, holds, background } = this.#parts;
     const gone: LayerRow[] = [];
     const queue = [...candidates];
     records.transaction(() => {
@@ -139,10 +139,9 @@ export class LayerStore {
         if (row.parent !== undefined) queue.push(row.parent);
       }
     });
-    for (const { chainId: id, blob } of gone) {
+    for (const { chainId: id } of gone) {
       this.driverOf(id).release(this.#home(id));
       void background.remove(this.#discard(this.#home(id)));
-      if (blob !== undefined && !records.isBlobNeeded(blob)) content.remove(blob);
     }
     return gone.map((row) => this.#describe(row));
   }

@@ -78,7 +78,8 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
             if (image === undefined) return [];
             const { containers: count } = use.of.get(id) ?? notCounted;
             const counted = { containers: Math.max(0, count), sharedSize: sharedBytes };
-            return [{ ...wireImageSummary(image, counted), Size: bytes }];
+            // Older clients show the second of the two.
+            return [{ ...wireImageSummary(image, counted), Size: bytes, VirtualSize: bytes }];
           }),
     Containers: wants("container")
       ? await Promise.all(
