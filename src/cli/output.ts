@@ -1,14 +1,23 @@
 /** Writing to stdout and stderr. `process.stdout` is avoided: it alone costs 10 ms of start-up. */
 import { BrokenPipeError, hasErrno } from "./errors.ts";
 
+/** Bun's writes that overlap cut a file off behind the first of them (1.4.5): each waits for the one before it. */
+const last = { stdout: Promise.resolve<unknown>(undefined), stderr: Promise.resolve<unknown>(undefined) };
+
+function inTurn(stream: keyof typeof last, work: () => Promise<unknown>): Promise<unknown> {
+  const turn = last[stream].then(work, work);
+  last[stream] = turn;
+  return turn;
+}
+
 /** Writes all of `text` to stdout. @throws {BrokenPipeError} when the reader has gone */
 export async function print(text: string | Uint8Array): Promise<void> {
-  await writeAll(Bun.stdout, text);
+  await inTurn("stdout", () => writeAll(Bun.stdout, text));
 }
 
 /** Writes one line to stderr; a closed stderr is no error. */
 export async function printError(text: string): Promise<void> {
-  await Bun.write(Bun.stderr, text).catch(() => {
+  await inTurn("stderr", () => Bun.write(Bun.stderr, text)).catch(() => {
     // Nobody is left to tell.
   });
 }
