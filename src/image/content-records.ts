@@ -70,6 +70,18 @@ export class ContentRecords {
     return this.#db.get(sql, index, child) !== undefined;
   }
 
+  /** Canonical names that came from, or went to, a registry with an image that has the blob. */
+  namesWithBlob(blob: Digest): readonly string[] {
+    return this.#db
+      .all(
+        `SELECT DISTINCT n.name FROM image_content c
+           JOIN image_manifest m ON m.digest = c.manifest JOIN image_name n ON n.image = m.image
+         WHERE c.child = ? AND n.manifest IS NOT NULL ORDER BY n.name LIMIT 100`,
+        blob,
+      )
+      .map(({ name }) => String(name));
+  }
+
   deleteManifest(digest: Digest): void {
     this.#db.run("DELETE FROM image_manifest WHERE digest = ?", digest);
   }

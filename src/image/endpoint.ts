@@ -24,6 +24,8 @@ export interface ImageSource extends AsyncDisposable {
   /** Descriptors of what refers to a digest (distribution-spec, "Listing Referrers"). */
   referrers(subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<readonly Descriptor[]>;
   tags(signal?: AbortSignal): Promise<readonly string[]>;
+  /** Names of repositories elsewhere that probably have the blob: a registry can take it from there by itself. */
+  repositories?(blob: Descriptor): readonly string[];
 }
 
 export interface BlobWrite {

@@ -144,6 +144,7 @@ class StoreSource implements ImageSource {
     const { content, records } = this.#room;
     for (const { digest } of layers) {
       this.#pins.use(content.pin(digest));
+      records.touchBlob(digest, Date.now());
       if (content.size(digest) !== undefined || this.#layers.some((layer) => layer.diffId === digest))
         continue;
       const row = records.blob(digest);
@@ -243,6 +244,13 @@ class StoreSource implements ImageSource {
       .tagged({ domain, path })
       .flatMap(({ tag }) => tryParseReference(tag)?.tag ?? [])
       .sort();
+  }
+
+  repositories(blob: Descriptor): readonly string[] {
+    return this.#room.records.namesWithBlob(blob.digest).flatMap((name) => {
+      const reference = tryParseReference(name);
+      return reference === undefined ? [] : `${reference.domain}/${reference.path}`;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
