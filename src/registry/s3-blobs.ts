@@ -40,7 +40,7 @@ const maxKept = 256;
 const maxIdleMs = 10 * 60_000;
 const maxPlaces = 20_000;
 const presignSeconds = 20 * 60;
-/** Bodies in memory at once: 4 parts of 8 MiB. */
+/** Bodies in memory at once: 4 parts of 5 MiB. */
 const bodiesAtOnce = 4;
 
 export class S3Blobs implements BlobStore {

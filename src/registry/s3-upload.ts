@@ -23,12 +23,9 @@ interface State {
   readonly parts: readonly S3Part[];
 }
 
-/** S3 takes no smaller part but as the last. */
-const minPartBytes = 5 << 20;
-
-/** Parts double every 2,000, so that 10,000 of them are half a terabyte. */
+/** S3 takes no smaller part but as the last. They double every 2,000, so that 10,000 of them are 300 GiB. */
 function partBytes(count: number): number {
-  return (8 << 20) * 2 ** Math.floor(count / 2000);
+  return (5 << 20) * 2 ** Math.floor(count / 2000);
 }
 
 export class S3Upload {
@@ -114,7 +111,6 @@ export class S3Upload {
       }
     } finally {
       this.usedAt = performance.now();
-      if (this.#tail.length >= minPartBytes) await this.#send();
       await this.#sending;
       await this.#save();
       this.#isIntact = true;

@@ -3,10 +3,13 @@ import { ScratchFile } from "./scratch-file.ts";
 
 /** Kept in memory before anything is written; then written in pieces of this size. */
 const pieceBytes = 256 << 10;
+/** Buffers of that size which nobody uses now. */
+const unused: Uint8Array[] = [];
+const maxUnused = 64;
 
 export class Spool {
   readonly #directory: string;
-  #pieces: Uint8Array[] = [];
+  #buffer: Uint8Array | undefined;
   #inMemory = 0;
   #written = 0;
   #file: ScratchFile | undefined;
@@ -20,36 +23,36 @@ export class Spool {
     return this.#written + this.#inMemory;
   }
 
-  /** Takes a copy of small pieces, which may be views of big buffers. */
+  /** Copies: what comes from a socket is not held for longer than this. */
   async write(piece: Uint8Array): Promise<void> {
-    this.#pieces.push(piece.length < piece.buffer.byteLength ? piece.slice() : piece);
-    this.#inMemory += piece.length;
-    if (this.#inMemory >= pieceBytes) await this.#flush();
+    for (let at = 0; at < piece.length;) {
+      this.#buffer ??= unused.pop() ?? new Uint8Array(pieceBytes);
+      const some = piece.subarray(at, at + pieceBytes - this.#inMemory);
+      this.#buffer.set(some, this.#inMemory);
+      this.#inMemory += some.length;
+      at += some.length;
+      if (this.#inMemory === pieceBytes) await this.#flush(this.#buffer);
+    }
   }
 
   /** Copies all of it to `all` from `offset` on. */
   async copyTo(all: Uint8Array, offset: number): Promise<void> {
-    let at = offset + this.#written;
+    const at = offset + this.#written;
     const read = (await this.#file?.read(all.subarray(offset, at), 0)) ?? 0;
     if (read < this.#written) throw new Error("a spool file has lost its end");
-    for (const piece of this.#pieces) {
-      all.set(piece, at);
-      at += piece.length;
-    }
+    if (this.#buffer !== undefined) all.set(this.#buffer.subarray(0, this.#inMemory), at);
   }
 
   async close(): Promise<void> {
-    this.#pieces = [];
+    if (this.#buffer !== undefined && unused.length < maxUnused) unused.push(this.#buffer);
+    this.#buffer = undefined;
     await this.#file?.close();
   }
 
-  async #flush(): Promise<void> {
+  async #flush(buffer: Uint8Array): Promise<void> {
     this.#file ??= await ScratchFile.create(this.#directory);
-    for (const piece of this.#pieces) {
-      await this.#file.write(piece, this.#written);
-      this.#written += piece.length;
-    }
-    this.#pieces = [];
+    await this.#file.write(buffer, this.#written);
+    this.#written += buffer.length;
     this.#inMemory = 0;
   }
 }
