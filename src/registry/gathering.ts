@@ -3,19 +3,28 @@ import { write } from "node:fs";
 
 const bufferBytes = 256 << 10;
 /** Buffers kept for the next who needs some. */
-const maxFree = 64;
+const maxFree = 16;
 const free: Uint8Array[] = [];
+/**
+ * More than these at once do not wait for their writes: while they did, each connection would have megabytes in line, and the
+ * processors have enough to do without.
+ */
+const maxWaiting = 6;
+let open = 0;
 
 export class Gathering {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #writeAtOnce: (bytes: Uint8Array) => void;
   #filling = take();
   #filled = 0;
-  #other = take();
+  #other: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
 
   /** @param write is called with bytes that stay as they are until it resolves, once at a time */
-  constructor(write: (bytes: Uint8Array) => Promise<void>) {
+  constructor(write: (bytes: Uint8Array) => Promise<void>, writeAtOnce: (bytes: Uint8Array) => void) {
     this.#write = write;
+    this.#writeAtOnce = writeAtOnce;
+    open += 1;
   }
 
   /** Takes a copy, and the memory of the piece with it. @throws what an earlier write has thrown */
@@ -40,17 +49,21 @@ export class Gathering {
 
   /** The buffers are nobody's any more: only when nothing is being written. */
   release(): void {
-    for (const buffer of [this.#filling, this.#other]) if (free.length < maxFree) free.push(buffer);
+    open -= 1;
+    for (const buffer of [this.#filling, this.#other])
+      if (buffer !== undefined && free.length < maxFree) free.push(buffer);
   }
 
   async #turn(): Promise<void> {
     await this.#writing;
+    this.#writing = undefined;
+    this.#filled = 0;
+    if (open > maxWaiting) return this.#writeAtOnce(this.#filling);
     const writing = this.#write(this.#filling);
     // Told when it is waited for.
     writing.catch(() => undefined);
     this.#writing = writing;
-    [this.#filling, this.#other] = [this.#other, this.#filling];
-    this.#filled = 0;
+    [this.#filling, this.#other] = [this.#other ?? take(), this.#filling];
   }
 }
 

@@ -79,18 +79,28 @@ export class UploadFile {
           first = piece;
           continue;
         }
-        gathering ??= new Gathering((bytes) => this.#write(bytes));
+        gathering ??= new Gathering(
+          (bytes) => this.#write(bytes),
+          (bytes) => this.#writeAtOnce(bytes),
+        );
         if (first !== undefined) await gathering.add(first);
         first = undefined;
         await gathering.add(piece);
       }
     } finally {
-      // What came before a client was gone is kept.
-      const rest = gathering === undefined ? first : await gathering.end();
-      if (rest !== undefined) this.#writeAtOnce(rest);
-      gathering?.release();
+      await this.#keepRest(first, gathering);
     }
     return this.#length;
+  }
+
+  /** What came before a client was gone is kept. */
+  async #keepRest(first: Uint8Array | undefined, gathering: Gathering | undefined): Promise<void> {
+    try {
+      const rest = gathering === undefined ? first : await gathering.end();
+      if (rest !== undefined) this.#writeAtOnce(rest);
+    } finally {
+      gathering?.release();
+    }
   }
 
   /** Hashes while the bytes are on their way to the file. */
