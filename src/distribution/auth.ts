@@ -29,6 +29,9 @@ interface Token {
 /** As the flow has it: a token that does not say lives a minute. */
 const defaultLifeSeconds = 60;
 const maxTokenBytes = 1 << 20;
+const clientId = "gantry";
+/** Repositories that a registry is asked for in one session are few; a mirror's are many. */
+const maxTokens = 1_000;
 /** A token that ends while the request travels is of no use. */
 const marginMs = 5_000;
 
@@ -57,6 +60,8 @@ export interface AuthenticatorOptions {
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #tokens = new Map<string, Token>();
+  /** Requests beside each other ask for one token, not for one each. */
+  readonly #pending = new Map<string, Promise<string>>();
   /** The challenge that this registry has put. */
   #challenge: Challenge | undefined;
 
@@ -64,13 +69,17 @@ export class Authenticator {
     this.#options = options;
   }
 
-  /** The Authorization header as far as it is known without asking. */
-  header(scopes: readonly string[]): string | undefined {
+  /** The Authorization header, as far as it is known how this registry wants it. */
+  async header(scopes: readonly string[], signal: AbortSignal | undefined): Promise<string | undefined> {
     const { auth } = this.#options;
     if (auth.registrytoken !== undefined && auth.registrytoken !== "") return `Bearer ${auth.registrytoken}`;
-    if (this.#challenge?.scheme === "basic") return basicHeader(auth);
+    const challenge = this.#challenge;
+    if (challenge?.scheme === "basic") return basicHeader(auth);
     const token = this.#tokens.get(keyOf(scopes));
-    return token !== undefined && token.untilMs > this.#now() ? `Bearer ${token.value}` : undefined;
+    if (token !== undefined && token.untilMs > this.#now()) return `Bearer ${token.value}`;
+    // An old token is replaced before a body is sent in vain.
+    if (challenge === undefined || scopes.length === 0) return undefined;
+    return `Bearer ${await this.#token(challenge, scopes, keyOf(scopes), signal)}`;
   }
 
   /**
@@ -93,7 +102,7 @@ export class Authenticator {
     if (bearer !== undefined) {
       const wanted = scopesOf(bearer, scopes);
       this.#tokens.delete(keyOf(scopes));
-      const header = `Bearer ${await this.#fetchToken(bearer, wanted, keyOf(scopes), signal)}`;
+      const header = `Bearer ${await this.#token(bearer, wanted, keyOf(scopes), signal)}`;
       return header === tried ? undefined : header;
     }
     if (basic === undefined) return undefined;
@@ -108,8 +117,24 @@ export class Authenticator {
     if (bearer === undefined) return undefined;
     const url = this.#realm(bearer, []);
     url.searchParams.set("offline_token", "true");
+    url.searchParams.set("client_id", clientId);
     const body = await this.#askToken(url, signal);
     return typeof body["refresh_token"] === "string" ? body["refresh_token"] : undefined;
+  }
+
+  async #token(
+    challenge: Challenge,
+    scopes: readonly string[],
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const pending = this.#pending.get(key) ?? this.#fetchToken(challenge, scopes, key, signal);
+    this.#pending.set(key, pending);
+    try {
+      return await pending;
+    } finally {
+      this.#pending.delete(key);
+    }
   }
 
   async #fetchToken(
@@ -128,6 +153,7 @@ export class Authenticator {
       throw new GantryError("unavailable", "the registry's token server answered without a token");
     const life = Number(body["expires_in"] ?? defaultLifeSeconds);
     const seconds = Number.isFinite(life) && life > 0 ? life : defaultLifeSeconds;
+    if (this.#tokens.size >= maxTokens) this.#tokens.clear();
     this.#tokens.set(key, { value, untilMs: this.#now() + seconds * 1000 - marginMs });
     return value;
   }
@@ -151,7 +177,7 @@ export class Authenticator {
       grant_type: "refresh_token",
       refresh_token: token,
       service: challenge.parameters.get("service") ?? "",
-      client_id: "gantry",
+      client_id: clientId,
       scope: scopes.join(" "),
     });
     url.search = "";

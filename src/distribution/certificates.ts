@@ -15,19 +15,23 @@ export interface Certificates {
 }
 
 const directories = ["/etc/gantry/certs.d", "/etc/docker/certs.d"];
+/** Below the user's home; the last is rootless docker's. */
+const homeDirectories = [".config/gantry/certs.d", ".config/docker/certs.d", ".docker/certs.d"];
 
-/** @throws {GantryError} "not-found", "denied", naming the file; "invalid" for a certificate without key */
+/**
+ * @param hosts the registry's names, with port: `docker.io` has two
+ * @throws {GantryError} "not-found", "denied", naming the file; "invalid" for a certificate without key
+ */
 export function readCertificates(
-  host: string,
+  hosts: readonly string[],
   settings: RegistrySettings,
   home: string | undefined,
 ): Certificates {
   const ca: string[] = [];
   let pair: { readonly cert: string; readonly key: string } | undefined;
-  const places = [...directories, ...(home === undefined ? [] : [join(home, ".docker/certs.d")])];
-  for (const place of places) {
-    // A host has neither slash nor dots alone: it cannot lead out of the directory.
-    const dir = join(place, host);
+  const own = home === undefined ? [] : homeDirectories.map((dir) => join(home, dir));
+  // A host has neither slash nor dots alone: it cannot lead out of the directory.
+  for (const dir of [...directories, ...own].flatMap((place) => hosts.map((host) => join(place, host)))) {
     for (const name of namesIn(dir)) {
       if (name.endsWith(".crt")) ca.push(read(join(dir, name)));
       if (!name.endsWith(".cert") || pair !== undefined) continue;

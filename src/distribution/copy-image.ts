@@ -34,6 +34,8 @@ export interface CopyRequest {
   readonly all?: boolean;
   /** What refers to it (signatures, attestations) comes along. */
   readonly referrers?: boolean;
+  /** Manifests of an index that the source lacks are left out: the index names them nevertheless. */
+  readonly sparse?: boolean;
   /** Blobs at once; default 4. */
   readonly jobs?: number;
   readonly onProgress?: ((event: CopyEvent) => void) | undefined;
@@ -43,6 +45,8 @@ export interface CopyRequest {
 /** What refers to what refers to …: signatures of attestations are in use, longer chains are an attack. */
 const maxReferrerDepth = 4;
 const maxReferrers = 1_000;
+/** Blobs beside each other, whatever is asked for. */
+const maxJobs = 32;
 
 /** @returns the manifest that was copied in the end. @throws {GantryError} of source or target; what was copied stays */
 export async function copyImage(request: CopyRequest): Promise<RawManifest> {
@@ -87,8 +91,14 @@ async function fetchChild(
 }
 
 async function copyTree(state: State, root: RawManifest, tag: string | undefined): Promise<void> {
-  const { source, target, signal } = state.request;
-  const walk = walkIndex(root, { fetch: (descriptor) => fetchChild(source, descriptor, signal) });
+  const { source, target, signal, sparse = false } = state.request;
+  const walk = walkIndex(root, {
+    fetch: (descriptor) =>
+      fetchChild(source, descriptor, signal).catch((error: unknown) => {
+        if (sparse && error instanceof GantryError && error.code === "not-found") return undefined;
+        throw error;
+      }),
+  });
   for await (const { raw, manifest, depth } of walk) {
     await copyBlobs(state, manifest);
     await target.putManifest(raw, depth === 0 ? tag : undefined, signal);
@@ -96,7 +106,7 @@ async function copyTree(state: State, root: RawManifest, tag: string | undefined
 }
 
 async function copyBlobs(state: State, manifest: Manifest): Promise<void> {
-  const { onProgress, jobs = 4 } = state.request;
+  const { onProgress, jobs = 4, signal: outer } = state.request;
   const wanted = new Map<Digest, Descriptor>();
   for (const blob of childrenOf(manifest)) {
     const isManifest = manifest.kind === "index" && isManifestType(blob.mediaType);
@@ -105,22 +115,26 @@ async function copyBlobs(state: State, manifest: Manifest): Promise<void> {
   }
   for (const blob of wanted.values()) onProgress?.({ blob, status: "waiting" });
   const queue = [...wanted.values()];
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(outer === undefined ? [] : [outer])]);
   const failures: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let blob = queue.shift(); blob !== undefined && failures.length === 0; blob = queue.shift()) {
       try {
-        await copyBlob(state, blob);
+        await copyBlob(state, blob, signal);
       } catch (error) {
         failures.push(error);
+        // What the others would still bring is of no use.
+        stop.abort(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, jobs) }, work));
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(jobs, maxJobs)) }, work));
   if (failures.length > 0) throw failures[0];
 }
 
-async function copyBlob({ request, done }: State, blob: Descriptor): Promise<void> {
-  const { source, target, onProgress, signal } = request;
+async function copyBlob({ request, done }: State, blob: Descriptor, signal: AbortSignal): Promise<void> {
+  const { source, target, onProgress } = request;
   if (await target.hasBlob(blob, signal)) onProgress?.({ blob, status: "exists" });
   else if (await target.mountBlob(blob, source, signal)) onProgress?.({ blob, status: "mounted" });
   else {

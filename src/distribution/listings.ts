@@ -6,6 +6,10 @@ import type { HttpAnswer } from "./transport.ts";
 
 const maxPages = 10_000;
 const maxPageBytes = 16 << 20;
+/** Of all pages together. */
+const maxListBytes = 256 << 20;
+/** What registries answer that have no referrers API: by the specification 404, others by habit. */
+const noReferrers: readonly number[] = [400, 404, 405, 501];
 
 /** The next page's address (RFC 8288). */
 export function nextLink(header: string | null): string | undefined {
@@ -52,7 +56,12 @@ export async function listReferrers(
   const query = artifactType === undefined ? "" : `?artifactType=${encodeURIComponent(artifactType)}`;
   const doing = `list what refers to ${name}@${subject}`;
   const found: Descriptor[] = [];
-  const pages = readPages(client, { first: `referrers/${subject}${query}`, doing, signal, missing: true });
+  const pages = readPages(client, {
+    first: `referrers/${subject}${query}`,
+    doing,
+    signal,
+    missing: noReferrers,
+  });
   let any = false;
   for await (const page of pages) {
     any = true;
@@ -64,7 +73,7 @@ export async function listReferrers(
 
 /** The tag under which registries without referrers API keep the list (distribution-spec, "Referrers Tag Schema"). */
 export function referrersTag(subject: Digest): string {
-  return `${subject.slice(0, subject.indexOf(":"))}-${digestHex(subject).slice(0, 64)}`;
+  return `${subject.slice(0, subject.indexOf(":")).slice(0, 32)}-${digestHex(subject).slice(0, 64)}`;
 }
 
 /** The list under the tag of the referrers tag schema; empty when there is none. */
@@ -94,16 +103,17 @@ function manifestsOf(bytes: Uint8Array): readonly Descriptor[] {
 interface PagesRequest {
   readonly first: string | URL;
   readonly doing: string;
-  /** 404 is an answer: no page. */
-  readonly missing?: boolean;
+  /** Statuses that are an answer: no page. */
+  readonly missing?: readonly number[];
   readonly signal?: AbortSignal | undefined;
 }
 
 async function* readPages(
   client: RepositoryClient,
-  { first, doing, missing = false, signal }: PagesRequest,
+  { first, doing, missing = [], signal }: PagesRequest,
 ): AsyncGenerator<Uint8Array, void, void> {
   const seen = new Set<string>();
+  let length = 0;
   let to: string | URL | undefined = first;
   while (to !== undefined) {
     if (seen.size > maxPages || seen.has(String(to)))
@@ -112,14 +122,18 @@ async function* readPages(
     const answer: HttpAnswer = await client.request({
       method: "GET",
       to,
-      expect: missing ? [200, 404] : [200],
+      expect: [200, ...missing],
       doing,
       signal,
     });
-    if (answer.status === 404) return answer.cancel();
+    if (answer.status !== 200) return answer.cancel();
     const next = nextLink(answer.headers.get("link"));
-    yield await answer.bytes(maxPageBytes);
-    to = next === undefined ? undefined : sameHost(new URL(next, answer.url), client, doing);
+    const page = await answer.bytes(maxPageBytes);
+    length += page.length;
+    if (length > maxListBytes)
+      throw new GantryError("corrupt", `${doing}: the list has more than ${maxListBytes} bytes`);
+    yield page;
+    to = next === undefined ? undefined : sameHost(client.located(next, answer.url, doing), client, doing);
   }
 }
 

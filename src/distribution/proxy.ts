@@ -1,18 +1,27 @@
 /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go's programs, docker among them, read them. Pure. */
 import { BlockList, isIP } from "node:net";
+import { GantryError } from "../lib/index.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The proxy for an address; undefined: go there directly. Loopback is never proxied. */
+/**
+ * The proxy for an address; undefined: go there directly. Loopback is never proxied.
+ * @throws {GantryError} "unsupported" for a proxy that speaks no HTTP
+ */
 export function proxyFor(url: URL, environment: Environment): string | undefined {
-  const read = (name: string): string => environment[name.toLowerCase()] ?? environment[name] ?? "";
+  const read = (name: string): string => environment[name] || environment[name.toLowerCase()] || "";
   const proxy = url.protocol === "https:" ? read("HTTPS_PROXY") : read("HTTP_PROXY");
   const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
   if (proxy === "" || host === "localhost" || isLoopback(host)) return undefined;
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   for (const rule of read("NO_PROXY").split(","))
     if (excludes(rule.trim().toLowerCase(), host, port)) return undefined;
-  return /^[a-z0-9+.-]+:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
+  const address = /^[a-z0-9+.-]+:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
+  if (URL.canParse(address) && /^https?:\/\//i.test(address)) return address;
+  // The address may hold a password: it is not shown.
+  throw new GantryError("unsupported", "the proxy of the environment is no http or https address", {
+    hint: "see HTTP_PROXY and HTTPS_PROXY; SOCKS proxies are not supported",
+  });
 }
 
 export function isLoopback(host: string): boolean {

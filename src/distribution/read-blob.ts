@@ -74,15 +74,22 @@ async function* pieces(
   { blob, offset, doing, signal }: PieceRequest,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (client === undefined) throw new GantryError("internal", `${doing}: no address`);
-  const answer = await client.request({
-    method: "GET",
-    to: `blobs/${blob.digest}`,
-    headers: offset === 0 ? {} : { Range: `bytes=${offset}-` },
-    expect: [200, 206],
-    doing,
-    signal,
-  });
-  let skip = await startOf(answer, offset, doing);
+  const ask = (headers: Record<string, string>): Promise<HttpAnswer> =>
+    client.request({
+      method: "GET",
+      to: `blobs/${blob.digest}`,
+      headers,
+      expect: [200, 206, 416],
+      doing,
+      signal,
+    });
+  let answer = await ask(offset === 0 ? {} : { Range: `bytes=${offset}-` });
+  if (answer.status === 416) {
+    // It knows of ranges, and not of this one: from the beginning, then.
+    await answer.cancel();
+    answer = await ask({});
+  }
+  let skip = await startOf(answer, { offset, size: blob.size, doing });
   for await (const chunk of answer.body()) {
     if (skip >= chunk.length) skip -= chunk.length;
     else {
@@ -93,10 +100,27 @@ async function* pieces(
 }
 
 /** Bytes to leave out: those before `offset` when the registry does not know ranges. */
-async function startOf(answer: HttpAnswer, offset: number, doing: string): Promise<number> {
+async function startOf(
+  answer: HttpAnswer,
+  { offset, size, doing }: { readonly offset: number; readonly size: number; readonly doing: string },
+): Promise<number> {
   if (answer.status === 200) return offset;
-  const start = Number(/^bytes (\d+)-/.exec(answer.headers.get("content-range") ?? "")?.[1] ?? offset);
-  if (start <= offset) return offset - start;
+  const header = answer.headers.get("content-range") ?? "";
+  const range = parseContentRange(header);
+  if (answer.status === 206 && range !== undefined && range.start <= offset && (range.total ?? size) === size)
+    return offset - range.start;
   await answer.cancel();
-  throw new GantryError("corrupt", `${doing}: bytes from ${offset} were asked for, bytes from ${start} came`);
+  throw new GantryError(
+    "corrupt",
+    `${doing}: bytes from ${offset} of ${size} were asked for, the answer is ${answer.status} ${JSON.stringify(header.slice(0, 80))}`,
+  );
+}
+
+/** `bytes 5-9/10` or `bytes 5-9/*` (RFC 9110, 14.4); undefined for nonsense. */
+export function parseContentRange(
+  header: string,
+): { readonly start: number; readonly total: number | undefined } | undefined {
+  const match = /^bytes (\d{1,15})-(\d{1,15})\/(\*|\d{1,15})$/.exec(header.trim());
+  if (match === null || Number(match[1]) > Number(match[2])) return undefined;
+  return { start: Number(match[1]), total: match[3] === "*" ? undefined : Number(match[3]) };
 }

@@ -28,6 +28,11 @@ export interface LoginResult {
   readonly identityToken?: string;
 }
 
+/** Without a byte for so long, a request is given up; it is tried again then. */
+const defaultStallMs = 30_000;
+/** What speaks TLS on this machine or nearby begins at once. */
+const pingMs = 5_000;
+
 /** docker.io is a name; this is where it lives. */
 const hubHost = "registry-1.docker.io";
 
@@ -37,10 +42,19 @@ interface Reach {
   readonly insecure: boolean;
 }
 
+interface Known extends Reach {
+  /** By credentials: tokens are good for all that is done with them. */
+  readonly authenticators: Map<string, Authenticator>;
+}
+
+/** For so long a host is taken to be as it was: one operation asks once, a changed certificate counts at the next. */
+const reachMs = 10_000;
+const maxAuthenticators = 100;
+
 export class Registries {
   readonly #options: RegistriesOptions;
-  /** By host: certificates are read and plain HTTP is tried once. */
-  readonly #reached = new Map<string, Promise<Reach>>();
+  /** By domain. */
+  readonly #reached = new Map<string, { readonly known: Promise<Known>; readonly untilMs: number }>();
 
   constructor(options: RegistriesOptions = {}) {
     this.#options = options;
@@ -96,10 +110,11 @@ export class Registries {
 
   /** All repositories of a host. */
   async catalog(host: string, auth: AuthConfig = {}): Promise<readonly string[]> {
-    const reach = await this.#reach(host);
-    const authenticator = new Authenticator({ ...reach, auth });
-    const client = new RepositoryClient({ ...reach, path: "_catalog", authenticator, actions: "pull" });
-    return listRepositories(client);
+    const known = await this.#reach(hostOf(host));
+    const authenticator = authenticatorOf(known, auth);
+    return listRepositories(
+      new RepositoryClient({ ...known, path: "_catalog", authenticator, scope: "registry:catalog:*" }),
+    );
   }
 
   /** Tries credentials as `docker login` does. @throws {GantryError} "denied" in docker's words */
@@ -139,15 +154,16 @@ export class Registries {
   }
 
   async #client(reference: Reference, auth: AuthConfig, actions: string): Promise<RepositoryClient> {
-    const { base, transport, insecure } = await this.#reach(reference.domain);
-    const authenticator = new Authenticator({ transport, auth, insecure });
-    return new RepositoryClient({ base, path: reference.path, transport, authenticator, actions });
+    const known = await this.#reach(reference.domain);
+    const { path } = reference;
+    const scope = `repository:${path}:${actions}`;
+    return new RepositoryClient({ ...known, path, authenticator: authenticatorOf(known, auth), scope });
   }
 
   async #mirror(mirror: string, reference: Reference): Promise<RepositoryClient> {
     const url = new URL(mirror);
     const insecure = settingsOf(this.#config, url.host).insecure;
-    const transport = this.#transport(url.host, insecure);
+    const transport = this.#transport([url.host], insecure);
     const authenticator = new Authenticator({ transport, auth: {}, insecure });
     const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
     const path = prefix === "" ? reference.path : `${prefix}/${reference.path}`;
@@ -156,57 +172,63 @@ export class Registries {
       path,
       transport,
       authenticator,
-      actions: "pull",
+      scope: `repository:${path}:pull`,
       // The registry itself is there when the mirror is not.
       retries: { tries: 2, firstDelayMs: 200, maxDelayMs: 200, maxRetryAfterMs: 1_000 },
     });
   }
 
-  #reach(domain: string): Promise<Reach> {
-    const host = domain === "docker.io" || domain === "index.docker.io" ? domainHost(domain) : domain;
-    const known = this.#reached.get(host);
-    if (known !== undefined) return known;
-    const made = this.#find(host);
-    this.#reached.set(host, made);
+  #reach(domain: string): Promise<Known> {
+    const now = Date.now();
+    const before = this.#reached.get(domain);
+    if (before !== undefined && before.untilMs > now) return before.known;
+    const known = this.#find(domain).then((reach) => ({ ...reach, authenticators: new Map() }));
+    for (const [name, { untilMs }] of this.#reached) if (untilMs <= now) this.#reached.delete(name);
+    this.#reached.set(domain, { known, untilMs: now + reachMs });
     // What failed is tried anew by the next one.
-    made.catch(() => this.#reached.delete(host));
-    return made;
+    known.catch(() => this.#reached.delete(domain));
+    return known;
   }
 
-  /** https where it answers, http where the registry is configured as insecure. */
-  async #find(host: string): Promise<Reach> {
-    const { insecure } = settingsOf(this.#config, host);
-    const transport = this.#transport(host, insecure);
+  /** https; http where https does not answer and the registry is configured as insecure. */
+  async #find(domain: string): Promise<Reach> {
+    const { insecure } = settingsOf(this.#config, domain);
+    const host = domain === "docker.io" ? hubHost : domain;
+    const transport = this.#transport(host === domain ? [domain] : [domain, host], insecure);
     const https = { base: `https://${host}`, transport, insecure };
     if (!insecure) return https;
-    const http = { base: `http://${host}`, transport, insecure };
-    // Most registries on loopback speak no TLS: asked for plain first, an answer of any kind decides.
-    for (const reach of [http, https]) {
-      const answer = await ping(reach).catch(() => undefined);
-      if (answer === undefined) continue;
-      await answer.cancel();
-      // A TLS port answers plain requests with 400.
-      if (answer.status === 200 || answer.status === 401) return reach;
-    }
-    return http;
+    // No answer of any kind: nothing there speaks TLS. As docker does, whose users know the order.
+    const answer = await ping(https).catch(() => undefined);
+    await answer?.cancel();
+    return answer === undefined ? { base: `http://${host}`, transport, insecure } : https;
   }
 
-  #transport(host: string, insecure: boolean): Transport {
+  /** @param hosts by which certificates and settings know it; the first is what users say */
+  #transport(hosts: readonly [string, ...string[]], insecure: boolean): Transport {
     const environment = this.#options.environment ?? process.env;
     return new Transport({
-      certificates: readCertificates(host, settingsOf(this.#config, host), environment["HOME"]),
+      certificates: readCertificates(hosts, settingsOf(this.#config, hosts[0]), environment["HOME"]),
       insecure,
       environment,
       userAgent: this.#options.userAgent ?? "gantry",
-      stallMs: this.#options.stallMs ?? 60_000,
+      stallMs: this.#options.stallMs ?? defaultStallMs,
     });
   }
 }
 
-const domainHost = (domain: string): string => (domain === "docker.io" ? hubHost : domain);
+function authenticatorOf({ authenticators, transport, insecure }: Known, auth: AuthConfig): Authenticator {
+  const key = JSON.stringify(auth);
+  const known = authenticators.get(key);
+  if (known !== undefined) return known;
+  const made = new Authenticator({ transport, auth, insecure });
+  if (authenticators.size >= maxAuthenticators) authenticators.clear();
+  authenticators.set(key, made);
+  return made;
+}
 
 function ping({ base, transport }: Reach): Promise<HttpAnswer> {
-  return transport.send({ method: "GET", url: new URL(`${base}/v2/`), signal: AbortSignal.timeout(10_000) });
+  const signal = AbortSignal.timeout(pingMs);
+  return transport.send({ method: "GET", url: new URL(`${base}/v2/`), signal });
 }
 
 /** `https://index.docker.io/v1/`, as docker's clients call their default registry, is docker.io. */

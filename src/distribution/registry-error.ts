@@ -1,5 +1,6 @@
 /** What a registry answers when it does not do as it is told (distribution-spec, "Error Codes"), as an error of ours. */
 import { type ErrorCode, GantryError } from "../lib/index.ts";
+import { retryAfterMs } from "./retry.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 const maxErrorBytes = 64 << 10;
@@ -32,9 +33,16 @@ export async function registryError(answer: HttpAnswer, doing: string): Promise<
   }
   const first = firstError(text);
   const code = codes[answer.status] ?? "unavailable";
+  const retryAfter = retryAfterMs(answer.headers.get("retry-after"), Date.now());
   const said = first?.words ?? `${answer.status} ${plain(text)}`.trim();
   return new GantryError(code, `${doing}: ${said}`, {
-    fields: { status: answer.status, host: answer.url.host, registryCode: first?.code ?? "", said },
+    fields: {
+      status: answer.status,
+      host: answer.url.host,
+      registryCode: first?.code ?? "",
+      said,
+      ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+    },
     ...(code === "denied" ? { hint: `log in first: gantry login ${answer.url.host}` } : {}),
     ...(answer.status === 429 ? { hint: "the registry wants fewer requests: wait, or log in" } : {}),
   });

@@ -29,6 +29,8 @@ export class RegistrySource implements ImageSource {
   readonly #options: RegistrySourceOptions;
   /** Where the last thing was found. */
   #at = 0;
+  /** Mirrors that do not answer: waiting for them once is enough. */
+  readonly #silent = new Set<RepositoryClient>();
 
   constructor(options: RegistrySourceOptions) {
     this.name = options.name;
@@ -83,13 +85,15 @@ export class RegistrySource implements ImageSource {
   async #anywhere<T>(work: (client: RepositoryClient) => Promise<T>): Promise<T> {
     const { clients } = this.#options;
     for (const [i, client] of clients.entries()) {
+      if (this.#silent.has(client)) continue;
       try {
         const result = await work(client);
         this.#at = i;
         return result;
       } catch (error) {
-        const canceled = error instanceof GantryError && error.code === "canceled";
-        if (i === clients.length - 1 || canceled) throw error;
+        const code = error instanceof GantryError ? error.code : "internal";
+        if (i === clients.length - 1 || code === "canceled") throw error;
+        if (code === "unavailable" || code === "timeout") this.#silent.add(client);
       }
     }
     throw new GantryError("internal", `${this.name} has no address`);
@@ -103,16 +107,19 @@ function shown(name: string, reference: string): string {
 /** @throws {GantryError} "corrupt" when the bytes are not those of the digest that was asked for or announced */
 function verified(bytes: Uint8Array, answer: HttpAnswer, reference: string, what: string): RawManifest {
   const announced = answer.headers.get("docker-content-digest") ?? "";
-  const expected = isDigest(reference) ? reference : isDigest(announced) ? announced : undefined;
-  const digest = expected === undefined ? sha256(bytes) : digestAs(expected, bytes);
-  if (expected !== undefined && digest !== expected)
+  const expected = [reference, announced].filter((text) => isDigest(text));
+  for (const wanted of expected) {
+    const found = digestAs(wanted, bytes);
+    if (found === wanted) continue;
     throw new GantryError(
       "corrupt",
-      `${what}: the manifest's bytes have digest ${digest}, expected ${expected}`,
+      `${what}: the manifest's bytes have digest ${found}, expected ${wanted}`,
       {
         hint: "the registry or something on the way has changed it",
       },
     );
+  }
+  const digest = expected[0] ?? sha256(bytes);
   const type = answer.headers.get("content-type")?.split(";")[0]?.trim();
   const isTold = type !== undefined && /^application\/vnd\./.test(type);
   return { digest, mediaType: parseManifest(bytes, isTold ? type : undefined).mediaType, bytes };

@@ -4,20 +4,27 @@ import {
   type Descriptor,
   type ImageSource,
   type ImageTarget,
+  type Manifest,
   mediaTypes,
   parseManifest,
   type RawManifest,
 } from "../image/index.ts";
-import { type Digest, sha256 } from "../lib/index.ts";
+import { type Digest, GantryError, isDigest, sha256 } from "../lib/index.ts";
 import { fallbackReferrers, referrersTag } from "./listings.ts";
 import { RegistrySource } from "./registry-source.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 import type { HttpAnswer } from "./transport.ts";
-import { uploadBlob } from "./upload-blob.ts";
+import { type BegunUpload, begunUpload, cancelUpload, uploadBlob } from "./upload-blob.ts";
+
+/** A blob that is in many repositories is sought in so many. */
+const maxMountTries = 3;
 
 export class RegistryTarget implements ImageTarget {
   readonly name: string;
   readonly #client: RepositoryClient;
+  /** Mounts that the registry has answered by beginning an upload. */
+  readonly #begun = new Map<Digest, BegunUpload>();
+  #mountsUnnamed = true;
 
   constructor(name: string, client: RepositoryClient) {
     this.name = name;
@@ -47,52 +54,71 @@ export class RegistryTarget implements ImageTarget {
   }
 
   async mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean> {
-    if (!(from instanceof RegistrySource)) return false;
-    const { origin } = from;
-    if (origin.host !== this.#client.host || origin.path === this.#client.path) return false;
-    const query = new URLSearchParams({ mount: blob.digest, from: origin.path });
+    const named = this.#neighbours(blob, from).slice(0, maxMountTries);
+    // Without a name the registry may find the blob by itself (distribution-spec, "Mounting a blob from another repository").
+    for (const path of named.length === 0 ? [undefined] : named) {
+      await this.#letGo(blob.digest);
+      if (await this.#mount(blob, path, signal)) return true;
+    }
+    return false;
+  }
+
+  /** Repositories beside ours that have the blob. */
+  #neighbours(blob: Descriptor, from: ImageSource): readonly string[] {
+    if (from instanceof RegistrySource)
+      return from.origin.host === this.#client.host && from.origin.path !== this.#client.path
+        ? [from.origin.path]
+        : [];
+    const prefix = `${this.name.slice(0, this.name.indexOf("/"))}/`;
+    const paths = (from.repositories?.(blob) ?? [])
+      .filter((name) => name.startsWith(prefix) && name !== this.name)
+      .map((name) => name.slice(prefix.length));
+    return [...new Set(paths)];
+  }
+
+  async #mount(
+    blob: Descriptor,
+    path: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (path === undefined && !this.#mountsUnnamed) return false;
+    const query = new URLSearchParams({ mount: blob.digest, ...(path === undefined ? {} : { from: path }) });
+    const doing = `mount the blob ${blob.digest} into ${this.name}`;
     const answer = await this.#client.request({
       method: "POST",
       to: `blobs/uploads/?${query.toString()}`,
       headers: { "Content-Length": "0" },
-      expect: [201, 202, 401, 403, 404],
-      scopes: [`repository:${origin.path}:pull`],
-      doing: `mount the blob ${blob.digest} from ${from.name} into ${this.name}`,
+      expect: [201, 202, 400, 401, 403, 404, 405],
+      scopes: path === undefined ? [] : [`repository:${path}:pull`],
+      doing,
       signal,
     });
-    await answer.cancel();
-    if (answer.status === 201) return true;
-    // An upload was begun instead. It is let go of: sending begins one of its own.
-    const location = answer.headers.get("location");
-    if (answer.status === 202 && location !== null) await this.#forget(location);
-    return false;
+    // An upload was begun instead: the blob is sent by it.
+    if (answer.status === 202) this.#begun.set(blob.digest, await begunUpload(this.#client, answer, doing));
+    else await answer.cancel();
+    if (path === undefined && answer.status >= 400) this.#mountsUnnamed = false;
+    return answer.status === 201;
   }
 
-  async #forget(location: string): Promise<void> {
-    const to = this.#client.located(location, "cancel an upload");
-    const request = {
-      method: "DELETE",
-      to,
-      expect: [200, 202, 204, 404, 405],
-      doing: "cancel an upload",
-      once: true,
-    } as const;
-    // Not all registries can: theirs expires.
-    await this.#client.request(request).then(
-      (answer) => answer.cancel(),
-      () => undefined,
-    );
+  async #letGo(digest: Digest): Promise<void> {
+    const begun = this.#begun.get(digest);
+    this.#begun.delete(digest);
+    if (begun !== undefined) await cancelUpload(this.#client, begun.url);
   }
 
   putBlob(blob: Descriptor, write: BlobWrite): Promise<void> {
-    return uploadBlob(this.#client, { blob, name: this.name, ...write });
+    const begun = this.#begun.get(blob.digest);
+    this.#begun.delete(blob.digest);
+    return uploadBlob(this.#client, { blob, name: this.name, ...write }, begun);
   }
 
   async putManifest(manifest: RawManifest, tag?: string, signal?: AbortSignal): Promise<void> {
+    if (tag !== undefined && isDigest(tag) && tag !== manifest.digest)
+      throw new GantryError("invalid", `the image is ${manifest.digest}: it cannot be ${this.name}@${tag}`);
     const answer = await this.#put(manifest, tag ?? manifest.digest, signal);
-    const { subject, ...rest } = parseManifest(manifest.bytes, manifest.mediaType);
-    if (subject === undefined || answer.headers.get("oci-subject") !== null) return;
-    await this.#refer(subject.digest, manifest, rest, signal);
+    const parsed = parseManifest(manifest.bytes, manifest.mediaType);
+    if (parsed.subject === undefined || answer.headers.get("oci-subject") !== null) return;
+    await this.#refer(parsed.subject.digest, manifest, parsed, signal);
   }
 
   async #put(manifest: RawManifest, reference: string, signal: AbortSignal | undefined): Promise<HttpAnswer> {
@@ -106,6 +132,9 @@ export class RegistryTarget implements ImageTarget {
       signal,
     });
     await answer.cancel();
+    const kept = answer.headers.get("docker-content-digest") ?? "";
+    if (isDigest(kept) && algorithmOf(kept) === algorithmOf(manifest.digest) && kept !== manifest.digest)
+      throw new GantryError("corrupt", `${this.name}: the registry has kept ${manifest.digest} as ${kept}`);
     return answer;
   }
 
@@ -113,12 +142,13 @@ export class RegistryTarget implements ImageTarget {
   async #refer(
     subject: Digest,
     manifest: RawManifest,
-    parts: { readonly artifactType?: string; readonly annotations?: Readonly<Record<string, string>> },
+    parts: Manifest,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const known = await fallbackReferrers(this.#client, subject, signal);
     if (known.some(({ digest }) => digest === manifest.digest)) return;
-    const { artifactType, annotations } = parts;
+    const { annotations } = parts;
+    const artifactType = parts.artifactType ?? (parts.kind === "image" ? parts.config.mediaType : undefined);
     const own: Descriptor = {
       mediaType: manifest.mediaType,
       digest: manifest.digest,
@@ -133,6 +163,8 @@ export class RegistryTarget implements ImageTarget {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Connections are the transport's and close by themselves.
+    for (const digest of [...this.#begun.keys()]) await this.#letGo(digest);
   }
 }
+
+const algorithmOf = (digest: string): string => digest.slice(0, digest.indexOf(":"));

@@ -3,7 +3,7 @@ import { GantryError } from "../lib/index.ts";
 import type { Authenticator } from "./auth.ts";
 import { registryError } from "./registry-error.ts";
 import { delayBefore, isPassing, retryAfterMs, type RetryPolicy, usualRetries } from "./retry.ts";
-import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
+import { type HttpAnswer, type HttpRequest, isSamePlace, type Transport } from "./transport.ts";
 
 export interface RepositoryClientOptions {
   /** `https://registry.example.com`, without the path. */
@@ -12,8 +12,8 @@ export interface RepositoryClientOptions {
   readonly path: string;
   readonly transport: Transport;
   readonly authenticator: Authenticator;
-  /** `pull`, or `pull,push`. */
-  readonly actions: string;
+  /** The right that all of its requests need: `repository:library/busybox:pull,push`. */
+  readonly scope: string;
   readonly retries?: RetryPolicy;
 }
 
@@ -32,6 +32,8 @@ export interface RepositoryRequest {
   readonly scopes?: readonly string[];
   /** Another try could do harm: the caller decides. */
   readonly once?: boolean;
+  /** The registry digests or moves much before it answers. */
+  readonly patient?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,7 +62,7 @@ export class RepositoryClient {
         return this.#expected(outcome, request);
       const after = failed ? undefined : retryAfterMs(outcome.headers.get("retry-after"), Date.now());
       const wait =
-        request.once === true || (failed && !isWorthIt(outcome))
+        request.once === true || (failed && !isWorthAnotherTry(outcome))
           ? undefined
           : delayBefore(policy, tried, after, Math.random());
       if (wait === undefined) throw failed ? outcome : await registryError(outcome, request.doing);
@@ -69,12 +71,20 @@ export class RepositoryClient {
     }
   }
 
-  /** An address that the registry has named in a Location header. @throws {GantryError} "unavailable" */
-  located(location: string | null, doing: string): URL {
-    const base = `${this.base}/v2/`;
-    if (location === null || !URL.canParse(location, base))
+  /**
+   * An address that the registry has named: relative to what was asked, or whole. A registry behind a proxy that ends TLS
+   * often says http of itself: what began with TLS goes on with it.
+   * @throws {GantryError} "unavailable" for none, "denied" for one without TLS elsewhere
+   */
+  located(location: string | null, asked: URL, doing: string): URL {
+    if (location === null || !URL.canParse(location, asked.href))
       throw new GantryError("unavailable", `${doing}: ${this.host} does not say where to`);
-    return new URL(location, base);
+    const url = new URL(location, asked);
+    const own = new URL(this.base);
+    if (url.host === own.host && own.protocol === "https:") url.protocol = "https:";
+    const isFit = url.protocol === "https:" || (url.protocol === "http:" && own.protocol === "http:");
+    if (isFit) return url;
+    throw new GantryError("denied", `${doing}: ${this.host} leads to ${url.origin}, which speaks no TLS`);
   }
 
   async #expected(answer: HttpAnswer, request: RepositoryRequest): Promise<HttpAnswer> {
@@ -84,24 +94,27 @@ export class RepositoryClient {
 
   async #try(request: RepositoryRequest): Promise<HttpAnswer> {
     const { transport, authenticator } = this.#options;
-    const own = new URL(this.base).host;
+    const own = new URL(this.base);
     const url =
       request.to instanceof URL ? request.to : new URL(`${this.base}/v2/${this.path}/${request.to}`);
-    const scopes = [`repository:${this.path}:${this.#options.actions}`, ...(request.scopes ?? [])];
+    const scopes = [this.#options.scope, ...(request.scopes ?? [])];
     const send = (header: string | undefined): Promise<HttpAnswer> => {
-      // Somebody else's address gets no credentials of ours.
-      const authorization = header === undefined || url.host !== own ? {} : { Authorization: header };
+      const authorization = header === undefined ? {} : { Authorization: header };
       return transport.send({
         method: request.method,
         url,
         headers: { ...request.headers, ...authorization },
         signal: request.signal,
+        patient: request.patient,
         ...(request.body === undefined ? {} : { body: request.body() }),
       });
     };
-    const first = authenticator.header(scopes);
+    // Somebody else's address gets no credentials of ours, and what it asks for is not heard: neither where the registry
+    // names it nor where a redirect leads to it.
+    if (!isSamePlace(url, own)) return send(undefined);
+    const first = await authenticator.header(scopes, request.signal);
     const answer = await send(first);
-    if (answer.status !== 401) return answer;
+    if (answer.status !== 401 || !isSamePlace(answer.url, own)) return answer;
     const second = await authenticator.answer(answer, first, scopes, request.signal);
     if (second === undefined) return answer;
     await answer.cancel();
@@ -115,7 +128,7 @@ function failureOf(error: unknown): GantryError {
 }
 
 /** A certificate does not become right by asking again. */
-function isWorthIt(error: GantryError): boolean {
+export function isWorthAnotherTry(error: GantryError): boolean {
   return error.fields["tls"] !== true && (error.code === "unavailable" || error.code === "timeout");
 }
 

@@ -23,6 +23,8 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
+  /** The peer may think for long before it answers: it digests or moves what it was sent. */
+  readonly patient?: boolean | undefined;
 }
 
 /** An answer whose body must be read or cancelled. */
@@ -40,6 +42,8 @@ export interface HttpAnswer {
 }
 
 const maxRedirects = 10;
+/** How many times longer a patient request waits. */
+const patience = 10;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** Headers that are for the first host alone. */
 const secrets: readonly string[] = ["authorization", "cookie"];
@@ -65,7 +69,7 @@ export class Transport {
       if (hops === maxRedirects)
         throw new GantryError("unavailable", `${origin.host} redirects more than ${maxRedirects} times`);
       url = this.#target(location, url);
-      if (url.host !== origin.host)
+      if (!isSamePlace(url, origin))
         headers = Object.fromEntries(
           Object.entries(headers).filter(([name]) => !secrets.includes(name.toLowerCase())),
         );
@@ -95,7 +99,7 @@ export class Transport {
 
   async #once(request: HttpRequest, own: boolean): Promise<HttpAnswer> {
     const { stallMs } = this.#options;
-    const watch = new Watch(stallMs, request.signal);
+    const watch = new Watch(request.patient === true ? stallMs * patience : stallMs, request.signal);
     const { body } = request;
     try {
       const response = await fetch(request.url, {
@@ -117,7 +121,7 @@ export class Transport {
   }
 
   /** What we show and trust. Another host after a redirect sees no client certificate of ours. */
-  #connection(url: URL, own: boolean): { proxy?: string; tls?: object } {
+  #connection(url: URL, own: boolean): BunFetchRequestInit {
     const { certificates, insecure, environment } = this.#options;
     const proxy = proxyFor(url, environment);
     const { ca, cert, key } = certificates;
@@ -127,10 +131,16 @@ export class Transport {
       ...(own && insecure ? { rejectUnauthorized: false } : {}),
     };
     return {
-      ...(proxy === undefined ? {} : { proxy }),
+      // Bun would read the environment by itself, and differently: what is decided here counts.
+      proxy: proxy === undefined ? false : { url: proxy, respectNoProxy: false },
       ...(url.protocol === "https:" && Object.keys(tls).length > 0 ? { tls } : {}),
     };
   }
+}
+
+/** True where credentials for `own` may go to, too: the same host, and not in plain text instead of by TLS. */
+export function isSamePlace(url: URL, own: URL): boolean {
+  return url.host === own.host && !(own.protocol === "https:" && url.protocol !== "https:");
 }
 
 /** Ends a request when nothing moves, or its caller wants no more. */

@@ -5,8 +5,9 @@
 import { createHash } from "node:crypto";
 import type { BlobWrite, Descriptor } from "../image/index.ts";
 import { digestHex, GantryError } from "../lib/index.ts";
-import { pause, type RepositoryClient } from "./repository-client.ts";
+import { isWorthAnotherTry, pause, type RepositoryClient } from "./repository-client.ts";
 import { delayBefore, usualRetries } from "./retry.ts";
+import type { HttpAnswer } from "./transport.ts";
 
 export interface UploadRequest extends BlobWrite {
   readonly blob: Descriptor;
@@ -17,56 +18,90 @@ export interface UploadRequest extends BlobWrite {
 /** Up to this size a blob is read into memory and sent with the request that ends the upload. */
 const smallBytes = 1 << 20;
 
-/** @throws {GantryError} "corrupt" when the source has other bytes; whatever the registry refuses */
-export async function uploadBlob(client: RepositoryClient, request: UploadRequest): Promise<void> {
+/** Requests of this size go to a registry, or to a proxy before it, that refuses larger ones (413); then of the smaller. */
+const pieceSizes: readonly number[] = [32 << 20, 4 << 20];
+
+/** An upload that the registry has begun. */
+export interface BegunUpload {
+  readonly url: URL;
+  /** Pieces but the last must not be smaller (OCI-Chunk-Min-Length). */
+  readonly minBytes: number;
+}
+
+interface Progress {
+  readonly upload: BegunUpload;
+  readonly offset: number;
+}
+
+/**
+ * @param begun from a mount that became an upload instead
+ * @throws {GantryError} "corrupt" when the source has other bytes; whatever the registry refuses
+ */
+export async function uploadBlob(
+  client: RepositoryClient,
+  request: UploadRequest,
+  begun?: BegunUpload,
+): Promise<void> {
   const { blob, name, signal } = request;
   const doing = `push the blob ${blob.digest} to ${name}`;
-  if (blob.size <= smallBytes) return uploadSmall(client, request, doing);
-  let url = await begin(client, doing, signal);
-  let offset = 0;
+  const isSmall = blob.size <= smallBytes;
+  const small = isSmall ? await readSmall(request, doing) : undefined;
+  const sizes = [...pieceSizes];
+  let pieceBytes = Number.POSITIVE_INFINITY;
+  let at: Progress = { upload: begun ?? (await begin(client, doing, signal)), offset: 0 };
   for (let tried = 1; ; tried++) {
     try {
-      const done = await sendFrom(client, { url, offset, doing, request });
-      return await finish(client, { url: done, bytes: undefined, doing, request });
+      const url =
+        small === undefined ? await sendFrom(client, { ...at, pieceBytes, doing, request }) : at.upload.url;
+      await finish(client, { url, bytes: small, doing, request });
+      if (small !== undefined) request.onProgress?.(blob.size);
+      return;
     } catch (error) {
-      const broken =
-        error instanceof GantryError && (error.code === "unavailable" || error.code === "timeout");
-      const wait = broken ? delayBefore(usualRetries, tried, undefined, Math.random()) : undefined;
-      if (wait === undefined) {
-        await cancel(client, url);
+      const next = isTooLarge(error) ? sizes.shift() : pieceBytes;
+      const wait = next === undefined ? undefined : waitAfter(error, tried);
+      if (next === undefined || wait === undefined) {
+        await cancelUpload(client, at.upload.url);
         throw error;
       }
+      pieceBytes = next;
       await pause(wait, signal);
-      const state = await status(client, url, doing, signal);
-      if (state !== undefined && state.offset > offset) tried = 1;
-      ({ url, offset } = state ?? { url: await begin(client, doing, signal), offset: 0 });
+      const resumed = small === undefined ? await status(client, at.upload, doing, signal) : undefined;
+      // The answer to the last request may be all that was lost.
+      if (resumed === undefined && (await hasBlob(client, blob, doing, signal))) return;
+      if (resumed !== undefined && resumed.offset > at.offset) tried = 1;
+      if (resumed === undefined || resumed.offset > blob.size)
+        at = { upload: await begin(client, doing, signal), offset: 0 };
+      else at = resumed;
     }
   }
 }
+
+const statusOf = (error: unknown): unknown =>
+  error instanceof GantryError ? error.fields["status"] : undefined;
+
+const isTooLarge = (error: unknown): boolean => statusOf(error) === 413;
+
+/** Statuses of an upload that is not where we believe it to be: it is asked, or begun anew. */
+const astray: ReadonlySet<unknown> = new Set([404, 413, 416, 429]);
 
 /** The wait before another try; undefined: another would fail as well. */
 function waitAfter(error: unknown, tried: number): number | undefined {
-  const broken = error instanceof GantryError && (error.code === "unavailable" || error.code === "timeout");
-  return broken ? delayBefore(usualRetries, tried, undefined, Math.random()) : undefined;
+  if (!(error instanceof GantryError)) return undefined;
+  if (!isWorthAnotherTry(error) && !astray.has(statusOf(error))) return undefined;
+  const after = error.fields["retryAfterMs"];
+  return delayBefore(usualRetries, tried, typeof after === "number" ? after : undefined, Math.random());
 }
 
-async function uploadSmall(client: RepositoryClient, request: UploadRequest, doing: string): Promise<void> {
-  const { blob, signal, onProgress } = request;
-  const bytes = await readSmall(request, doing);
-  for (let tried = 1; ; tried++) {
-    const url = await begin(client, doing, signal);
-    try {
-      await finish(client, { url, bytes, doing, request });
-      return onProgress?.(blob.size);
-    } catch (error) {
-      const wait = waitAfter(error, tried);
-      if (wait === undefined) {
-        await cancel(client, url);
-        throw error;
-      }
-      await pause(wait, signal);
-    }
-  }
+async function hasBlob(
+  client: RepositoryClient,
+  blob: Descriptor,
+  doing: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const to = `blobs/${blob.digest}`;
+  const answer = await client.request({ method: "HEAD", to, expect: [200, 404], doing, signal });
+  await answer.cancel();
+  return answer.status === 200;
 }
 
 async function readSmall({ blob, open }: UploadRequest, doing: string): Promise<Uint8Array> {
@@ -91,56 +126,117 @@ function otherBytes(doing: string): GantryError {
   });
 }
 
-async function begin(client: RepositoryClient, doing: string, signal: AbortSignal | undefined): Promise<URL> {
-  const headers = { "Content-Length": "0" };
+async function begin(
+  client: RepositoryClient,
+  doing: string,
+  signal: AbortSignal | undefined,
+): Promise<BegunUpload> {
   const answer = await client.request({
     method: "POST",
     to: "blobs/uploads/",
-    headers,
+    headers: { "Content-Length": "0" },
     expect: [202],
     doing,
     signal,
   });
-  await answer.cancel();
-  return client.located(answer.headers.get("location"), doing);
+  return begunUpload(client, answer, doing);
 }
 
-interface Sending {
-  readonly url: URL;
-  readonly offset: number;
+/** What a 202 says of the upload that it begins. */
+export async function begunUpload(
+  client: RepositoryClient,
+  answer: HttpAnswer,
+  doing: string,
+): Promise<BegunUpload> {
+  await answer.cancel();
+  const minimum = /^\d{1,12}$/.exec(answer.headers.get("oci-chunk-min-length") ?? "")?.[0];
+  const url = client.located(answer.headers.get("location"), answer.url, doing);
+  return { url, minBytes: Number(minimum ?? 0) };
+}
+
+interface Sending extends Progress {
+  readonly pieceBytes: number;
   readonly doing: string;
   readonly request: UploadRequest;
 }
 
-/** Sends all from `offset` on; returns the address for what comes next. */
-async function sendFrom(client: RepositoryClient, { url, offset, doing, request }: Sending): Promise<URL> {
-  const { blob, signal } = request;
-  let sourceError: unknown;
-  const body = async function* (): AsyncGenerator<Uint8Array, void, void> {
+/** Sends all from `offset` on, in one request or in pieces; returns the address for what comes next. */
+async function sendFrom(client: RepositoryClient, sending: Sending): Promise<URL> {
+  const { upload, offset, pieceBytes, doing, request } = sending;
+  const { size } = request.blob;
+  const step = Math.max(pieceBytes, upload.minBytes);
+  let { url } = upload;
+  const cutter = new Cutter(outgoing(request, offset, doing));
+  try {
+    for (let at = offset; at < size; at += step) {
+      const end = Math.min(size, at + step);
+      const isWhole = at === 0 && end === size;
+      const answer = await client.request({
+        method: "PATCH",
+        to: url,
+        headers: {
+          "Content-Type": "application/octet-stream",
+          "Content-Length": String(end - at),
+          ...(isWhole ? {} : { "Content-Range": `${at}-${end - 1}` }),
+        },
+        body: () => cutter.piece(end - at),
+        expect: [202, 204],
+        doing,
+        // What has arrived already must not be sent twice: the caller asks first.
+        once: true,
+        signal: request.signal,
+      });
+      await answer.cancel();
+      url = client.located(answer.headers.get("location") ?? url.href, url, doing);
+    }
+    return url;
+  } catch (error) {
+    // What the source says is the reason of what the connection says.
+    throw cutter.failure ?? error;
+  } finally {
+    await cutter.close();
+  }
+}
+
+/** Cuts a stream of bytes into pieces of a size. */
+class Cutter {
+  readonly #source: AsyncGenerator<Uint8Array, void, void>;
+  #rest: Uint8Array = new Uint8Array(0);
+  #isTaken = false;
+  failure: unknown;
+
+  constructor(source: AsyncGenerator<Uint8Array, void, void>) {
+    this.#source = source;
+  }
+
+  async *piece(length: number): AsyncGenerator<Uint8Array, void, void> {
+    // A request that is sent a second time, with a new token, cannot have what went out with the first.
+    if (this.#isTaken) throw new GantryError("unavailable", "an upload was asked for again in its middle");
+    this.#isTaken = true;
+    for (let left = length; left > 0;) {
+      const chunk = await this.#next();
+      this.#rest = chunk.subarray(Math.min(left, chunk.length));
+      left -= chunk.length - this.#rest.length;
+      yield this.#rest.length === 0 ? chunk : chunk.subarray(0, chunk.length - this.#rest.length);
+    }
+    this.#isTaken = false;
+  }
+
+  async #next(): Promise<Uint8Array> {
+    if (this.#rest.length > 0) return this.#rest;
     try {
-      yield* outgoing(request, offset, doing);
+      const next = await this.#source.next();
+      if (next.done !== true) return next.value;
     } catch (error) {
-      sourceError = error;
+      this.failure = error;
       throw error;
     }
-  };
-  const range = offset === 0 ? {} : { "Content-Range": `${offset}-${blob.size - 1}` };
-  try {
-    const answer = await client.request({
-      method: "PATCH",
-      to: url,
-      headers: { "Content-Type": "application/octet-stream", ...range },
-      body,
-      expect: [202, 204],
-      doing,
-      // What has arrived already must not be sent twice: the caller asks first.
-      once: true,
-      signal,
-    });
-    await answer.cancel();
-    return client.located(answer.headers.get("location") ?? url.href, doing);
-  } catch (error) {
-    throw sourceError ?? error;
+    this.failure = new GantryError("corrupt", "the source has ended too early");
+    throw this.failure;
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return();
   }
 }
 
@@ -169,51 +265,48 @@ async function* outgoing(
 /** How far a broken upload came; undefined: the registry has forgotten it. */
 async function status(
   client: RepositoryClient,
-  url: URL,
+  upload: BegunUpload,
   doing: string,
   signal: AbortSignal | undefined,
-): Promise<{ readonly url: URL; readonly offset: number } | undefined> {
-  const answer = await client.request({
-    method: "GET",
-    to: url,
-    expect: [200, 202, 204, 404, 405],
-    doing,
-    signal,
-  });
+): Promise<Progress | undefined> {
+  const { url, minBytes } = upload;
+  const expect = [200, 202, 204, 400, 404, 405];
+  const answer = await client.request({ method: "GET", to: url, expect, doing, signal });
   await answer.cancel();
-  const last = /^(?:bytes=)?0-(\d+)$/.exec(answer.headers.get("range") ?? "")?.[1];
   if (answer.status >= 400) return undefined;
-  const next = client.located(answer.headers.get("location") ?? url.href, doing);
+  const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(answer.headers.get("range") ?? "")?.[1];
+  const next = client.located(answer.headers.get("location") ?? url.href, url, doing);
   // `0-0` is said of no byte and of one: sending from the beginning is refused by a strict registry only for one.
-  return { url: next, offset: last === undefined || last === "0" ? 0 : Number(last) + 1 };
+  const offset = last === undefined || last === "0" ? 0 : Number(last) + 1;
+  return { upload: { url: next, minBytes }, offset };
 }
 
-async function finish(
-  client: RepositoryClient,
-  part: {
-    readonly url: URL;
-    readonly bytes: Uint8Array | undefined;
-    readonly doing: string;
-    readonly request: UploadRequest;
-  },
-): Promise<void> {
-  const { bytes, doing, request } = part;
-  const url = new URL(part.url);
-  url.searchParams.set("digest", request.blob.digest);
+interface LastPart {
+  readonly url: URL;
+  readonly bytes: Uint8Array | undefined;
+  readonly doing: string;
+  readonly request: UploadRequest;
+}
+
+async function finish(client: RepositoryClient, { url, bytes, doing, request }: LastPart): Promise<void> {
+  const to = new URL(url);
+  to.searchParams.set("digest", request.blob.digest);
   const answer = await client.request({
     method: "PUT",
-    to: url,
+    to,
     headers: bytes === undefined ? { "Content-Length": "0" } : { "Content-Type": "application/octet-stream" },
     ...(bytes === undefined ? {} : { body: () => bytes }),
     expect: [201, 204],
     doing,
     once: true,
+    patient: true,
     signal: request.signal,
   });
   await answer.cancel();
 }
 
-async function cancel(client: RepositoryClient, url: URL): Promise<void> {
+/** Lets go of an upload. Not all registries can: theirs expires, and the reason for this is the error to tell. */
+export async function cancelUpload(client: RepositoryClient, url: URL): Promise<void> {
   const request = {
     method: "DELETE",
     to: url,
@@ -221,7 +314,6 @@ async function cancel(client: RepositoryClient, url: URL): Promise<void> {
     doing: "cancel an upload",
     once: true,
   } as const;
-  // The error that led here is the one to tell; the registry lets uploads expire.
   await client.request(request).then(
     (answer) => answer.cancel(),
     () => undefined,

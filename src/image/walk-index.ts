@@ -14,8 +14,8 @@ const maxDepth = 8;
 const maxManifests = 10_000;
 
 export interface WalkOptions {
-  /** The bytes of a manifest that an index lists. */
-  readonly fetch: (descriptor: Descriptor) => Promise<RawManifest>;
+  /** The bytes of a manifest that an index lists; undefined: go on without. */
+  readonly fetch: (descriptor: Descriptor) => Promise<RawManifest | undefined>;
   /** Which of an index's manifests to go into; all without it. */
   readonly choose?: (index: RawManifest, manifests: readonly Descriptor[]) => readonly Descriptor[];
 }
@@ -60,7 +60,8 @@ async function* visit(
       if (seen.has(descriptor.digest)) continue;
       if (way.above.length > maxDepth) throw refused(raw, `is nested more than ${maxDepth} levels deep`);
       if (seen.size >= maxManifests) throw refused(raw, `has more than ${maxManifests} manifests`);
-      yield* visit(await options.fetch(descriptor), options, way);
+      const child = await options.fetch(descriptor);
+      if (child !== undefined) yield* visit(child, options, way);
     }
   }
   yield { raw, manifest, depth: above.length };
