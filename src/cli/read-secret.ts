@@ -21,9 +21,10 @@ export async function accountFromTerminal(
 ): Promise<{ readonly username: string; readonly password: string }> {
   if (!isTerminal(0))
     throw new CliError("Cannot perform an interactive login from a non TTY device", { bare: true });
-  const username = known === "" ? await ask("Username: ", true) : known;
+  using questions = new Questions();
+  const username = known === "" ? await questions.ask("Username: ", true) : known;
   if (username === "") throw new CliError("username is empty");
-  return { username, password: checked(await ask("Password: ")) };
+  return { username, password: checked(await questions.ask("Password: ")) };
 }
 
 /** Asks twice. @throws {CliError} where there is no terminal to ask on */
@@ -33,31 +34,66 @@ export async function newSecretFromTerminal(what: string): Promise<string> {
       hint: "give it on stdin with --password-stdin",
     });
   }
-  const first = await ask(`${what}: `);
-  if ((await ask("Again: ")) !== first) throw new CliError("the two are not the same");
+  using questions = new Questions();
+  const first = await questions.ask(`${what}: `);
+  if ((await questions.ask("Again: ")) !== first) throw new CliError("the two are not the same");
   return checked(first);
 }
 
-async function ask(prompt: string, shown = false): Promise<string> {
-  await printError(prompt);
-  using keyboard = new RawKeyboard(true);
-  let line = "";
-  const decoder = new TextDecoder();
-  for await (const piece of keyboard.keys()) {
-    for (const letter of decoder.decode(piece, { stream: true })) {
-      if (letter === "\r" || letter === "\n") {
-        await printError("\r\n");
-        return line;
-      }
-      if (letter === "\u0003" || letter === "\u0004") throw new CliError("", { exitCode: 130 });
-      const before = line;
-      if (letter === "\u007f" || letter === "\b") line = [...line].slice(0, -1).join("");
-      else if (letter === "\u0015") line = "";
-      else line += letter;
-      if (shown) await printError(line.length > before.length ? letter : `\r\x1b[2K${prompt}${line}`);
-    }
+/** Questions to one keyboard: a second one would find its terminal closed by the first. */
+class Questions implements Disposable {
+  readonly #keyboard = new RawKeyboard(true);
+  readonly #lines = this.#read();
+  #echo = false;
+
+  async ask(prompt: string, echo = false): Promise<string> {
+    this.#echo = echo;
+    await printError(prompt);
+    const { value } = await this.#lines.next();
+    await printError("\r\n");
+    return value ?? "";
   }
-  return line;
+
+  /** Lines as they are typed, corrected by backspace and ctrl-u; ctrl-c ends the program. */
+  async *#read(): AsyncGenerator<string, undefined> {
+    const decoder = new TextDecoder();
+    let line = "";
+    for await (const piece of this.#keyboard.keys()) {
+      for (const letter of decoder.decode(piece, { stream: true })) {
+        if (letter === "\r" || letter === "\n") {
+          yield line;
+          line = "";
+          continue;
+        }
+        const before = line;
+        line = edited(line, letter);
+        if (this.#echo)
+          await printError(
+            line.length > before.length ? letter : "\b \b".repeat(before.length - line.length),
+          );
+      }
+    }
+    return undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#keyboard[Symbol.dispose]();
+  }
+}
+
+function edited(line: string, letter: string): string {
+  switch (letter) {
+    case "\u0003":
+    case "\u0004":
+      throw new CliError("", { exitCode: 130 });
+    case "\u007f":
+    case "\b":
+      return [...line].slice(0, -1).join("");
+    case "\u0015":
+      return "";
+    default:
+      return line + letter;
+  }
 }
 
 function checked(secret: string): string {

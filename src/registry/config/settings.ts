@@ -115,10 +115,9 @@ export const settings = {
   "rate-push": { kind: "text", check: parseRate, reloads: true, help: "Writing requests a client (600/m)" },
   "rate-login": {
     kind: "text",
-    preset: "120/m",
     check: parseRate,
     reloads: true,
-    help: "Requests for tokens an address",
+    help: "Requests for tokens an address; wrong passwords are slowed down anyway",
   },
   "max-manifest": { kind: "text", preset: "4m", check: parseSize, help: "Largest manifest" },
   sparse: { kind: "bool", help: "Take an index whose manifests are not all here" },
