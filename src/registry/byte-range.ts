@@ -18,8 +18,7 @@ export function parseRange(header: string | null, size: number): ByteRange | und
   }
   const start = Number(first);
   const end = last === "" ? size - 1 : Math.min(Number(last), size - 1);
-  if (last !== "" && Number(last) < start) return undefined;
-  if (start >= size) throw unsatisfiable(size);
+  if (start > end) throw unsatisfiable(size);
   return { start, end };
 }
 

@@ -187,7 +187,11 @@ export class DiskBlobs implements BlobStore {
   #place(path: string, digest: Digest, length: number): void {
     const target = this.#blobPath(digest);
     if (sizeOf(target) === length) return remove(path);
-    told(target, () => renameSync(path, target));
+    try {
+      renameSync(path, target);
+    } catch (error) {
+      throw told(target, error);
+    }
     this.#synced.delete(digest);
   }
 
