@@ -8,7 +8,6 @@ import { promisify } from "node:util";
 const open = promisify(fs.open);
 const close = promisify(fs.close);
 const read = promisify(fs.read);
-const write = promisify(fs.write);
 
 export class ScratchFile {
   #fd: number | undefined;
@@ -31,7 +30,8 @@ export class ScratchFile {
   async write(bytes: Uint8Array, position: number): Promise<void> {
     await this.#using(async (fd) => {
       for (let at = 0; at < bytes.length;) {
-        const { bytesWritten } = await write(fd, bytes, at, bytes.length - at, position + at);
+        // At once, into the page cache: a reader that waits makes its connection pile up bytes in memory.
+        const bytesWritten = fs.writeSync(fd, bytes, at, bytes.length - at, position + at);
         at += bytesWritten;
       }
     });

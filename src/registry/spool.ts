@@ -2,7 +2,7 @@
 import { ScratchFile } from "./scratch-file.ts";
 
 /** Kept in memory before anything is written; then written in pieces of this size. */
-const pieceBytes = 256 << 10;
+const pieceBytes = 128 << 10;
 /** Buffers of that size which nobody uses now. */
 const unused: Uint8Array[] = [];
 const maxUnused = 64;
