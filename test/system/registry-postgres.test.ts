@@ -1,11 +1,14 @@
 /** `Sql` over a real PostgreSQL. */
 import { afterAll, expect, test } from "bun:test";
+import { metadataSuite } from "../../src/registry/metadata.test-suite.ts";
 import { migrate } from "../../src/registry/migrate.ts";
 import { PostgresSql } from "../../src/registry/postgres-sql.ts";
 import { TestPostgres } from "../lib/postgres.ts";
 
 const server = await TestPostgres.start();
 afterAll(() => server[Symbol.asyncDispose]());
+
+metadataSuite("PostgreSQL", async () => PostgresSql.open({ url: await server.database() }));
 
 test("bigint, boolean and bytea come back as from SQLite", async () => {
   await using pool = closing(await PostgresSql.open({ url: await server.database() }));
