@@ -177,7 +177,11 @@ function bytesBelow(path: string): number {
   const entries = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
-  return entries.reduce((sum, entry) => sum + statSync(`${entry.parentPath}/${entry.name}`).size, 0);
+  return entries.reduce(
+    (sum, entry) =>
+      sum + (statSync(`${entry.parentPath}/${entry.name}`, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 if (import.meta.main) {
