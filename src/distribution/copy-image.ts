@@ -21,6 +21,8 @@ export interface CopyEvent {
   readonly status: "waiting" | "copying" | "exists" | "mounted" | "done";
   /** Bytes gone out. */
   readonly current?: number;
+  /** The repository that it was mounted from, where that is known. */
+  readonly from?: string;
 }
 
 export interface CopyRequest {
@@ -135,9 +137,10 @@ async function copyBlobs(state: State, manifest: Manifest): Promise<void> {
 
 async function copyBlob({ request, done }: State, blob: Descriptor, signal: AbortSignal): Promise<void> {
   const { source, target, onProgress } = request;
-  if (await target.hasBlob(blob, signal)) onProgress?.({ blob, status: "exists" });
-  else if (await target.mountBlob(blob, source, signal)) onProgress?.({ blob, status: "mounted" });
-  else {
+  const isThere = await target.hasBlob(blob, signal);
+  const from = !isThere && (await target.mountBlob(blob, source, signal));
+  if (isThere) onProgress?.({ blob, status: "exists" });
+  else if (from === false) {
     onProgress?.({ blob, status: "copying", current: 0 });
     await target.putBlob(blob, {
       open: (offset) => source.blob(blob, { offset, signal }),
@@ -145,7 +148,7 @@ async function copyBlob({ request, done }: State, blob: Descriptor, signal: Abor
       signal,
     });
     onProgress?.({ blob, status: "done" });
-  }
+  } else onProgress?.({ blob, status: "mounted", ...(from === true ? {} : { from }) });
   done.add(blob.digest);
 }
 

@@ -53,12 +53,12 @@ export class RegistryTarget implements ImageTarget {
     return answer.status === 200;
   }
 
-  async mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean> {
+  async mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean | string> {
     const named = this.#neighbours(blob, from).slice(0, maxMountTries);
     // Without a name the registry may find the blob by itself (distribution-spec, "Mounting a blob from another repository").
     for (const path of named.length === 0 ? [undefined] : named) {
       await this.#letGo(blob.digest);
-      if (await this.#mount(blob, path, signal)) return true;
+      if (await this.#mount(blob, path, signal)) return path ?? true;
     }
     return false;
   }

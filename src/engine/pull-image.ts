@@ -3,7 +3,9 @@ import { type AuthConfig, copyImage, type CopyEvent, type Registries } from "../
 import {
   familiarName,
   familiarRepository,
+  type ImageSource,
   type ImageStore,
+  parseManifest,
   type PlatformWish,
   type PulledImage,
   type PullEvent,
@@ -11,7 +13,7 @@ import {
   type Reference,
   type SourceOptions,
 } from "../image/index.ts";
-import { GantryError } from "../lib/index.ts";
+import { type Digest, GantryError } from "../lib/index.ts";
 
 export interface Traders {
   readonly images: ImageStore;
@@ -55,6 +57,8 @@ export async function remoteTags(
 
 export interface PushOptions extends SourceOptions {
   readonly auth?: AuthConfig | undefined;
+  /** Is told the digests of the layers' archives, bottom first, before any is sent. */
+  readonly onLayers?: ((layers: readonly Digest[]) => void) | undefined;
   readonly onProgress?: ((event: CopyEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -63,16 +67,29 @@ export interface PushOptions extends SourceOptions {
 export async function pushReference(
   { images, registries }: Traders,
   reference: Reference,
-  { auth, onProgress, signal, ...options }: PushOptions,
+  { auth, onLayers, onProgress, signal, ...options }: PushOptions,
 ): Promise<RawManifest> {
   try {
     await using source = await images.source(familiarName(reference), options);
+    onLayers?.(await layersOf(source, signal));
     await using target = await registries.target(reference, auth);
     const manifest = await copyImage({ source, target, tag: reference.tag, onProgress, signal });
     images.noteDigest(reference, manifest.digest);
     return manifest;
   } catch (error) {
     throw pushError(error, reference);
+  }
+}
+
+/** Of the image that the store's source has: an index there has one. */
+async function layersOf(source: ImageSource, signal: AbortSignal | undefined): Promise<readonly Digest[]> {
+  let raw = await source.manifest(undefined, signal);
+  for (;;) {
+    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    if (manifest.kind === "image") return manifest.layers.map(({ digest }) => digest);
+    const [child] = manifest.manifests;
+    if (child === undefined) return [];
+    raw = await source.manifest(child.digest, signal);
   }
 }
 
@@ -91,11 +108,12 @@ export function pullError(error: unknown, reference: Reference): unknown {
         hint: `see which tags there are: gantry image tags ${name}`,
       },
     );
-  if (
-    registryCode === "NAME_UNKNOWN" ||
-    registryCode === "DENIED" ||
-    (status === 401 && reference.domain === "docker.io")
-  )
+  if (registryCode === "NAME_UNKNOWN")
+    return new GantryError("not-found", `repository ${name} not found: ${String(error.fields["said"])}`, {
+      ...details,
+      hint: `is the name right? Some registries say this of what needs a login: gantry login ${reference.domain}`,
+    });
+  if (registryCode === "DENIED" || (status === 401 && reference.domain === "docker.io"))
     return new GantryError(
       "not-found",
       `pull access denied for ${name}, repository does not exist or may require 'docker login': ${String(error.fields["said"])}`,
@@ -104,12 +122,21 @@ export function pullError(error: unknown, reference: Reference): unknown {
   return error;
 }
 
+/** The registry's words alone, as docker's users know them. */
 function pushError(error: unknown, reference: Reference): unknown {
   if (!(error instanceof GantryError) || error.code !== "denied" || error.fields["said"] === undefined)
     return error;
-  return new GantryError("denied", String(error.fields["said"]), {
+  const { said, status } = error.fields;
+  // The answer to a HEAD has no words.
+  const isSilent = String(said) === String(status);
+  return new GantryError("denied", isSilent ? (unsaid[Number(status)] ?? String(said)) : String(said), {
     cause: error,
     fields: error.fields,
     hint: `log in with an account that may push to ${familiarRepository(reference)}: gantry login ${reference.domain}`,
   });
 }
+
+const unsaid: Readonly<Record<number, string>> = {
+  401: "unauthorized: authentication required",
+  403: "denied: requested access to the resource is denied",
+};

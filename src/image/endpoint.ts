@@ -39,8 +39,11 @@ export interface BlobWrite {
 export interface ImageTarget extends AsyncDisposable {
   readonly name: string;
   hasBlob(blob: Descriptor, signal?: AbortSignal): Promise<boolean>;
-  /** Takes the blob from `from` without sending it, where it can (cross-repository mount, hard link); false: send it. */
-  mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Takes the blob from `from` without sending it, where it can (cross-repository mount, hard link); false: send it.
+   * Text is the repository beside it that had the blob.
+   */
+  mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean | string>;
   /** @throws {GantryError} "corrupt" when the bytes are not those of the descriptor; nothing is kept then */
   putBlob(blob: Descriptor, write: BlobWrite): Promise<void>;
   hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean>;

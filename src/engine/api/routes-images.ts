@@ -13,7 +13,7 @@ import { flagOf, textOf } from "./query.ts";
 import { bodyOf } from "./read-body.ts";
 import { type Call, param, Reply, type Router } from "./router.ts";
 import { checkPlatform } from "./routes-containers.ts";
-import { pull } from "./routes-distribution.ts";
+import { pull } from "./routes-transfers.ts";
 import { notCounted, wireHistory, wireImage, wireImageSummary, wireRemoved } from "./wire-image.ts";
 
 export function addImageRoutes(router: Router, engine: ApiEngine): void {
