@@ -273,7 +273,7 @@ export const groups: Readonly<Record<string, Group>> = {
     members: {
       inspect: {
         summary: "Display an image's manifest as its registry has it",
-        load: async () => (await import("./commands/image-remote.ts")).manifestInspect,
+        load: async () => (await import("./commands/manifest-inspect.ts")).manifestInspect,
       },
     },
   },

@@ -49,7 +49,7 @@ test.each([
 
 test.each([
   [["constructor"], 0, "unknown command: gantry constructor"],
-  [["pull", "x"], 0, "hint: images enter with"],
+  [["compose", "up"], 0, "hint: use docker compose with"],
   [["restrat"], 0, "hint: did you mean: gantry restart"],
   [["volume", "lss"], 1, "hint: did you mean: gantry volume ls"],
 ] as const)("explains %j", (words, depth, text) => {

@@ -1,15 +1,8 @@
 /** What to say about a command that does not exist. Pure. */
 import { commands, everyGroup, groups } from "./commands.ts";
 
-const noRegistry = "images enter with: gantry load, gantry import, gantry build or gantry image bootstrap";
-
 /** Commands of docker that are not here, and what to use instead. */
 const absent: Readonly<Record<string, string>> = {
-  pull: noRegistry,
-  push: "images leave with: gantry save",
-  login: noRegistry,
-  logout: noRegistry,
-  search: noRegistry,
   compose: "use docker compose with DOCKER_HOST=unix:///run/gantry/engine.sock",
   buildx: "build with: gantry build",
 };

@@ -118,15 +118,15 @@ export class Engine {
     this.execs.close();
     await this.#context.networks.close();
     removeEmptyParent(this.#context.cgroups, this.paths);
-    this.images.unmount(this.#imagesInUse());
+    this.images.unmount(this.#holdersInUse());
     this.#context.db.close();
     this.#lock.release();
   }
 
-  /** Images of containers that go on: their layers stay mounted, so that the next engine shares them with those containers. */
-  #imagesInUse(): readonly string[] {
+  /** Leases of containers that go on: their layers stay mounted, so that the next engine shares them with those containers. */
+  #holdersInUse(): readonly string[] {
     const living = this.containers.list().filter(({ state }) => state.pid !== 0);
-    return living.map(({ record }) => record.imageId);
+    return living.map(({ record }) => leaseOf(record.id));
   }
 }
 

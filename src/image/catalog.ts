@@ -61,7 +61,7 @@ export class Catalog {
     const found = this.tryFind(text);
     if (found !== undefined) return found;
     throw new GantryError("not-found", `No such image: ${shown(text)}`, {
-      hint: "see what there is with: gantry images; images enter with: gantry image bootstrap, load, import or build",
+      hint: "see what there is with: gantry images; images enter with: gantry pull, build, load, import or image bootstrap",
       fields: { reference: text.slice(0, 300) },
     });
   }

@@ -1,5 +1,5 @@
-/** gantry image tags, referrers, delete and manifest inspect: what a registry has, asked by the client itself. */
-import { formatPlatform, parseManifest, type RawManifest } from "../../image/index.ts";
+/** gantry image tags, referrers, delete and inspect --remote: what a registry has, asked by the client itself. */
+import { formatPlatform, parseManifest } from "../../image/index.ts";
 import type { CommandSpec, Invocation } from "../command.ts";
 import { CliError } from "../errors.ts";
 import { humanSize } from "../format/human.ts";
@@ -85,49 +85,6 @@ export const deleteRemote: CommandSpec = {
       return 0;
     }),
 };
-
-export const manifestInspect: CommandSpec = {
-  usage: "[OPTIONS] IMAGE",
-  summary: "Display an image's manifest as its registry has it",
-  examples: [["gantry manifest inspect debian:12", "the list of platforms"]],
-  flags: [
-    ...remoteFlags,
-    { name: "verbose", short: "v", kind: "bool", help: "With descriptors and platforms" },
-  ],
-  args: [1, 1],
-  completes: "images",
-  run: (call) =>
-    withRemote(call, async (source, { reference }) => {
-      const raw = await source.manifest();
-      if (!call.flags.bool("verbose")) {
-        await print(`${JSON.stringify(documentOf(raw), null, 3)}\n`);
-        return 0;
-      }
-      const manifest = parseManifest(raw.bytes, raw.mediaType);
-      const of = (one: RawManifest, platform?: object) => ({
-        Ref: `${reference.domain}/${reference.path}@${one.digest}`,
-        Descriptor: {
-          mediaType: one.mediaType,
-          digest: one.digest,
-          size: one.bytes.length,
-          ...(platform ? { platform } : {}),
-        },
-        Raw: Buffer.from(one.bytes).toString("base64"),
-        [one.mediaType.includes("docker") ? "SchemaV2Manifest" : "OCIManifest"]: documentOf(one),
-      });
-      if (manifest.kind === "image") {
-        await print(`${JSON.stringify(of(raw), null, "\t")}\n`);
-        return 0;
-      }
-      const all: object[] = [];
-      for (const { digest, platform } of manifest.manifests)
-        all.push(of(await source.manifest(digest), platform));
-      await print(`${JSON.stringify(all, null, "\t")}\n`);
-      return 0;
-    }),
-};
-
-const documentOf = (raw: RawManifest): unknown => JSON.parse(new TextDecoder().decode(raw.bytes)) as unknown;
 
 /** `image inspect --remote`: what a registry has, without pulling. */
 export async function inspectRemote(call: Invocation): Promise<number> {

@@ -222,7 +222,8 @@ describe("the query of a build", () => {
 describe("images over HTTP", () => {
   test.each([
     ["POST", "/images/create?fromImage=UPPER", 400, "repository name"],
-    ["POST", "/images/none/push?tag=1", 404, "No such image"],
+    ["POST", "/images/none/push?tag=1", 404, "An image does not exist locally with the tag: none"],
+    ["POST", "/images/a/push?tag=2", 404, "tag does not exist: a:2"],
     ["POST", "/images/a/push?tag=1&compression=lzma", 400, "invalid compression"],
     ["GET", "/images/search", 400, "no term"],
     ["POST", "/images/create", 400, "neither fromImage nor fromSrc"],
@@ -233,6 +234,7 @@ describe("images over HTTP", () => {
   ])("%s %s: %d", async (method, path, status, message) => {
     const api = await serve({
       images: {
+        list: () => [image("a")],
         find: (name) => {
           if (name === "a:1") return image("a");
           throw new GantryError("not-found", `No such image: ${name}:latest`);

@@ -89,9 +89,9 @@ export async function push(engine: ApiEngine, call: Call, response: ServerRespon
   const name = parseReference(param(call, "name"));
   const auth = registryAuth(call.request);
   const repository = familiarRepository(name);
-  const tags = tagsToPush(engine, repository, textOf(query, "tag") || name.tag);
   const level = numberOf(query, "compressionLevel");
   const compression = compressionOf(textOf(query, "compression"));
+  const tags = tagsToPush(engine, repository, textOf(query, "tag") || name.tag);
   const messages = new JsonMessages(response);
   const signal = AbortSignal.any([call.signal, messages.tooSlow]);
   try {

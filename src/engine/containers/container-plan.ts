@@ -1,5 +1,4 @@
 /** The plan of one container: what `launch` executes and `explain` prints. Reads files of the image, changes nothing. */
-import type { ImageRecord } from "../../image/index.ts";
 import {
   type ContainerPlan,
   type ExtraSteps,
@@ -15,11 +14,12 @@ import { ociConfig } from "../oci-config.ts";
 import type { ResolvedMount } from "../oci-mounts.ts";
 import { cgroupPath, containerPaths } from "../paths.ts";
 import { foreignPlan } from "./foreign.ts";
+import type { ContainerImage } from "./image-of.ts";
 import { networkFileMounts } from "./network-files.ts";
 
 export interface PlanRequest {
   readonly record: ContainerRecord;
-  readonly image: ImageRecord;
+  readonly image: ContainerImage;
   readonly mounts: readonly ResolvedMount[];
   readonly network: ExtraSteps | undefined;
 }

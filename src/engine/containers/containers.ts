@@ -172,7 +172,7 @@ export class Containers {
   async size(reference: string): Promise<{ readonly writable: number; readonly whole: number }> {
     const { record } = this.find(reference);
     const writable = await treeBytes(containerPaths(this.#context.paths, record.id).upper);
-    return { writable, whole: writable + (this.#context.images.tryFind(record.imageId)?.size ?? 0) };
+    return { writable, whole: writable + (tryImageOf(this.#context, record)?.size ?? 0) };
   }
 
   /** Removes all containers that do not run. */

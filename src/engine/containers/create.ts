@@ -63,7 +63,7 @@ function findImage({ images }: EngineContext, reference: string): ImageRecord {
   if (image !== undefined) return image;
   const name = /[:@][^/]*$/.test(reference) ? reference : `${reference}:latest`;
   throw new GantryError("not-found", `No such image: ${name}`, {
-    hint: "bring it in with: gantry image bootstrap busybox, gantry load, gantry import or gantry build",
+    hint: "bring it in with: gantry pull, build, load, import or image bootstrap",
   });
 }
 

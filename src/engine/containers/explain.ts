@@ -7,6 +7,7 @@ import type { EngineContext } from "../context.ts";
 import { networkKind } from "../network-mode.ts";
 import { attachRequest } from "./attach-network.ts";
 import { containerPlan } from "./container-plan.ts";
+import { imageOf } from "./image-of.ts";
 import { mountsOf } from "./mount-spec.ts";
 import { resolveMount } from "./prepare-mounts.ts";
 
@@ -15,7 +16,7 @@ export async function explainContainer(
   context: EngineContext,
   { record }: StoredContainer,
 ): Promise<readonly ExplainedStep[]> {
-  const image = context.images.find(record.imageId);
+  const image = imageOf(context, record);
   const mounts = mountsOf(record).map((mount) => resolveMount(context, mount));
   const { plan } = containerPlan(context, {
     record,

@@ -2,10 +2,10 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { ImageRecord } from "../../image/index.ts";
 import { isErrno, newId, toGantryError } from "../../lib/index.ts";
 import type { Volume } from "../../volume/index.ts";
 import type { EngineContext } from "../context.ts";
+import type { ContainerImage } from "./image-of.ts";
 import { LayerFiles } from "../users/layer-files.ts";
 
 const leftover = "fill-";
@@ -13,7 +13,7 @@ const leftover = "fill-";
 /** Copies beside the volume and renames: a crash leaves an empty volume, which the next start fills. */
 export async function fillVolume(
   { sys, trees }: EngineContext,
-  image: ImageRecord,
+  image: ContainerImage,
   volume: Volume,
   target: string,
 ): Promise<void> {

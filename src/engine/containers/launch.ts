@@ -9,6 +9,7 @@ import { type ContainerPaths, containerPaths } from "../paths.ts";
 import { attachNetwork } from "./attach-network.ts";
 import { configOf, containerPlan } from "./container-plan.ts";
 import { writeBundle } from "./foreign.ts";
+import { imageOf } from "./image-of.ts";
 import { writeNetworkFiles } from "./network-files.ts";
 import { prepareMounts } from "./prepare-mounts.ts";
 
@@ -46,7 +47,7 @@ export async function launchContainer(
     ...change,
   });
   rmSync(paths.monitorSocket, { force: true });
-  const image = context.images.find(record.imageId);
+  const image = imageOf(context, record);
   const mounts = await prepareMounts(context, record, image);
   const attachment = await attachNetwork(context, record);
   try {

@@ -1,19 +1,19 @@
 /** The mounts of a start, with their sources on the host: directories of `-v` and volumes are made, empty volumes filled. */
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import type { ImageRecord } from "../../image/index.ts";
 import { toGantryError } from "../../lib/index.ts";
 import type { Volume } from "../../volume/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import type { ResolvedMount } from "../oci-mounts.ts";
 import { fillVolume } from "./fill-volume.ts";
+import type { ContainerImage } from "./image-of.ts";
 import { type MountSpec, mountsOf } from "./mount-spec.ts";
 
 /** @throws {GantryError} when a directory or volume cannot be made or filled; a missing source of `--mount` fails in the plan */
 export async function prepareMounts(
   context: EngineContext,
   record: ContainerRecord,
-  image: ImageRecord,
+  image: ContainerImage,
 ): Promise<readonly ResolvedMount[]> {
   const mounts = mountsOf(record);
   for (const mount of mounts) {

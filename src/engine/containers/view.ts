@@ -4,6 +4,7 @@ import type { ContainerRecord } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
 import { containerPaths } from "../paths.ts";
+import { tryImageOf } from "./image-of.ts";
 import { type MountSpec, mountsOf } from "./mount-spec.ts";
 
 const mountViews = new WeakMap<ContainerRecord, readonly MountView[]>();
@@ -29,8 +30,8 @@ export function viewContainer(
     mounts: viewMounts(context, record),
     execIds,
     paths: { log: record.host.LogConfig.Type === "none" ? "" : log, hosts, resolvConf, hostname },
-    layers: context.images.tryFind(record.imageId)?.layerDirs ?? [],
-    lowers: () => context.images.tryFind(record.imageId)?.lowers ?? [],
+    layers: tryImageOf(context, record)?.layerDirs ?? [],
+    lowers: () => tryImageOf(context, record)?.lowers ?? [],
     upper,
   };
 }

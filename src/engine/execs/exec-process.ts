@@ -12,6 +12,7 @@ import {
 } from "../../runtime/index.ts";
 import { configOf } from "../containers/container-plan.ts";
 import { foreignExec } from "../containers/foreign.ts";
+import { imageOf } from "../containers/image-of.ts";
 import { mergeEnv } from "../containers/merge-config.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
@@ -33,7 +34,7 @@ export async function startExecProcess(
   config: ExecConfig,
   { attach, rows, cols }: ExecStart,
 ): Promise<ExecProcess> {
-  const image = context.images.find(record.imageId);
+  const image = imageOf(context, record);
   // Mounts are the container's: the process enters what is there.
   const containerConfig = configOf(context, { record, image, mounts: [] });
   const user =
