@@ -46,6 +46,7 @@ import type {
   ImportedAci,
   ImportRequest,
   Layer,
+  LeasedLayers,
   LoadedImage,
   LoadOptions,
   PruneRequest,
@@ -132,6 +133,20 @@ export class ImageStore {
 
   endLease(holder: string): void {
     this.#leases.end(holder);
+  }
+
+  /** The layers that a lease keeps, of an image that may be gone. @throws {GantryError} as ImageRecord.lowers does */
+  leased(holder: string): LeasedLayers | undefined {
+    const chainId = this.#leases.layerOf(holder);
+    if (chainId === undefined) return undefined;
+    const { layers } = this.#room;
+    return {
+      get lowers() {
+        return layers.lowers(chainId);
+      },
+      layerDirs: layers.dirs(chainId),
+      size: layers.chain(chainId).reduce((sum, layer) => sum + layer.size, 0),
+    };
   }
 
   /** At start: only these holders are left; each is given the image that it uses, where that is still known. */
@@ -342,9 +357,11 @@ export class ImageStore {
     return { name: driver.name, reason, unguarded };
   }
 
-  /** Takes mounts of layers away, but those that the images `inUse` need. The store may be used on. */
+  /** Takes mounts of layers away, but those that these images and holders of leases need. The store may be used on. */
   unmount(inUse: readonly string[]): void {
-    this.#room.layers.close(inUse.flatMap((id) => this.tryFind(id)?.chainId ?? []));
+    this.#room.layers.close(
+      inUse.flatMap((id) => this.#leases.layerOf(id) ?? this.tryFind(id)?.chainId ?? []),
+    );
   }
 
   /** Resolves when all deletions asked for so far are done. */

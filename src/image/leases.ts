@@ -29,6 +29,11 @@ export class Leases {
     this.#released(this.#records.transaction(() => this.#records.deleteLeases(holder)));
   }
 
+  /** The top one of the layers that the holder keeps. */
+  layerOf(holder: string): Digest | undefined {
+    return this.#records.leasedLayer(holder);
+  }
+
   restore(holders: ReadonlyMap<string, string>): void {
     for (const holder of this.#records.leaseHolders()) if (!holders.has(holder)) this.end(holder);
     for (const [holder, image] of holders)

@@ -159,6 +159,11 @@ export class ImageRecords {
       .map((row) => digestOf(row, "layer"));
   }
 
+  leasedLayer(holder: string): Digest | undefined {
+    const row = this.#db.get("SELECT layer FROM image_lease WHERE holder = ?", holder);
+    return row === undefined ? undefined : digestOf(row, "layer");
+  }
+
   leaseHolders(): readonly string[] {
     return this.#db.all("SELECT DISTINCT holder FROM image_lease").map((row) => String(row["holder"]));
   }

@@ -94,6 +94,9 @@ export interface ImageRecord {
   readonly snapshotter: SnapshotterName;
 }
 
+/** What a lease keeps of an image, whatever has become of that. */
+export type LeasedLayers = Pick<ImageRecord, "lowers" | "layerDirs" | "size">;
+
 /** A row of `docker history`, newest first. */
 export interface HistoryRow {
   /** The image's id, or `<missing>`. */

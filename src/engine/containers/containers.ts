@@ -13,6 +13,7 @@ import { attachContainer, type AttachRequest } from "./attach.ts";
 import { createContainer, type Created } from "./create.ts";
 import { removeUnusedVolumes } from "./dispose.ts";
 import { explainContainer } from "./explain.ts";
+import { tryImageOf } from "./image-of.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { containerLogs } from "./logs.ts";
 import { containerMetrics } from "./metrics.ts";
