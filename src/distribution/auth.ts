@@ -5,6 +5,7 @@
 import { GantryError } from "../lib/index.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import { isLoopback } from "./proxy.ts";
+import { printable } from "./printable.ts";
 import { registryError } from "./registry-error.ts";
 import type { HttpAnswer, Transport } from "./transport.ts";
 
@@ -205,7 +206,7 @@ export class Authenticator {
     if (!URL.canParse(realm))
       throw new GantryError(
         "unavailable",
-        `the registry names ${JSON.stringify(realm.slice(0, 200))} as its token server, which is no address`,
+        `the registry names ${JSON.stringify(printable(realm, 200))} as its token server, which is no address`,
       );
     const url = new URL(realm);
     const isPlain = url.protocol === "http:" && (this.#options.insecure || isLoopback(url.hostname));

@@ -11,6 +11,8 @@ const maxLength = 8192;
 const token = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const quoted = /"((?:[^"\\]|\\.)*)"/y;
 const blank = /[ \t]*/y;
+/** What some schemes have instead of parameters. */
+const token68 = /[A-Za-z0-9\-._~+/]+=*[ \t]*(?=,|$)/y;
 
 /** What can be read of it: a damaged header gives the challenges before the damage. */
 export function parseChallenges(header: string): readonly Challenge[] {
@@ -34,6 +36,7 @@ export function parseChallenges(header: string): readonly Challenge[] {
     take(blank);
     if (text[at] !== "=") {
       found.push({ scheme: word.toLowerCase(), parameters: new Map() });
+      take(token68);
       continue;
     }
     at++;

@@ -1,5 +1,6 @@
 /** Programs that keep secrets, `docker-credential-NAME` (docker-credential-helpers' protocol over stdio). */
 import { GantryError } from "../lib/index.ts";
+import { printable } from "./printable.ts";
 
 export interface StoredSecret {
   readonly username: string;
@@ -28,14 +29,20 @@ export function credentialHelper(name: string): CredentialHelper {
   const must = async (verb: string, input: string): Promise<string> => {
     const { code, output } = await call(verb, input);
     if (code === 0) return output;
-    throw new GantryError("unavailable", `docker-credential-${name} ${verb} failed: ${output.slice(0, 300)}`);
+    throw new GantryError(
+      "unavailable",
+      `docker-credential-${name} ${verb} failed: ${printable(output, 300)}`,
+    );
   };
   return {
     async get(server) {
       const { code, output } = await call("get", server);
       if (code !== 0 && /credentials not found/i.test(output)) return undefined;
       if (code !== 0)
-        throw new GantryError("unavailable", `docker-credential-${name} get failed: ${output.slice(0, 300)}`);
+        throw new GantryError(
+          "unavailable",
+          `docker-credential-${name} get failed: ${printable(output, 300)}`,
+        );
       const value = parsed(output, name);
       return { username: String(value["Username"] ?? ""), secret: String(value["Secret"] ?? "") };
     },
@@ -57,7 +64,8 @@ interface Outcome {
 }
 
 async function run(program: string, verb: string, input: string): Promise<Outcome> {
-  if (Bun.which(program) === null)
+  const path = Bun.which(program, { PATH: process.env["PATH"] ?? "" });
+  if (path === null)
     throw new GantryError(
       "not-found",
       `the credential helper ${program}, which the docker configuration names, is not installed`,
@@ -65,7 +73,7 @@ async function run(program: string, verb: string, input: string): Promise<Outcom
         hint: "install it, or take credsStore and credHelpers out of ~/.docker/config.json",
       },
     );
-  const child = Bun.spawn([program, verb], {
+  const child = Bun.spawn([path, verb], {
     stdin: Buffer.from(input),
     stdout: "pipe",
     stderr: "ignore",

@@ -14,7 +14,7 @@ const noReferrers: readonly number[] = [400, 404, 405, 501];
 /** The next page's address (RFC 8288). */
 export function nextLink(header: string | null): string | undefined {
   for (const [, target, parameters] of (header ?? "").slice(0, 8192).matchAll(/<([^>]*)>([^,<]*)/g)) {
-    if (/;\s*rel\s*=\s*"?next"?/i.test(parameters ?? "")) return target;
+    if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next[\s"]|next(?:[\s;]|$))/i.test(parameters ?? "")) return target;
   }
   return undefined;
 }
@@ -151,8 +151,15 @@ function jsonOf(bytes: Uint8Array, name: string): unknown {
   }
 }
 
+const names = {
+  tags: /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
+  repositories: /^[a-z0-9][a-z0-9._/-]{0,254}$/,
+} as const;
+
 function textsOf(value: unknown, key: "tags" | "repositories"): readonly string[] {
   const list =
     typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
-  return Array.isArray(list) ? list.filter((item): item is string => typeof item === "string") : [];
+  if (!Array.isArray(list)) return [];
+  // What is no name cannot be asked for, and may be meant for the user's terminal.
+  return list.filter((item): item is string => typeof item === "string" && names[key].test(item));
 }

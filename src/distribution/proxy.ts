@@ -36,7 +36,8 @@ function excludes(rule: string, host: string, port: string): boolean {
   const [name, wanted] = colon === null || isIP(rule) === 6 ? [rule, ""] : [colon[1] ?? "", colon[2] ?? ""];
   if (wanted !== "" && wanted !== port) return false;
   const bare = name.replace(/^\[|\]$/g, "");
-  if (isIP(bare) !== 0) return bare === host;
+  if (isIP(bare) !== 0) return inSubnet(`${bare}/${isIP(bare) === 4 ? 32 : 128}`, host);
+  if (isIP(host) !== 0) return false;
   if (bare.startsWith("*.")) return host.endsWith(bare.slice(1));
   return bare.startsWith(".") ? host.endsWith(bare) : host === bare || host.endsWith(`.${bare}`);
 }

@@ -1,6 +1,7 @@
 /** A blob from a registry: a connection that breaks is taken up again where it broke, at a mirror's neighbour if need be. */
 import type { Descriptor } from "../image/index.ts";
 import { GantryError } from "../lib/index.ts";
+import { printable } from "./printable.ts";
 import { pause, type RepositoryClient } from "./repository-client.ts";
 import { delayBefore, usualRetries } from "./retry.ts";
 import type { HttpAnswer } from "./transport.ts";
@@ -112,7 +113,7 @@ async function startOf(
   await answer.cancel();
   throw new GantryError(
     "corrupt",
-    `${doing}: bytes from ${offset} of ${size} were asked for, the answer is ${answer.status} ${JSON.stringify(header.slice(0, 80))}`,
+    `${doing}: bytes from ${offset} of ${size} were asked for, the answer is ${answer.status} ${JSON.stringify(printable(header, 80))}`,
   );
 }
 

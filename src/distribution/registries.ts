@@ -127,8 +127,7 @@ export class Registries {
       await first.cancel();
       return { status: "Login Succeeded" };
     }
-    if (first.status !== 401)
-      throw await registryError(first, `Error response from daemon: login attempt to ${url.href} failed`);
+    if (first.status !== 401) throw await registryError(first, `login attempt to ${url.href} failed`);
     const header = await authenticator.answer(first, undefined, [], signal);
     if (header === undefined) throw await registryError(first, `login attempt to ${url.href} failed`);
     await first.cancel();

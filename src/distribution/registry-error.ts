@@ -1,5 +1,6 @@
 /** What a registry answers when it does not do as it is told (distribution-spec, "Error Codes"), as an error of ours. */
 import { type ErrorCode, GantryError } from "../lib/index.ts";
+import { printable } from "./printable.ts";
 import { retryAfterMs } from "./retry.ts";
 import type { HttpAnswer } from "./transport.ts";
 
@@ -77,10 +78,4 @@ function firstError(text: string): FirstError | undefined {
 
 function plain(text: string): string {
   return /^\s*</.test(text) ? "" : printable(text.trim());
-}
-
-/** A hostile registry must not write to the user's terminal. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").slice(0, 500);
 }

@@ -163,7 +163,7 @@ export class RegistryTarget implements ImageTarget {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const digest of [...this.#begun.keys()]) await this.#letGo(digest);
+    for (const digest of this.#begun.keys()) await this.#letGo(digest);
   }
 }
 

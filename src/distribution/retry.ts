@@ -31,7 +31,8 @@ export function retryAfterMs(header: string | null, nowMs: number): number | und
   if (header === null) return undefined;
   const text = header.trim();
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  const date = Date.parse(text);
+  // Date.parse sees dates in anything.
+  const date = /^[A-Z][a-z]{2,8}, \d/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
 
@@ -46,7 +47,8 @@ export function delayBefore(
   random: number,
 ): number | undefined {
   if (tried >= policy.tries) return undefined;
-  if (retryAfter !== undefined) return retryAfter > policy.maxRetryAfterMs ? undefined : retryAfter;
-  const step = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** (tried - 1));
-  return step * (0.5 + random / 2);
+  if (retryAfter !== undefined && retryAfter > policy.maxRetryAfterMs) return undefined;
+  const step = Math.min(policy.maxDelayMs, policy.firstDelayMs * 2 ** (tried - 1)) * (0.5 + random / 2);
+  // Who says "at once" again and again is not believed; who names a time is spared a crowd at that very moment.
+  return retryAfter === undefined ? step : Math.max(step, retryAfter + policy.firstDelayMs * random);
 }

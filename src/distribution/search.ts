@@ -1,6 +1,7 @@
 /** `docker search`: the old index's API, which Docker Hub and few others have. */
 import { GantryError } from "../lib/index.ts";
 import { type AuthConfig, credentialsOf } from "./auth.ts";
+import { printable } from "./printable.ts";
 import { registryError } from "./registry-error.ts";
 import type { Transport } from "./transport.ts";
 
@@ -54,7 +55,8 @@ export async function search(
 
 function toResult(item: unknown): SearchResult {
   const fields = (typeof item === "object" && item !== null ? item : {}) as Record<string, unknown>;
-  const text = (key: string): string => (typeof fields[key] === "string" ? String(fields[key]) : "");
+  const text = (key: string): string =>
+    typeof fields[key] === "string" ? printable(String(fields[key]), 1_000) : "";
   return {
     name: text("name"),
     description: text("description"),

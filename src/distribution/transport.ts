@@ -5,6 +5,7 @@
 import { rootCertificates } from "node:tls";
 import { GantryError, messageOf } from "../lib/index.ts";
 import type { Certificates } from "./certificates.ts";
+import { printable } from "./printable.ts";
 import { type Environment, isLoopback, proxyFor } from "./proxy.ts";
 
 export interface TransportOptions {
@@ -80,7 +81,7 @@ export class Transport {
     if (!URL.canParse(location, from.href))
       throw new GantryError(
         "unavailable",
-        `${from.host} redirects to ${JSON.stringify(location.slice(0, 200))}, which is no address`,
+        `${from.host} redirects to ${JSON.stringify(printable(location, 200))}, which is no address`,
       );
     const to = new URL(location, from);
     if (to.protocol !== "https:" && to.protocol !== "http:")
