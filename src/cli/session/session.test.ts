@@ -89,7 +89,7 @@ test.each([
   [["run", "-d", "echo"], undefined, { code: 0, out: `${"a".repeat(64)}\n`, err: "" }],
   [["run", "-i", "echo"], "typed", { code: 3, out: "typed", err: "" }],
   [
-    ["run", "missing"],
+    ["run", "--pull", "never", "missing"],
     undefined,
     { code: 125, out: "", err: "gantry: No such image: missing\nhint: load it\n" },
   ],
