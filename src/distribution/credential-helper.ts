@@ -18,6 +18,8 @@ export interface CredentialHelper {
 
 const limitMs = 30_000;
 const maxBytes = 1 << 20;
+/** What an ended helper has written is read within. */
+const graceMs = 500;
 
 /** @param name what stands in `credsStore` or `credHelpers` */
 export function credentialHelper(name: string): CredentialHelper {
@@ -81,13 +83,18 @@ async function run(program: string, verb: string, input: string): Promise<Outcom
     killSignal: "SIGKILL",
   });
   let output = "";
-  for await (const chunk of child.stdout) {
-    output += Buffer.from(chunk).toString("utf8");
-    if (output.length > maxBytes) child.kill("SIGKILL");
-    if (output.length > maxBytes) break;
-  }
+  const read = async (): Promise<void> => {
+    for await (const chunk of child.stdout) {
+      output += Buffer.from(chunk).toString("utf8");
+      if (output.length > maxBytes) return child.kill("SIGKILL");
+    }
+  };
+  // An agent that the helper has begun may keep its output open for ever.
+  const ended = child.exited.then(() => Bun.sleep(graceMs));
+  await Promise.race([read(), ended]);
   const code = await child.exited;
-  return { code: child.signalCode === null ? code : 1, output: output.trim() };
+  const isCut = child.signalCode !== null || output.length > maxBytes;
+  return { code: isCut ? 1 : code, output: output.trim() };
 }
 
 function parsed(text: string, name: string): Record<string, unknown> {

@@ -3,6 +3,7 @@
  * credential helpers. What we do not know in it stays as it is.
  */
 import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
 import type { AuthConfig } from "./auth.ts";
@@ -26,8 +27,9 @@ export class DockerConfig {
    * @throws {GantryError} "invalid" when the file is no JSON
    */
   constructor(directory?: string) {
-    const { DOCKER_CONFIG, HOME = "/root" } = process.env;
-    this.path = join(directory ?? DOCKER_CONFIG ?? join(HOME, ".docker"), "config.json");
+    const { DOCKER_CONFIG, HOME } = process.env;
+    // Set to nothing is not set.
+    this.path = join(directory ?? (DOCKER_CONFIG || join(HOME || homedir(), ".docker")), "config.json");
     this.#document = readDocument(this.path);
   }
 
@@ -58,7 +60,14 @@ export class DockerConfig {
     if (typeof store === "string" && store !== "")
       for (const server of await credentialHelper(store).list()) servers.add(server);
     const found: Record<string, AuthConfig> = {};
-    for (const server of servers) found[server] = await this.credentials(hostOf(server));
+    for (const server of servers) {
+      try {
+        found[server] = await this.credentials(hostOf(server));
+      } catch (error) {
+        // Of all registries few are asked: one whose helper fails is as one without credentials, as docker has it.
+        if (!(error instanceof GantryError)) throw error;
+      }
+    }
     return found;
   }
 
@@ -115,7 +124,8 @@ export class DockerConfig {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
       const target = realPath(this.path);
       const temporary = `${target}.${process.pid}.tmp`;
-      writeFileSync(temporary, `${JSON.stringify(this.#document, null, "\t")}\n`, { mode: 0o600 });
+      // Indented by tabs and without a last line's end, as docker writes it.
+      writeFileSync(temporary, JSON.stringify(this.#document, null, "\t"), { mode: 0o600 });
       chmodSync(temporary, 0o600);
       renameSync(temporary, target);
     } catch (error) {
