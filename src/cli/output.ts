@@ -17,12 +17,15 @@ export async function print(text: string | Uint8Array): Promise<void> {
 
 /** Writes one line to stderr; a closed stderr is no error. */
 export async function printError(text: string): Promise<void> {
+  // Bun.write of nothing cuts a file off at its beginning (1.4.5).
+  if (text === "") return;
   await inTurn("stderr", () => Bun.write(Bun.stderr, text)).catch(() => {
     // Nobody is left to tell.
   });
 }
 
 async function writeAll(file: Bun.BunFile, text: string | Uint8Array): Promise<void> {
+  // See printError.
   if (text.length === 0) return;
   try {
     await Bun.write(file, text);

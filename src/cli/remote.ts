@@ -2,7 +2,6 @@
 import {
   type AuthConfig,
   DockerConfig,
-  type EndpointName,
   noRegistriesConfig,
   Registries,
   type RegistriesConfig,
@@ -58,11 +57,6 @@ export async function withRemote<T>(
     await using source = await remote.registries.source(remote.reference, remote.auth);
     return await work(source, remote);
   });
-}
-
-/** Hosts of endpoints, for flags that concern them. */
-export function hostOfEndpoint(name: EndpointName): string {
-  return name.transport === "docker" ? name.reference.domain : "";
 }
 
 /** A small blob of JSON, such as a config. @throws {CliError} when it is too large to be one */

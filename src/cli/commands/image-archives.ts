@@ -182,7 +182,15 @@ export const save: CommandSpec = {
   summary: "Save one or more images to a tar archive (streamed to STDOUT by default)",
   aliases: ["image save", "save"],
   examples: [["gantry save -o busybox.tar busybox", "an archive that gantry load and docker load read"]],
-  flags: [{ name: "output", short: "o", kind: "string", help: "Write to this file" }],
+  flags: [
+    {
+      name: "format",
+      kind: "string",
+      preset: "docker",
+      help: "docker, or oci: a layout with manifests and layers as they were pulled or will be pushed",
+    },
+    { name: "output", short: "o", kind: "string", help: "Write to this file" },
+  ],
   args: [1, Infinity],
   completes: "images",
   run: saveImages,
@@ -195,7 +203,10 @@ async function saveImages({ flags, args, engine }: Invocation): Promise<number> 
       bare: true,
     });
   }
-  const response = await engine.request("GET", "/images/get", { query: { names: args } });
+  const format = flags.text("format", "docker");
+  const response = await engine.request("GET", "/images/get", {
+    query: { names: args, ...(format === "docker" ? {} : { format }) },
+  });
   if (response.body === null) throw new CliError("the engine sent no archive");
   if (path === "") {
     const stdout = pieceWriter(1);

@@ -1,18 +1,13 @@
-/** gantry image copy: from anywhere to anywhere, without an engine (skopeo's copy). */
-import {
-  copyImage,
-  type CopyEvent,
-  openSource,
-  openTarget,
-  parseEndpointName,
-} from "../../distribution/index.ts";
+/** gantry image copy: from anywhere to anywhere (skopeo's copy); an engine is needed only where its images are named. */
+import { copyImage, type CopyEvent } from "../../distribution/index.ts";
 import { parsePlatform } from "../../image/index.ts";
 import { digestHex } from "../../lib/index.ts";
 import type { CommandSpec, Invocation } from "../command.ts";
 import { withCliErrors } from "../connection/credentials.ts";
 import { CliError } from "../errors.ts";
 import { print, printError } from "../output.ts";
-import { authFor, hostOfEndpoint, registriesFor } from "../remote.ts";
+import { hostOfPlace, openFrom, openTo, parsePlace } from "../places.ts";
+import { authFor, registriesFor } from "../remote.ts";
 import { isTerminal } from "../session/terminal.ts";
 import { LiveLines, PlainLines } from "../transfer-lines.ts";
 
@@ -20,13 +15,14 @@ export const copy: CommandSpec = {
   usage: "[OPTIONS] SOURCE DESTINATION",
   summary: "Copy an image between registries, layouts and archives, bit for bit",
   about:
-    "Places are docker://IMAGE (a registry), oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG] and docker-archive:FILE[:IMAGE].\nNo engine is needed. Of an image for several platforms this machine's is copied, or with --all the whole.",
+    "Places are docker://IMAGE (a registry), oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:IMAGE],\nand gantry:IMAGE or just IMAGE, which the engine has; without it no engine is needed.\nOf an image for several platforms this machine's is copied, or with --all the whole.",
   examples: [
     ["gantry image copy docker://debian:12 oci:/media/stick/images:debian-12", "onto a stick"],
     [
       "gantry image copy oci:/media/stick/images:debian-12 docker://registry.lan:5000/debian:12",
       "and from it",
     ],
+    ["gantry image copy app:1 oci-archive:/tmp/app.tar:1", "what the engine has"],
     ["gantry image copy --all docker://docker.io/library/alpine docker://mirror.lan/alpine", "all platforms"],
   ],
   flags: [
@@ -45,33 +41,25 @@ export const copy: CommandSpec = {
   run: (call) => withCliErrors(() => run(call)),
 };
 
-async function run({ flags, args: [from = "", to = ""] }: Invocation): Promise<number> {
-  const [fromName, toName] = [parseEndpointName(from), parseEndpointName(to)];
+async function run({ flags, args: [from = "", to = ""], engine }: Invocation): Promise<number> {
+  const [fromPlace, toPlace] = [parsePlace(from), parsePlace(to)];
+  const [fromHost, toHost] = [hostOfPlace(fromPlace), hostOfPlace(toPlace)];
   const platform = flags.text("platform");
   if (flags.bool("all") && platform !== "") throw new CliError("--all and --platform exclude each other");
   const jobs = Number(flags.text("jobs", "4"));
   if (!(jobs >= 1 && jobs <= 32)) throw new CliError("--jobs must be from 1 to 32");
   const insecure = [
-    ...(flags.bool("src-tls-verify", true) ? [] : [hostOfEndpoint(fromName)]),
-    ...(flags.bool("dest-tls-verify", true) ? [] : [hostOfEndpoint(toName)]),
+    ...(flags.bool("src-tls-verify", true) ? [] : [fromHost]),
+    ...(flags.bool("dest-tls-verify", true) ? [] : [toHost]),
   ].filter((host) => host !== "");
-  const registries = registriesFor(insecure);
+  const world = { engine, registries: registriesFor(insecure) };
   const auth = (host: string, creds: string) => (host === "" ? undefined : authFor(host, creds));
-  await using source = await openSource(
-    fromName,
-    registries,
-    await auth(hostOfEndpoint(fromName), flags.text("src-creds")),
-  );
-  const { target, tag } = await openTarget(
-    toName,
-    registries,
-    await auth(hostOfEndpoint(toName), flags.text("dest-creds")),
-  );
   const quiet = flags.bool("quiet");
   const lines = isTerminal(2) ? new LiveLines() : new PlainLines();
-  const manifest = await (async () => {
-    await using _closed = target;
-    return copyImage({
+  await using source = await openFrom(fromPlace, world, await auth(fromHost, flags.text("src-creds")));
+  const destination = await openTo(toPlace, world, await auth(toHost, flags.text("dest-creds")));
+  const manifest = await destination.take(({ target, tag }) =>
+    copyImage({
       source,
       target,
       tag,
@@ -82,8 +70,8 @@ async function run({ flags, args: [from = "", to = ""] }: Invocation): Promise<n
       onProgress: (event) => {
         if (!quiet) void printError(lines.show(messageOf(event)));
       },
-    });
-  })();
+    }),
+  );
   await print(`${manifest.digest}\n`);
   return 0;
 }

@@ -1,6 +1,7 @@
 /** /images, /commit: the image store over HTTP. */
 import type { ServerResponse } from "node:http";
 import { GantryError, toGantryError } from "../../lib/index.ts";
+import { layoutArchive } from "../layout-archive.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { parseFilters } from "./filters.ts";
 import { selectImages } from "./image-filters.ts";
@@ -138,7 +139,20 @@ async function save(
   if (wanted.length === 0) throw new GantryError("invalid", "no image is named");
   // Before the first byte, so that an unknown one is an error and not half an archive.
   for (const name of wanted) images.find(name);
-  await sendStream(response, images.save(wanted, call.signal), { contentType: "application/x-tar" });
+  const source =
+    formatOf(textOf(call.query, "format")) === "oci"
+      ? layoutArchive(images, wanted, call.signal)
+      : images.save(wanted, call.signal);
+  await sendStream(response, source, { contentType: "application/x-tar" });
+}
+
+/** Ours: docker's API has one format, which is both but has no layer as it came. */
+function formatOf(word: string): "docker" | "oci" {
+  if (word === "" || word === "docker") return "docker";
+  if (word === "oci") return word;
+  throw new GantryError("invalid", `invalid format ${JSON.stringify(word.slice(0, 40))}`, {
+    hint: "there are: docker oci",
+  });
 }
 
 function tag({ images, events }: ApiEngine, { query, ...call }: Call): Reply {
