@@ -13,14 +13,19 @@ export class TestDockerRegistry {
     this.port = port;
   }
 
-  static async start(): Promise<TestDockerRegistry> {
+  /** @param account `user:password` that everything needs, by basic auth */
+  static async start(account?: string): Promise<TestDockerRegistry> {
     const registry = new TestDockerRegistry(mkdtempSync("/tmp/gantry-docker-registry-"), await freePort());
     const config = {
       version: "0.1",
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: `${registry.directory}/data` }, delete: { enabled: true } },
       http: { addr: `127.0.0.1:${registry.port}` },
+      ...(account === undefined
+        ? {}
+        : { auth: { htpasswd: { realm: "test", path: `${registry.directory}/htpasswd` } } }),
     };
+    if (account !== undefined) await writeHtpasswd(`${registry.directory}/htpasswd`, account);
     // JSON is YAML.
     writeFileSync(`${registry.directory}/config.yml`, JSON.stringify(config));
     await registry.up();
@@ -38,7 +43,7 @@ export class TestDockerRegistry {
     for (let tries = 0; ; tries++) {
       if (
         await fetch(`${this.url}/v2/`).then(
-          ({ ok }) => ok,
+          ({ ok, status }) => ok || status === 401,
           () => false,
         )
       )
@@ -104,6 +109,13 @@ export class TestDockerRegistry {
     await this.down();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+async function writeHtpasswd(path: string, account: string): Promise<void> {
+  const [user = "", password = ""] = account.split(":");
+  // The only kind that docker-registry reads.
+  const hash = await Bun.password.hash(password, { algorithm: "bcrypt", cost: 4 });
+  writeFileSync(path, `${user}:${hash}\n`);
 }
 
 export interface PushedImage {
