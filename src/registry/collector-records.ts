@@ -128,6 +128,14 @@ export class CollectorRecords {
     return rows.map((row) => String(row["id"]));
   }
 
+  async countExpiredUploads(beforeMs: number): Promise<number> {
+    const [row] = await this.#sql.query(
+      "SELECT COUNT(*) AS count FROM upload WHERE touched_ms < $1",
+      beforeMs,
+    );
+    return Number(row?.["count"] ?? 0);
+  }
+
   /** False: somebody has gone on with it. */
   async forgetUpload(id: string, beforeMs: number): Promise<boolean> {
     const rows = await this.#sql.query(

@@ -13,7 +13,7 @@ test("all expired uploads go in one run, however many they are", async () => {
   const sql = await SqliteSql.open(`${root}/db`);
   const metadata = await Metadata.open(sql);
   const blobs = await DiskBlobs.open(root);
-  const count = 1203;
+  const count = 603;
   for (let i = 0; i < count; i++) {
     await metadata.beginUpload(`upload-${i}`, "team/app", 1);
     await blobs.begin(`upload-${i}`);
@@ -21,7 +21,7 @@ test("all expired uploads go in one run, however many they are", async () => {
   await metadata.beginUpload("fresh", "team/app", Date.now());
   await blobs.begin("fresh");
   const collector = await Collector.open({ metadata, blobs, logger: createLogger("error") });
-  expect((await collector.run({ dryRun: true })).uploads).toBeGreaterThan(0);
+  expect((await collector.run({ dryRun: true })).uploads).toBe(count);
   expect((await collector.run()).uploads).toBe(count);
   expect(readdirSync(`${root}/uploads`)).toEqual(["fresh"]);
   await collector.close();

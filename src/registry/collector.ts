@@ -173,16 +173,17 @@ export class Collector {
 
   async #collectUploads(counts: Counts, dryRun: boolean): Promise<void> {
     const before = Date.now() - (this.#options.uploadAgeMs ?? 86_400_000);
-    const { blobs } = this.#options;
-    for (let page = await this.#records.expiredUploads(before); page.length > 0;) {
+    if (dryRun) {
+      counts.uploads = await this.#records.countExpiredUploads(before);
+      return;
+    }
+    let page = await this.#records.expiredUploads(before);
+    while (page.length > 0) {
       for (const id of page) {
-        if (!dryRun) {
-          if (!(await this.#records.forgetUpload(id, before))) continue;
-          await blobs.cancel(id);
-        }
+        if (!(await this.#records.forgetUpload(id, before))) continue;
+        await this.#options.blobs.cancel(id);
         counts.uploads += 1;
       }
-      if (dryRun) return;
       await this.#breathe(dryRun);
       page = await this.#records.expiredUploads(before);
     }
