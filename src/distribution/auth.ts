@@ -232,7 +232,22 @@ export class Authenticator {
 /** What we know that we need; the registry's own word where we need nothing in particular. */
 function scopesOf(challenge: Challenge, wanted: readonly string[]): readonly string[] {
   const asked = (challenge.parameters.get("scope") ?? "").split(" ").filter((scope) => scope !== "");
-  return wanted.length > 0 ? [...new Set([...wanted, ...asked])] : asked;
+  // A right that is in one we know of is not asked for twice.
+  const isNew = (scope: string): boolean => !wanted.some((known) => holds(known, scope));
+  return [...wanted, ...asked.filter(isNew)];
+}
+
+/** True when `repository:a/b:pull,push` gives all that `repository:a/b:pull` does. */
+function holds(scope: string, other: string): boolean {
+  const cut = scope.lastIndexOf(":") + 1;
+  const actions = scope.slice(cut).split(",");
+  return (
+    other.startsWith(scope.slice(0, cut)) &&
+    other
+      .slice(cut)
+      .split(",")
+      .every((action) => actions.includes(action))
+  );
 }
 
 const keyOf = (scopes: readonly string[]): string => [...scopes].sort().join(" ");

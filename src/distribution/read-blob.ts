@@ -2,8 +2,7 @@
 import type { Descriptor } from "../image/index.ts";
 import { GantryError } from "../lib/index.ts";
 import { printable } from "./printable.ts";
-import { pause, type RepositoryClient } from "./repository-client.ts";
-import { delayBefore, usualRetries } from "./retry.ts";
+import { pause, type RepositoryClient, waitAfter } from "./repository-client.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 export interface BlobRequest {
@@ -17,64 +16,48 @@ export interface BlobRequest {
 
 /** @throws {GantryError} "corrupt" when the registry has more or, to its end, fewer bytes than the descriptor says */
 export async function* readBlob(request: BlobRequest): AsyncGenerator<Uint8Array, void, void> {
-  const { blob, clients, name, signal } = request;
-  const doing = `pull the blob ${blob.digest} of ${name}`;
+  const { blob, clients, signal } = request;
   let at = request.offset ?? 0;
-  let client = 0;
-  // An empty blob is read nevertheless: it must be there.
-  for (let tried = 1; at < blob.size || blob.size === 0; tried++) {
+  let tried = 0;
+  for (let turn = 0; turn < clients.length;) {
+    const client = clients[turn];
+    if (client === undefined) break;
     const before = at;
-    let failure: unknown;
     try {
-      for await (const chunk of pieces(clients[client], { ...request, offset: at, doing })) {
+      for await (const chunk of pieces(client, { ...request, offset: at })) {
         at += chunk.length;
-        if (at > blob.size)
-          throw new GantryError(
-            "corrupt",
-            `${doing}: it has more than the ${blob.size} bytes of its descriptor`,
-          );
         yield chunk;
       }
-      if (at === blob.size) return;
-      failure = new GantryError("corrupt", `${doing}: it ends after ${at} of ${blob.size} bytes`);
+      return;
     } catch (error) {
-      if (!(error instanceof GantryError) || !isBroken(error)) {
-        const isLast = client >= clients.length - 1;
-        if (isLast || !(error instanceof GantryError) || error.code === "canceled" || at > blob.size)
-          throw error;
-        client++;
+      // Progress buys patience: only a connection that brings nothing wears it out.
+      tried = at > before ? 1 : tried + 1;
+      const wait = waitAfter(error, tried, client.retries);
+      const isLast = turn === clients.length - 1;
+      if (wait !== undefined) await pause(wait, signal);
+      else if (isLast || !(error instanceof GantryError) || error.code === "canceled" || at > blob.size)
+        throw error;
+      else {
+        turn++;
         tried = 0;
-        continue;
       }
-      failure = error;
     }
-    // Progress buys patience: only a connection that brings nothing wears it out.
-    if (at > before) tried = 1;
-    const wait = delayBefore(usualRetries, tried, undefined, Math.random());
-    if (wait === undefined) {
-      if (client >= clients.length - 1) throw failure;
-      client++;
-      tried = 0;
-      continue;
-    }
-    await pause(wait, signal);
   }
-}
-
-function isBroken(error: GantryError): boolean {
-  return error.code === "unavailable" || error.code === "timeout";
+  throw new GantryError("internal", `${request.name} has no address`);
 }
 
 interface PieceRequest extends BlobRequest {
   readonly offset: number;
-  readonly doing: string;
 }
 
+/** One connection's worth; ends well only at the blob's end. */
 async function* pieces(
-  client: RepositoryClient | undefined,
-  { blob, offset, doing, signal }: PieceRequest,
+  client: RepositoryClient,
+  { blob, name, offset, signal }: PieceRequest,
 ): AsyncGenerator<Uint8Array, void, void> {
-  if (client === undefined) throw new GantryError("internal", `${doing}: no address`);
+  const doing = `pull the blob ${blob.digest} of ${name}`;
+  // Everything is here already, unless there is nothing: an empty blob must be there, too.
+  if (offset === blob.size && blob.size > 0) return;
   const ask = (headers: Record<string, string>): Promise<HttpAnswer> =>
     client.request({
       method: "GET",
@@ -82,6 +65,8 @@ async function* pieces(
       headers,
       expect: [200, 206, 416],
       doing,
+      // The tries are counted by the caller, who sees progress.
+      once: true,
       signal,
     });
   let answer = await ask(offset === 0 ? {} : { Range: `bytes=${offset}-` });
@@ -91,13 +76,23 @@ async function* pieces(
     answer = await ask({});
   }
   let skip = await startOf(answer, { offset, size: blob.size, doing });
+  let at = offset;
   for await (const chunk of answer.body()) {
-    if (skip >= chunk.length) skip -= chunk.length;
-    else {
-      yield skip === 0 ? chunk : chunk.subarray(skip);
-      skip = 0;
-    }
+    const rest = skip >= chunk.length ? chunk.subarray(chunk.length) : chunk.subarray(skip);
+    skip -= chunk.length - rest.length;
+    at += rest.length;
+    if (at > blob.size)
+      throw new GantryError("corrupt", `${doing}: it has more than the ${blob.size} bytes of its descriptor`);
+    if (rest.length > 0) yield rest;
   }
+  if (at !== blob.size) throw shorter(doing, at, blob.size);
+}
+
+/** Some proxies end an answer early and say that this was all: worth another try. */
+function shorter(doing: string, at: number, size: number): GantryError {
+  return new GantryError("corrupt", `${doing}: it ends after ${at} of ${size} bytes`, {
+    fields: { isShort: true },
+  });
 }
 
 /** Bytes to leave out: those before `offset` when the registry does not know ranges. */

@@ -9,6 +9,7 @@ import { registryError } from "./registry-error.ts";
 import { RegistrySource } from "./registry-source.ts";
 import { RegistryTarget } from "./registry-target.ts";
 import { RepositoryClient } from "./repository-client.ts";
+import { type RetryPolicy, usualRetries } from "./retry.ts";
 import { search, type SearchResult } from "./search.ts";
 import { noRegistriesConfig, type RegistriesConfig, settingsOf } from "./settings.ts";
 import { type HttpAnswer, Transport } from "./transport.ts";
@@ -20,6 +21,7 @@ export interface RegistriesOptions {
   readonly environment?: Environment;
   /** Without a byte for so long, a request is given up. */
   readonly stallMs?: number;
+  readonly retries?: RetryPolicy;
 }
 
 export interface LoginResult {
@@ -148,6 +150,10 @@ export class Registries {
     return search(reach.transport, { base: reach.base, term: match?.[2] ?? term, limit, auth });
   }
 
+  get #retries(): RetryPolicy {
+    return this.#options.retries ?? usualRetries;
+  }
+
   get #config(): RegistriesConfig {
     return this.#options.config ?? noRegistriesConfig;
   }
@@ -156,7 +162,8 @@ export class Registries {
     const known = await this.#reach(reference.domain);
     const { path } = reference;
     const scope = `repository:${path}:${actions}`;
-    return new RepositoryClient({ ...known, path, authenticator: authenticatorOf(known, auth), scope });
+    const authenticator = authenticatorOf(known, auth);
+    return new RepositoryClient({ ...known, path, authenticator, scope, retries: this.#retries });
   }
 
   async #mirror(mirror: string, reference: Reference): Promise<RepositoryClient> {

@@ -40,12 +40,14 @@ export interface RepositoryRequest {
 export class RepositoryClient {
   readonly path: string;
   readonly base: string;
+  readonly retries: RetryPolicy;
   readonly #options: RepositoryClientOptions;
 
   constructor(options: RepositoryClientOptions) {
     this.#options = options;
     this.path = options.path;
     this.base = options.base;
+    this.retries = options.retries ?? usualRetries;
   }
 
   get host(): string {
@@ -54,7 +56,6 @@ export class RepositoryClient {
 
   /** @throws {GantryError} with the registry's words when the status is another than expected */
   async request(request: RepositoryRequest): Promise<HttpAnswer> {
-    const policy = this.#options.retries ?? usualRetries;
     for (let tried = 1; ; tried++) {
       const outcome = await this.#try(request).catch((error: unknown) => failureOf(error));
       const failed = outcome instanceof GantryError;
@@ -64,7 +65,7 @@ export class RepositoryClient {
       const wait =
         request.once === true || (failed && !isWorthAnotherTry(outcome))
           ? undefined
-          : delayBefore(policy, tried, after, Math.random());
+          : delayBefore(this.retries, tried, after, Math.random());
       if (wait === undefined) throw failed ? outcome : await registryError(outcome, request.doing);
       if (!failed) await outcome.cancel();
       await pause(wait, request.signal);
@@ -128,8 +129,26 @@ function failureOf(error: unknown): GantryError {
 }
 
 /** A certificate does not become right by asking again. */
-export function isWorthAnotherTry(error: GantryError): boolean {
+function isWorthAnotherTry(error: GantryError): boolean {
   return error.fields["tls"] !== true && (error.code === "unavailable" || error.code === "timeout");
+}
+
+/**
+ * The wait before another try of something that failed as a whole; undefined: another would fail as well.
+ * @param also statuses that may be another one next time, beside those that pass by themselves
+ */
+export function waitAfter(
+  error: unknown,
+  tried: number,
+  policy: RetryPolicy,
+  also: readonly number[] = [],
+): number | undefined {
+  if (!(error instanceof GantryError)) return undefined;
+  const status = Number(error.fields["status"] ?? 0);
+  const isBroken = isWorthAnotherTry(error) || error.fields["isShort"] === true;
+  if (!isBroken && !isPassing(status) && !also.includes(status)) return undefined;
+  const after = error.fields["retryAfterMs"];
+  return delayBefore(policy, tried, typeof after === "number" ? after : undefined, Math.random());
 }
 
 export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -5,8 +5,7 @@
 import { createHash } from "node:crypto";
 import type { BlobWrite, Descriptor } from "../image/index.ts";
 import { digestHex, GantryError } from "../lib/index.ts";
-import { isWorthAnotherTry, pause, type RepositoryClient } from "./repository-client.ts";
-import { delayBefore, usualRetries } from "./retry.ts";
+import { pause, type RepositoryClient, waitAfter } from "./repository-client.ts";
 import type { HttpAnswer } from "./transport.ts";
 
 export interface UploadRequest extends BlobWrite {
@@ -58,7 +57,7 @@ export async function uploadBlob(
       return;
     } catch (error) {
       const next = isTooLarge(error) ? sizes.shift() : pieceBytes;
-      const wait = next === undefined ? undefined : waitAfter(error, tried);
+      const wait = next === undefined ? undefined : waitAfter(error, tried, client.retries, astray);
       if (next === undefined || wait === undefined) {
         await cancelUpload(client, at.upload.url);
         throw error;
@@ -82,15 +81,7 @@ const statusOf = (error: unknown): unknown =>
 const isTooLarge = (error: unknown): boolean => statusOf(error) === 413;
 
 /** Statuses of an upload that is not where we believe it to be: it is asked, or begun anew. */
-const astray: ReadonlySet<unknown> = new Set([404, 413, 416, 429]);
-
-/** The wait before another try; undefined: another would fail as well. */
-function waitAfter(error: unknown, tried: number): number | undefined {
-  if (!(error instanceof GantryError)) return undefined;
-  if (!isWorthAnotherTry(error) && !astray.has(statusOf(error))) return undefined;
-  const after = error.fields["retryAfterMs"];
-  return delayBefore(usualRetries, tried, typeof after === "number" ? after : undefined, Math.random());
-}
+const astray: readonly number[] = [404, 413, 416];
 
 async function hasBlob(
   client: RepositoryClient,
