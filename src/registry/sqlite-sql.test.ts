@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { adminSuite } from "./admin.test-suite.ts";
 import { metadataSuite } from "./metadata.test-suite.ts";
 import { SqliteSql } from "./sqlite-sql.ts";
 
@@ -9,6 +10,7 @@ const root = mkdtempSync(join(tmpdir(), "gantry-sqlite-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
 metadataSuite("SQLite", () => SqliteSql.open(join(root, "suite.db")));
+adminSuite("SQLite", () => SqliteSql.open(join(root, "admin.db")));
 
 test("parameters are bound by number, not by appearance", async () => {
   const sql = await SqliteSql.open(join(root, "numbers.db"));

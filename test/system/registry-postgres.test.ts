@@ -1,5 +1,6 @@
 /** `Sql` over a real PostgreSQL. */
 import { afterAll, expect, test } from "bun:test";
+import { adminSuite } from "../../src/registry/admin.test-suite.ts";
 import { metadataSuite } from "../../src/registry/metadata.test-suite.ts";
 import { migrate } from "../../src/registry/migrate.ts";
 import { PostgresSql } from "../../src/registry/postgres-sql.ts";
@@ -8,7 +9,9 @@ import { TestPostgres } from "../lib/postgres.ts";
 const server = await TestPostgres.start();
 afterAll(() => server[Symbol.asyncDispose]());
 
-metadataSuite("PostgreSQL", async () => PostgresSql.open({ url: await server.database() }));
+const empty = async (): Promise<PostgresSql> => PostgresSql.open({ url: await server.database() });
+metadataSuite("PostgreSQL", empty);
+adminSuite("PostgreSQL", empty);
 
 test("bigint, boolean and bytea come back as from SQLite", async () => {
   await using pool = closing(await PostgresSql.open({ url: await server.database() }));
