@@ -5,8 +5,9 @@
 import { rootCertificates } from "node:tls";
 import { GantryError, messageOf } from "../lib/index.ts";
 import type { Certificates } from "./certificates.ts";
+import { connectionError } from "./connection-error.ts";
 import { printable } from "./printable.ts";
-import { type Environment, isLoopback, proxyFor } from "./proxy.ts";
+import { type Environment, proxyFor } from "./proxy.ts";
 
 export interface TransportOptions {
   readonly certificates: Certificates;
@@ -100,7 +101,9 @@ export class Transport {
 
   async #once(request: HttpRequest, own: boolean): Promise<HttpAnswer> {
     const { stallMs } = this.#options;
-    const watch = new Watch(request.patient === true ? stallMs * patience : stallMs, request.signal);
+    const proxy = this.#proxy(request.url);
+    const via = proxy === undefined ? "" : ` by the proxy ${new URL(proxy).host}`;
+    const watch = new Watch(request.patient === true ? stallMs * patience : stallMs, via, request.signal);
     const { body } = request;
     try {
       const response = await fetch(request.url, {
@@ -121,10 +124,14 @@ export class Transport {
     }
   }
 
+  #proxy(url: URL): string | undefined {
+    return proxyFor(url, this.#options.environment);
+  }
+
   /** What we show and trust. Another host after a redirect sees no client certificate of ours. */
   #connection(url: URL, own: boolean): BunFetchRequestInit {
-    const { certificates, insecure, environment } = this.#options;
-    const proxy = proxyFor(url, environment);
+    const { certificates, insecure } = this.#options;
+    const proxy = this.#proxy(url);
     const { ca, cert, key } = certificates;
     const tls = {
       ...(ca.length === 0 ? {} : { ca: [...rootCertificates, ...ca] }),
@@ -148,13 +155,16 @@ export function isSamePlace(url: URL, own: URL): boolean {
 class Watch {
   readonly #controller = new AbortController();
   readonly #limitMs: number;
+  readonly #via: string;
   readonly #outer: AbortSignal | undefined;
   readonly #onAbort: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stalled = false;
 
-  constructor(limitMs: number, outer: AbortSignal | undefined) {
+  /** @param via how the peer is reached, for messages */
+  constructor(limitMs: number, via: string, outer: AbortSignal | undefined) {
     this.#limitMs = limitMs;
+    this.#via = via;
     this.#outer = outer;
     this.#onAbort = () => this.#controller.abort(outer?.reason);
     if (outer?.aborted === true) this.#onAbort();
@@ -199,31 +209,8 @@ class Watch {
       );
     if (this.#outer?.aborted === true)
       return new GantryError("canceled", `canceled: ${messageOf(this.#outer.reason)}`, { cause: error });
-    return connectionError(error, url);
+    return connectionError(error, url, this.#via);
   }
-}
-
-function connectionError(error: unknown, url: URL): GantryError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const why = messageOf(error);
-  const isTls =
-    code === "EPROTO" || /CERT|SELF_SIGNED|SSL|TLS|ISSUER|HOSTNAME/i.test(code) || /certificate/i.test(why);
-  return new GantryError("unavailable", `cannot reach the registry at ${url.origin}: ${why}`, {
-    cause: error,
-    hint: hintFor(url, code, isTls),
-    fields: { tls: isTls },
-  });
-}
-
-function hintFor({ host, hostname }: URL, code: string, isTls: boolean): string {
-  // The peer hung up in the handshake.
-  if (code === "EPROTO")
-    return `does it speak TLS (else: --insecure-registry ${host}), or want a client's certificate: /etc/docker/certs.d/${host}/client.cert and client.key?`;
-  if (isTls)
-    return `put its authority's certificate into /etc/docker/certs.d/${host}/ca.crt, or say --insecure-registry ${host} if nobody can listen in`;
-  return isLoopback(hostname)
-    ? "is the registry running?"
-    : "is the name right, and can this machine reach it? A proxy is set by HTTPS_PROXY";
 }
 
 type BodyInit = Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array>;

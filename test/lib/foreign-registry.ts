@@ -8,6 +8,8 @@ export interface ForeignOptions {
   readonly auth?: object;
   /** `http.tls`. */
   readonly tls?: object;
+  /** Where it listens; loopback without. */
+  readonly address?: string;
 }
 
 export class ForeignRegistry {
@@ -21,14 +23,14 @@ export class ForeignRegistry {
     this.#child = child;
   }
 
-  static async start({ auth, tls }: ForeignOptions = {}): Promise<ForeignRegistry> {
+  static async start({ auth, tls, address = "127.0.0.1" }: ForeignOptions = {}): Promise<ForeignRegistry> {
     const dir = mkdtempSync("/tmp/gantry-foreign-registry-");
     const port = await freePort();
     const config = {
       version: "0.1",
       log: { level: "error", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: `${dir}/data` }, delete: { enabled: true } },
-      http: { addr: `127.0.0.1:${port}`, ...(tls === undefined ? {} : { tls }) },
+      http: { addr: `${address}:${port}`, ...(tls === undefined ? {} : { tls }) },
       ...(auth === undefined ? {} : { auth }),
     };
     // JSON is YAML.
@@ -36,8 +38,8 @@ export class ForeignRegistry {
     const child = Bun.spawn(["docker-registry", "serve", `${dir}/config.yml`], {
       stdio: ["ignore", "ignore", "ignore"],
     });
-    const registry = new ForeignRegistry(dir, `127.0.0.1:${port}`, child);
-    for (let tries = 0; !(await isOpen(port)); tries++) {
+    const registry = new ForeignRegistry(dir, `${address}:${port}`, child);
+    for (let tries = 0; !(await isOpen(port, address)); tries++) {
       if (tries > 400) throw new Error("docker-registry has not started");
       await Bun.sleep(25);
     }
@@ -51,9 +53,10 @@ export class ForeignRegistry {
   }
 }
 
-function isOpen(port: number): Promise<boolean> {
+/** Whether somebody listens there. */
+export function isOpen(port: number, address: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => {
+    const socket = connect(port, address, () => {
       socket.destroy();
       resolve(true);
     });

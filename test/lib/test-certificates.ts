@@ -35,13 +35,13 @@ export class TestAuthority {
     return readFileSync(this.file, "utf8");
   }
 
-  /** A certificate for 127.0.0.1, or for a client. */
-  async sign(name: string): Promise<TestPair> {
+  /** A certificate for localhost and an address, or for a client. */
+  async sign(name: string, address = "127.0.0.1"): Promise<TestPair> {
     await this.#openssl(
       ["req", "-subj", `/CN=${name}`, "-keyout", `${name}.key`, "-out", `${name}.csr`],
       curve,
     );
-    await Bun.write(`${this.#dir}/ext`, "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+    await Bun.write(`${this.#dir}/ext`, `subjectAltName=DNS:localhost,IP:${address}\n`);
     await this.#openssl(
       "x509 -req -days 2 -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext".split(" "),
       ["-in", `${name}.csr`, "-out", `${name}.pem`],
