@@ -35,8 +35,8 @@ export class SlowProxy {
     };
     this.#sockets.add(client);
     for (const socket of [client, server]) socket.on("error", end).on("close", end);
-    client.on("data", (bytes) => this.#pass(bytes, client, server, (n) => (this.up += n)));
-    server.on("data", (bytes) => this.#pass(bytes, server, client, (n) => (this.down += n)));
+    client.on("data", (bytes: Buffer) => this.#pass(bytes, client, server, (n) => (this.up += n)));
+    server.on("data", (bytes: Buffer) => this.#pass(bytes, server, client, (n) => (this.down += n)));
   }
 
   #pass(bytes: Buffer, from: Socket, to: Socket, count: (bytes: number) => void): void {

@@ -8,8 +8,7 @@ import { CliError } from "../errors.ts";
 import { print, printError } from "../output.ts";
 import { hostOfPlace, openFrom, openTo, parsePlace } from "../places.ts";
 import { authFor, registriesFor } from "../remote.ts";
-import { isTerminal } from "../session/terminal.ts";
-import { LiveLines, PlainLines } from "../transfer-lines.ts";
+import { linesFor } from "../transfer-lines.ts";
 
 export const copy: CommandSpec = {
   usage: "[OPTIONS] SOURCE DESTINATION",
@@ -55,7 +54,7 @@ async function run({ flags, args: [from = "", to = ""], engine }: Invocation): P
   const world = { engine, registries: registriesFor(insecure) };
   const auth = (host: string, creds: string) => (host === "" ? undefined : authFor(host, creds));
   const quiet = flags.bool("quiet");
-  const lines = isTerminal(2) ? new LiveLines() : new PlainLines();
+  const lines = linesFor(2);
   await using source = await openFrom(fromPlace, world, await auth(fromHost, flags.text("src-creds")));
   const destination = await openTo(toPlace, world, await auth(toHost, flags.text("dest-creds")));
   const manifest = await destination.take(({ target, tag }) =>
@@ -88,8 +87,7 @@ function messageOf({ blob, status, current }: CopyEvent) {
   const isStep = status === "copying" && current !== undefined;
   return {
     id: digestHex(blob.digest).slice(0, 12),
-    // "Pushing" is a step that plain output leaves out.
-    status: isStep ? "Pushing" : words[status],
+    status: words[status],
     progressDetail: isStep ? { current, total: blob.size } : {},
   };
 }

@@ -5,7 +5,6 @@ import { authHeader, withCliErrors } from "../connection/credentials.ts";
 import { type Engine, imagePath } from "../connection/engine.ts";
 import { CliError } from "../errors.ts";
 import { print } from "../output.ts";
-import { isTerminal } from "../session/terminal.ts";
 import { showTransfer } from "../transfer-lines.ts";
 
 const contentTrust = {
@@ -85,7 +84,7 @@ export async function pullImage(
     },
     headers: await authHeader(name),
   });
-  await showTransfer(response, { quiet, terminal: isTerminal(errors ? 2 : 1), toErrors: errors });
+  await showTransfer(response, { quiet, toErrors: errors });
 }
 
 export const push: CommandSpec = {
@@ -125,7 +124,7 @@ export const push: CommandSpec = {
       },
       headers: await authHeader(name),
     });
-    await showTransfer(response, { quiet, terminal: isTerminal(1) });
+    await showTransfer(response, { quiet });
     if (quiet) await print(`${reference.domain}/${reference.path}${suffixOf(reference)}\n`);
     return 0;
   },

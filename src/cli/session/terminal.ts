@@ -12,11 +12,15 @@ export function isTerminal(fd: 0 | 1 | 2): boolean {
   return isatty(fd);
 }
 
-/** The terminal's size; undefined when stdout is none. */
-export function terminalSize(): Size | undefined {
-  if (!isatty(1)) return undefined;
-  const [columns, rows] = new WriteStream(1).getWindowSize();
-  return { rows, columns };
+const writers = new Map<1 | 2, WriteStream>();
+
+/** The size of the terminal that stdout (1) or stderr (2) is; undefined when it is none, or one that has no size. */
+export function terminalSize(fd: 1 | 2 = 1): Size | undefined {
+  if (!isatty(fd)) return undefined;
+  const writer = writers.get(fd) ?? new WriteStream(fd);
+  writers.set(fd, writer);
+  const [columns, rows] = writer.getWindowSize();
+  return columns > 0 && rows > 0 ? { rows, columns } : undefined;
 }
 
 /** Signals that would end us while the terminal is raw. */
