@@ -87,6 +87,6 @@ export async function openTarget(
     case "oci-archive":
       return { target: await createLayoutArchive(name.path), tag: name.tag };
     case "docker-archive":
-      return { target: await createDockerArchive(name.path), tag: name.tag };
+      return { target: await createDockerArchive(name.path, name.tag), tag: name.tag };
   }
 }

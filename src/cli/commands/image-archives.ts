@@ -33,7 +33,8 @@ export const load: CommandSpec = {
       source,
       label: "Loading",
       path: "/images/load",
-      query: { quiet: call.flags.bool("quiet") },
+      // As docker does: where nobody watches, layers are not told of.
+      query: { quiet: call.flags.bool("quiet") || !isTerminal(1) },
     });
     return 0;
   },
