@@ -76,8 +76,8 @@ export class Authenticator {
     if (auth.registrytoken !== undefined && auth.registrytoken !== "") return `Bearer ${auth.registrytoken}`;
     const challenge = this.#challenge;
     if (challenge?.scheme === "basic") return basicHeader(auth);
-    const token = this.#tokens.get(keyOf(scopes));
-    if (token !== undefined && token.untilMs > this.#now()) return `Bearer ${token.value}`;
+    const known = this.#known(scopes);
+    if (known !== undefined) return known;
     // An old token is replaced before a body is sent in vain.
     if (challenge === undefined || scopes.length === 0) return undefined;
     return `Bearer ${await this.#token(challenge, scopes, keyOf(scopes), signal)}`;
@@ -102,6 +102,9 @@ export class Authenticator {
     if (this.#options.auth.registrytoken) return undefined;
     if (bearer !== undefined) {
       const wanted = scopesOf(bearer, scopes);
+      // A request beside this one may have got a token since.
+      const known = this.#known(scopes);
+      if (known !== undefined && known !== tried) return known;
       this.#tokens.delete(keyOf(scopes));
       const header = `Bearer ${await this.#token(bearer, wanted, keyOf(scopes), signal)}`;
       return header === tried ? undefined : header;
@@ -121,6 +124,12 @@ export class Authenticator {
     url.searchParams.set("client_id", clientId);
     const body = await this.#askToken(url, signal);
     return typeof body["refresh_token"] === "string" ? body["refresh_token"] : undefined;
+  }
+
+  /** The header of a token that is still good. */
+  #known(scopes: readonly string[]): string | undefined {
+    const token = this.#tokens.get(keyOf(scopes));
+    return token !== undefined && token.untilMs > this.#now() ? `Bearer ${token.value}` : undefined;
   }
 
   async #token(
