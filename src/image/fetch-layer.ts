@@ -68,7 +68,8 @@ export class LayerFetcher {
       throwIfAborted(wish.signal);
       if (layers.has(wish.chainId)) {
         wish.hold.keep(wish.chainId);
-        await this.#archiveOf(wish);
+        // Told before the first wait where nothing is to be fetched: layers are told of in their order.
+        if (!this.#hasArchive(wish)) await this.#archiveOf(wish);
         wish.report("exists");
         return layers.get(wish.chainId);
       }
@@ -84,19 +85,23 @@ export class LayerFetcher {
    * as it is with this very archive.
    */
   async #archiveOf(wish: LayerWish): Promise<void> {
-    const { content, contents } = this.#parts;
-    const { blob, diffId, pins, signal } = wish;
+    const { blob, signal } = wish;
     const key = downloadKey(blob.digest);
-    pins.use(content.pin(blob.digest));
-    for (;;) {
+    while (!this.#hasArchive(wish)) {
       throwIfAborted(signal);
-      const canBeMade = blob.digest === diffId || contents.blob(blob.digest)?.level !== undefined;
-      if (canBeMade || content.size(blob.digest) !== undefined) return;
       const other = this.#busy.get(key);
       if (other === undefined)
         return this.#alone(key, () => this.#limiter.run(() => this.#downloadOnly(wish)));
       await settled(other, signal);
     }
+  }
+
+  /** It is here, and from now on pinned, or can be made again. */
+  #hasArchive({ blob, diffId, pins }: LayerWish): boolean {
+    const { content, contents } = this.#parts;
+    pins.use(content.pin(blob.digest));
+    const canBeMade = blob.digest === diffId || contents.blob(blob.digest)?.level !== undefined;
+    return canBeMade || content.size(blob.digest) !== undefined;
   }
 
   async #downloadOnly(wish: LayerWish): Promise<void> {
