@@ -1,7 +1,7 @@
 /** The build context: unpacked with bounds, thinned out by .dockerignore, the Dockerfile found. */
 import { rm, rmdir } from "node:fs/promises";
 import { decompress, type Trees } from "../image/index.ts";
-import { GantryError, isErrno, messageOf } from "../lib/index.ts";
+import { GantryError, Interrupt, isErrno, messageOf } from "../lib/index.ts";
 import { TreeView } from "./files/tree-view.ts";
 import { Pauses } from "./pauses.ts";
 import { canceled } from "./step-error.ts";
@@ -29,14 +29,13 @@ async function* abortable(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   const iterator = source[Symbol.asyncIterator]();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => undefined); // nobody may be waiting when it comes: the loop below looks at the signal itself
-  const abort = (): void => reject(canceled(signal));
+  const interrupt = new Interrupt();
+  const abort = (): void => interrupt.raise(canceled(signal));
   signal.addEventListener("abort", abort, { once: true });
   try {
     for (;;) {
       signal.throwIfAborted();
-      const next = await Promise.race([iterator.next(), aborted]);
+      const next = await interrupt.wait(iterator.next());
       if (next.done === true) return;
       yield next.value;
     }

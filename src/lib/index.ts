@@ -19,6 +19,7 @@ export {
 } from "./errors.ts";
 export { linkTarget, namesIn, tryStat } from "./file-names.ts";
 export { newId, shortId } from "./id.ts";
+export { Interrupt } from "./interrupt.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";
 export { type TarEntry, type TarEntryInput, type TarEvent, type TarType } from "./tar-entry.ts";

@@ -2,7 +2,7 @@
  * Blobs on their way from upstream: fetched once however many want them, given to clients while they come, stored when they
  * have been verified.
  */
-import { digestHex, GantryError } from "../lib/index.ts";
+import { digestHex, GantryError, Interrupt } from "../lib/index.ts";
 import type { Descriptor } from "../image/index.ts";
 import type { BlobStore, ByteRange } from "./blob-store.ts";
 import { TailFile } from "./tail-file.ts";
@@ -85,20 +85,19 @@ async function withoutStalls(
   work: (source: AsyncIterable<Uint8Array>) => Promise<unknown>,
 ): Promise<void> {
   const controller = new AbortController();
-  const stalled = Promise.withResolvers<never>();
-  stalled.promise.catch(() => undefined);
+  const stalled = new Interrupt();
   const giveUp = (): void => {
     const error = new GantryError("timeout", `upstream has sent nothing for ${stallMs / 1000} s`);
     controller.abort(error);
-    stalled.reject(error);
+    stalled.raise(error);
   };
   let timer = setTimeout(giveUp, stallMs);
   async function* watched(): AsyncIterable<Uint8Array> {
-    const source = await Promise.race([open(controller.signal), stalled.promise]);
+    const source = await stalled.wait(open(controller.signal));
     const iterator = source[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const { done, value } = await Promise.race([iterator.next(), stalled.promise]);
+        const { done, value } = await stalled.wait(iterator.next());
         if (done === true) return;
         clearTimeout(timer);
         yield value;

@@ -44,7 +44,7 @@ test("it starts, its volume is filled, exec finds its user, explain knows its la
   expect(engine.ok("exec", "kept", "cat", "/note", "/data/f")).toBe("of the image\nfilled");
   expect(engine.ok("exec", "kept", "id", "-u")).toBe("7");
   expect(engine.ok("exec", "-u", "root", "kept", "whoami")).toBe("root");
-  expect(engine.ok("explain", "kept")).toContain("overlay");
+  expect(engine.ok("explain", "kept")).toContain("Mount 2 layers");
 });
 
 test("after the engine was killed it runs on, and starts again when it has ended", async () => {
