@@ -1,6 +1,6 @@
 /** What accounts, tokens, guards, retention, settings and deliveries promise over any database. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Digest, sha256 } from "../lib/index.ts";
+import { createLogger, type Digest, sha256 } from "../lib/index.ts";
 import { AccountAccess } from "./access/access-control.ts";
 import { Accounts } from "./access/accounts.ts";
 import { Credentials } from "./access/credentials.ts";
@@ -9,6 +9,7 @@ import { RefreshTokens } from "./access/refresh-tokens.ts";
 import { adminTables } from "./access/tables.ts";
 import { LoginThrottle } from "./access/throttle.ts";
 import { TokenEndpoint } from "./access/token-endpoint.ts";
+import { listSigningKeys, rotateSigningKey } from "./access/signing-keys.ts";
 import { Tokens } from "./access/tokens.ts";
 import { ImmutableTagGuard } from "./guards/immutable-tags.ts";
 import { listQuotas, QuotaGuard, removeQuota, setQuota } from "./guards/quotas.ts";
@@ -26,8 +27,9 @@ import {
 import { applyRetention, decideRetention } from "./retention/run.ts";
 import { Settings } from "./settings.ts";
 import type { Sql } from "./sql.ts";
-import type { RequestContext } from "./types.ts";
+import type { CommitStep, RegistryEvent, RequestContext } from "./types.ts";
 import { usageOf } from "./usage.ts";
+import { Notifier } from "./webhooks/notifier.ts";
 import { DeliveryQueue } from "./webhooks/queue.ts";
 import { Webhooks } from "./webhooks/webhooks.ts";
 
@@ -81,15 +83,17 @@ export function adminSuite(name: string, open: () => Promise<Sql>): void {
       return { access: new AccountAccess({ ...options, now: clock }), accounts, tokens };
     }
 
-    async function push(repository: string, tag: string, text = tag): Promise<Digest> {
+    async function push(
+      repository: string,
+      tag: string,
+      text = tag,
+      steps: readonly CommitStep[] = [],
+    ): Promise<Digest> {
       const bytes = Buffer.from(text);
       const digest = sha256(bytes);
       const parts = { tags: [tag], blobs: [], foreignBlobs: [], manifests: [], totalBytes: bytes.length };
-      await metadata.putManifest(
-        { repository, manifest: { digest, mediaType, bytes }, ...parts },
-        now,
-        false,
-      );
+      const pushed = { repository, manifest: { digest, mediaType, bytes }, ...parts };
+      await metadata.putManifest(pushed, now, false, steps);
       return digest;
     }
 
@@ -302,6 +306,124 @@ export function adminSuite(name: string, open: () => Promise<Sql>): void {
       expect(text).toMatch(/^gantry_registry_blob_bytes 6000000000$/m);
       await webhooks.remove("ci");
       expect(await queue.counts()).toEqual({ waiting: 0, dead: 0 });
+    });
+
+    test("pushes at one moment share what a quota leaves, and one of them gets an immutable tag", async () => {
+      await setQuota(sql, { pattern: "race/*", maxBytes: 10_000, maxManifests: undefined, maxTags: 3 });
+      await addImmutableRule(sql, { repositories: "race/*", tags: "fixed" });
+      const quota = new QuotaGuard(sql, clock);
+      const immutable = new ImmutableTagGuard(sql, clock);
+      const outcomes = async (work: readonly Promise<unknown>[]): Promise<readonly string[]> =>
+        (await Promise.allSettled(work)).flatMap((one) =>
+          one.status === "rejected" ? [String(one.reason)] : [],
+        );
+      const linked = async (repository: string, i: number): Promise<void> => {
+        const digest = sha256(`race ${i}`);
+        await metadata.claimBlob(digest, now);
+        await metadata.setBlobSize(digest, 3000);
+        const step = await quota.linkBlob(context, repository, digest, 3000);
+        await metadata.linkBlob(repository, digest, now, step === undefined ? [] : [step]);
+      };
+      const refused = await outcomes(
+        Array.from({ length: 8 }, (_, i) => linked(i % 2 === 0 ? "race/a" : "race/b", i)),
+      );
+      expect(refused.length).toBe(5);
+      expect(refused[0]).toContain("race/* may hold 10000 bytes, holds 9000, and this brings 3000");
+      expect(await usageOf(sql, "race/*")).toMatchObject({ bytes: 9000, blobs: 3 });
+      const pushed = async (tag: string, text: string): Promise<void> => {
+        const bytes = Buffer.from(text);
+        const manifest = { digest: sha256(bytes), mediaType, bytes };
+        const wish = { repository: "race/a", manifest, tags: [tag], totalBytes: bytes.length };
+        const steps = [await quota.putManifest(context, wish), await immutable.putManifest(context, wish)];
+        await push(
+          "race/a",
+          tag,
+          text,
+          steps.flatMap((step) => step ?? []),
+        );
+      };
+      expect(await outcomes(Array.from({ length: 6 }, (_, i) => pushed(`t${i}`, `text ${i}`)))).toHaveLength(
+        3,
+      );
+      await setQuota(sql, { pattern: "race/*", maxBytes: 10_000, maxManifests: undefined, maxTags: 9 });
+      now += 3000;
+      const moved = await outcomes(Array.from({ length: 5 }, (_, i) => pushed("fixed", `fixed ${i}`)));
+      expect(moved).toHaveLength(4);
+      expect(moved.every((one) => one.includes("tag fixed of race/a is immutable"))).toBe(true);
+    });
+
+    test("an event is in the queue with its manifest, or not at all", async () => {
+      const webhooks = new Webhooks(sql, clock);
+      const hook = { url: "http://127.0.0.1:9/", secret: "s", actions: ["push"], repositories: "told/*" };
+      await webhooks.add({ name: "told", ...hook });
+      const queue = new DeliveryQueue(sql, clock);
+      const heard: string[] = [];
+      const notifier = new Notifier({
+        webhooks,
+        queue,
+        source: { origin: "", address: "", instance: "i" },
+        logger: createLogger("error", () => undefined),
+        now: clock,
+        sender: {
+          async send(_webhook, _id, body) {
+            heard.push(body);
+            return { ok: true, result: "204" };
+          },
+        },
+      });
+      const event: RegistryEvent = {
+        id: "event",
+        atMs: now,
+        action: "push",
+        target: { repository: "told/a", digest: sha256("v1"), tag: "v1", kind: "manifest" },
+        actor: context.identity,
+        remote: "",
+        requestId: "r",
+        userAgent: "",
+      };
+      expect(await notifier.journal.open("push", "other/a")).toBeUndefined();
+      const keep = await notifier.journal.open("push", "told/a");
+      const step: CommitStep = async (tx) => keep?.(tx, event);
+      const fails: CommitStep = async () => {
+        throw new Error("no room");
+      };
+      await expect(push("told/a", "v1", "v1", [step, fails])).rejects.toThrow("no room");
+      expect(await queue.counts()).toEqual({ waiting: 0, dead: 0 });
+      await push("told/a", "v1", "v1", [step]);
+      // A crash here, before anybody is told, loses nothing.
+      expect(await queue.counts()).toEqual({ waiting: 1, dead: 0 });
+      notifier.listen(event);
+      for (let i = 0; i < 200 && (await queue.counts()).waiting > 0; i++) await Bun.sleep(10);
+      expect(heard).toHaveLength(1);
+      await notifier.close();
+      await webhooks.remove("told");
+    });
+
+    test("a new key signs at every instance, the old one verifies until its tokens are over", async () => {
+      const [one, two] = [await Tokens.open(sql, service, clock), await Tokens.open(sql, service, clock)];
+      const scopes = [{ type: "repository", name: "a", actions: ["pull"] }] as const;
+      const old = await one.issue("root", 1, scopes);
+      expect((await two.verify(old))?.subject).toBe("root");
+      await rotateSigningKey(sql, false, now);
+      // The other instance has not read its keys again: it signs with the old one, and knows a token of the new one.
+      const fresh = await (await Tokens.open(sql, service, clock)).issue("root", 2, scopes);
+      expect(fresh.split(".")[0]).not.toBe(old.split(".")[0]);
+      expect((await two.verify(fresh))?.epoch).toBe(2);
+      now += 10_000;
+      expect((await one.issue("root", 1, scopes)).split(".")[0]).toBe(fresh.split(".")[0]);
+      expect((await one.verify(old))?.subject).toBe("root");
+      now += 400_000;
+      await rotateSigningKey(sql, false, now);
+      expect(await listSigningKeys(sql)).toHaveLength(2);
+      // A backup of the key that was, and a token of today by it: nothing.
+      const held = await one.issue("root", 3, scopes);
+      now += 10_000;
+      expect((await one.verify(held))?.epoch).toBe(3);
+      await rotateSigningKey(sql, true, now);
+      expect(await listSigningKeys(sql)).toHaveLength(1);
+      now += 10_000;
+      expect(await one.verify(held)).toBeUndefined();
+      expect((await one.verify(await two.issue("root", 4, scopes)))?.epoch).toBe(4);
     });
   });
 }

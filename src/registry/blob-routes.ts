@@ -39,7 +39,10 @@ export async function getBlob(
   tell(registry, exchange, "pull", { repository, digest, size, kind: "blob" });
   if (range === undefined) return content(200, body, size, headers);
   const { start, end } = range;
-  return content(206, body, end - start + 1, { ...headers, "Content-Range": `bytes ${start}-${end}/${size}` });
+  return content(206, body, end - start + 1, {
+    ...headers,
+    "Content-Range": `bytes ${start}-${end}/${size}`,
+  });
 }
 
 export async function deleteBlob(

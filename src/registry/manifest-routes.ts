@@ -2,6 +2,7 @@
 import type { RawManifest } from "../image/index.ts";
 import { type Digest, digestLike, isDigest, sha256 } from "../lib/index.ts";
 import { fallbackOf } from "./accept.ts";
+import { Announcement } from "./announcement.ts";
 import { content, empty } from "./answers.ts";
 import { RegistryError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
@@ -10,6 +11,7 @@ import { isTag } from "./names.ts";
 import { type ReadManifest, readManifest } from "./read-manifest.ts";
 import { guard, type Registry, tell } from "./registry.ts";
 import { boundedBody } from "./request-body.ts";
+import type { Sql } from "./sql.ts";
 
 /** Tags in one push: the specification asks for ten. */
 const maxTags = 100;
@@ -72,15 +74,19 @@ export async function deleteManifest(
   const { metadata } = registry;
   await guard(registry, (one) => one.write?.(exchange, repository));
   await guard(registry, (one) => one.deleteManifest?.(exchange, repository, reference));
+  const announcement = await Announcement.open(registry, exchange, "delete", repository);
   if (isDigest(reference)) {
-    if ((await metadata.deleteManifest(repository, reference)) === undefined)
+    const target = { repository, digest: reference, kind: "manifest" } as const;
+    const step = (tx: Sql): Promise<void> => announcement.keep(tx, [target]);
+    if ((await metadata.deleteManifest(repository, reference, step)) === undefined)
       throw unknown(repository, reference);
-    tell(registry, exchange, "delete", { repository, digest: reference, kind: "manifest" });
-    return empty(202);
+  } else {
+    const step = (tx: Sql, digest: Digest): Promise<void> =>
+      announcement.keep(tx, [{ repository, digest, tag: reference, kind: "tag" }]);
+    if (!isTag(reference) || (await metadata.deleteTag(repository, reference, step)) === undefined)
+      throw unknown(repository, reference);
   }
-  const digest = isTag(reference) ? await metadata.deleteTag(repository, reference) : undefined;
-  if (digest === undefined) throw unknown(repository, reference);
-  tell(registry, exchange, "delete", { repository, digest, tag: reference, kind: "tag" });
+  announcement.tell();
   return empty(202);
 }
 
@@ -122,18 +128,20 @@ async function record(registry: Registry, exchange: Exchange, push: Push, read: 
   const { blobs, metadata, now } = registry;
   const { repository, manifest, tags } = push;
   const totalBytes = manifest.bytes.length + read.blobBytes;
-  await guard(registry, (one) => one.putManifest?.(exchange, { ...push, totalBytes }));
+  const steps = await guard(registry, (one) => one.putManifest?.(exchange, { ...push, totalBytes }));
   const sizes = await Promise.all(read.blobs.map((blob) => blobs.size(blob)));
   const gone = read.blobs.filter((_, i) => sizes[i] === undefined);
   if (gone.length > 0 && !registry.allowSparse) throw missingChildren(repository, gone);
   await blobs.sync(read.blobs.filter((blob) => !gone.includes(blob)));
   const pushed = { ...read, repository, manifest, tags, totalBytes };
-  const missing = await metadata.putManifest(pushed, now(), registry.allowSparse);
-  if (missing.length > 0) throw missingChildren(repository, missing);
   const { digest, mediaType, bytes } = manifest;
   const target = { repository, digest, mediaType, size: bytes.length, kind: "manifest" } as const;
-  if (tags.length === 0) tell(registry, exchange, "push", target);
-  for (const tag of tags) tell(registry, exchange, "push", { ...target, tag });
+  const announcement = await Announcement.open(registry, exchange, "push", repository);
+  const told = tags.length === 0 ? [target] : tags.map((tag) => ({ ...target, tag }));
+  const keep = (tx: Sql): Promise<void> => announcement.keep(tx, told);
+  const missing = await metadata.putManifest(pushed, now(), registry.allowSparse, [...steps, keep]);
+  if (missing.length > 0) throw missingChildren(repository, missing);
+  announcement.tell();
 }
 
 /** The tags that a push gives, by its address and by `tag` parameters. @throws {RegistryError} */

@@ -5,6 +5,7 @@ import { insertManifest, missingChildren, type NewManifest } from "./manifest-ro
 import { metadataTables } from "./metadata-tables.ts";
 import { migrate } from "./migrate.ts";
 import type { Sql, SqlRow } from "./sql.ts";
+import type { CommitStep } from "./types.ts";
 
 /** A blob as a repository has it. */
 export interface LinkedBlob {
@@ -78,30 +79,34 @@ export class Metadata {
     await this.sql.query("UPDATE blob SET size = $2 WHERE digest = $1", digest, size);
   }
 
-  async linkBlob(repository: string, digest: Digest, nowMs: number): Promise<void> {
-    await this.sql.query(
-      "INSERT INTO repository VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-      repository,
-      nowMs,
-    );
-    await this.sql.query(
-      `INSERT INTO repository_blob VALUES ($1, $2, $3)
-       ON CONFLICT (repository, digest) DO UPDATE SET touched_ms = excluded.touched_ms`,
-      repository,
-      digest,
-      nowMs,
-    );
+  /** @param steps done first; when there are any, all is one transaction */
+  async linkBlob(
+    repository: string,
+    digest: Digest,
+    nowMs: number,
+    steps: readonly CommitStep[] = [],
+  ): Promise<void> {
+    if (steps.length === 0) return linkBlob(this.sql, repository, digest, nowMs);
+    await this.sql.transaction(async (sql) => {
+      for (const step of steps) await step(sql);
+      await linkBlob(sql, repository, digest, nowMs);
+    });
   }
 
   /** Links a blob that is known; undefined: it is not. */
-  async mountBlob(repository: string, digest: Digest, nowMs: number): Promise<number | undefined> {
+  async mountBlob(
+    repository: string,
+    digest: Digest,
+    nowMs: number,
+    steps: readonly CommitStep[] = [],
+  ): Promise<number | undefined> {
     const [row] = await this.sql.query(
       "UPDATE blob SET touched_ms = $2 WHERE digest = $1 AND size >= 0 RETURNING size",
       digest,
       nowMs,
     );
     if (row === undefined) return undefined;
-    await this.linkBlob(repository, digest, nowMs);
+    await this.linkBlob(repository, digest, nowMs, steps);
     return number(row, "size");
   }
 
@@ -190,18 +195,30 @@ export class Metadata {
 
   /**
    * Records a manifest and its tags, durably. The blobs it needs must be linked.
+   * @param steps done in the same transaction
    * @returns what is missing: nothing has been recorded then
    */
-  async putManifest(manifest: NewManifest, nowMs: number, mayMiss: boolean): Promise<readonly Digest[]> {
+  async putManifest(
+    manifest: NewManifest,
+    nowMs: number,
+    mayMiss: boolean,
+    steps: readonly CommitStep[] = [],
+  ): Promise<readonly Digest[]> {
     return this.sql.transaction(async (sql) => {
       const missing = await missingChildren(sql, manifest, nowMs, mayMiss);
-      if (missing.length === 0) await insertManifest(sql, manifest, nowMs);
+      if (missing.length > 0) return missing;
+      for (const step of steps) await step(sql);
+      await insertManifest(sql, manifest, nowMs);
       return missing;
     });
   }
 
-  /** With its tags. @returns the tags; undefined: there is no such manifest */
-  async deleteManifest(repository: string, digest: Digest): Promise<readonly string[] | undefined> {
+  /** With its tags. @param step done in the same transaction @returns the tags; undefined: there is no such manifest */
+  async deleteManifest(
+    repository: string,
+    digest: Digest,
+    step?: CommitStep,
+  ): Promise<readonly string[] | undefined> {
     return this.sql.transaction(async (sql) => {
       const found = await sql.query(
         "DELETE FROM manifest WHERE repository = $1 AND digest = $2 RETURNING digest",
@@ -209,6 +226,7 @@ export class Metadata {
         digest,
       );
       if (found.length === 0) return undefined;
+      await step?.(sql);
       await sql.query(
         "DELETE FROM manifest_reference WHERE repository = $1 AND manifest = $2",
         repository,
@@ -223,12 +241,26 @@ export class Metadata {
     });
   }
 
-  /** @returns what it meant; undefined: there is no such tag */
-  async deleteTag(repository: string, tag: string): Promise<Digest | undefined> {
-    const [row] = await this.sql.transaction((sql) =>
-      sql.query("DELETE FROM tag WHERE repository = $1 AND name = $2 RETURNING digest", repository, tag),
-    );
-    return row === undefined ? undefined : parseDigest(text(row, "digest"));
+  /**
+   * @param step done in the same transaction, with what the tag meant
+   * @returns what it meant; undefined: there is no such tag
+   */
+  async deleteTag(
+    repository: string,
+    tag: string,
+    step?: (tx: Sql, digest: Digest) => Promise<void>,
+  ): Promise<Digest | undefined> {
+    return this.sql.transaction(async (sql) => {
+      const [row] = await sql.query(
+        "DELETE FROM tag WHERE repository = $1 AND name = $2 RETURNING digest",
+        repository,
+        tag,
+      );
+      if (row === undefined) return undefined;
+      const digest = parseDigest(text(row, "digest"));
+      await step?.(sql, digest);
+      return digest;
+    });
   }
 
   async tags(repository: string, { limit, after = "" }: Page): Promise<readonly string[]> {
@@ -287,6 +319,17 @@ export class Metadata {
     );
     return rows.map((row) => text(row, "id"));
   }
+}
+
+async function linkBlob(sql: Sql, repository: string, digest: Digest, nowMs: number): Promise<void> {
+  await sql.query("INSERT INTO repository VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", repository, nowMs);
+  await sql.query(
+    `INSERT INTO repository_blob VALUES ($1, $2, $3)
+     ON CONFLICT (repository, digest) DO UPDATE SET touched_ms = excluded.touched_ms`,
+    repository,
+    digest,
+    nowMs,
+  );
 }
 
 function referrerOf(row: SqlRow): Referrer {

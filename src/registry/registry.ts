@@ -3,7 +3,16 @@ import type { Logger } from "../lib/index.ts";
 import type { BlobStore } from "./blob-store.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Metadata } from "./metadata.ts";
-import type { AccessControl, Guard, Listener, RegistryEvent, Scope, Upstream } from "./types.ts";
+import type {
+  AccessControl,
+  CommitStep,
+  Guard,
+  Journal,
+  Listener,
+  RegistryEvent,
+  Scope,
+  Upstream,
+} from "./types.ts";
 
 export interface RegistryLimits {
   readonly maxBlobBytes: number;
@@ -27,6 +36,7 @@ export interface Registry {
   readonly access: AccessControl | undefined;
   readonly guards: readonly Guard[];
   readonly listeners: readonly Listener[];
+  readonly journal: Journal | undefined;
   readonly upstreams: readonly Upstream[];
   readonly limits: RegistryLimits;
   /** False: an index may only name manifests that are here. */
@@ -36,15 +46,19 @@ export interface Registry {
   readonly now: () => number;
 }
 
-/** Asks each guard that has the rule. */
+/** Asks each guard that has the rule. @returns what they want to see again inside the transaction */
 export async function guard(
   { guards }: Registry,
-  rule: (one: Guard) => void | Promise<void> | undefined,
-): Promise<void> {
+  rule: (one: Guard) => ReturnType<NonNullable<Guard["putManifest"]>>,
+): Promise<readonly CommitStep[]> {
+  const steps: CommitStep[] = [];
   for (const one of guards) {
     const asked = rule(one);
-    if (asked !== undefined) await asked;
+    if (asked === undefined) continue;
+    const step = await asked;
+    if (step !== undefined) steps.push(step);
   }
+  return steps;
 }
 
 export function tell(

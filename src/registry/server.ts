@@ -11,7 +11,7 @@ import { Metadata } from "./metadata.ts";
 import { defaultLimits, guard, type Registry, type RegistryLimits } from "./registry.ts";
 import { parseRoute, type Route } from "./route.ts";
 import type { Sql } from "./sql.ts";
-import type { AccessControl, Action, Guard, Listener, Scope, Upstream } from "./types.ts";
+import type { AccessControl, Action, Guard, Journal, Listener, Scope, Upstream } from "./types.ts";
 import { UploadRoutes } from "./upload-routes.ts";
 
 export interface RegistryOptions {
@@ -22,6 +22,7 @@ export interface RegistryOptions {
   readonly access?: AccessControl | undefined;
   readonly guards?: readonly Guard[] | undefined;
   readonly listeners?: readonly Listener[] | undefined;
+  readonly journal?: Journal | undefined;
   readonly upstreams?: readonly Upstream[] | undefined;
   readonly limits?: Partial<RegistryLimits> | undefined;
   /** An index may name manifests, and a manifest blobs, that are not here. */
@@ -62,6 +63,7 @@ export class RegistryServer {
       access,
       guards: options.guards ?? [],
       listeners: options.listeners ?? [],
+      journal: options.journal,
       upstreams: options.upstreams ?? [],
       limits: { ...defaultLimits, ...options.limits },
       allowSparse: options.allowSparse ?? false,

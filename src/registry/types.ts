@@ -2,6 +2,7 @@
 import type { RawManifest } from "../image/index.ts";
 import type { Digest } from "../lib/index.ts";
 import type { ByteRange } from "./blob-store.ts";
+import type { Sql } from "./sql.ts";
 
 export type Action = "pull" | "push" | "delete";
 
@@ -42,6 +43,14 @@ export interface RequestContext {
   readonly remote: string;
 }
 
+/**
+ * Done inside the transaction that records a change: only there can a rule about what is recorded not be overtaken by another
+ * push. May be run several times; touches nothing but `tx`.
+ */
+export type CommitStep = (tx: Sql) => Promise<void>;
+
+type Ruling = void | CommitStep | Promise<void | CommitStep>;
+
 /** Rules of the house: each may refuse by throwing a RegistryError. All methods are optional, all guards are asked in order. */
 export interface Guard {
   /** Every request, once it is known who asks: rate limits. */
@@ -50,8 +59,10 @@ export interface Guard {
   write?(context: RequestContext, repository: string): void | Promise<void>;
   /** @param bytes what the blob will have, where it is known */
   upload?(context: RequestContext, repository: string, bytes: number | undefined): void | Promise<void>;
+  /** A blob whose bytes are here and that a repository is about to get. */
+  linkBlob?(context: RequestContext, repository: string, digest: Digest, bytes: number): Ruling;
   /** A manifest that is about to be recorded: quotas, immutable tags. */
-  putManifest?(context: RequestContext, push: ManifestPush): void | Promise<void>;
+  putManifest?(context: RequestContext, push: ManifestPush): Ruling;
   deleteManifest?(context: RequestContext, repository: string, reference: string): void | Promise<void>;
 }
 
@@ -83,6 +94,15 @@ export interface RegistryEvent {
 }
 
 export type Listener = (event: RegistryEvent) => void;
+
+/** Keeps events of manifests and tags in the transaction that makes them true, so that no crash comes between. */
+export interface Journal {
+  /** Asked before the transaction. @returns what keeps an event; undefined: nobody wants to hear of it */
+  open(
+    action: RegistryEvent["action"],
+    repository: string,
+  ): Promise<((tx: Sql, event: RegistryEvent) => Promise<void>) | undefined>;
+}
 
 /** Of a range, `body` has the bytes of the range and `size` is still the whole blob's. */
 export interface UpstreamBlob {

@@ -118,7 +118,8 @@ export class UploadRoutes {
       await metadata.endUpload(id);
     }
     if (claimed !== size) await metadata.setBlobSize(digest, size);
-    await metadata.linkBlob(repository, digest, now());
+    const steps = await guard(this.#registry, (one) => one.linkBlob?.(exchange, repository, digest, size));
+    await metadata.linkBlob(repository, digest, now(), steps);
     tell(this.#registry, exchange, "push", { repository, digest, size, kind: "blob" });
   }
 
@@ -129,7 +130,11 @@ export class UploadRoutes {
     const { metadata, blobs, now } = this.#registry;
     const wanted = checkDigest(digest);
     if (!(await this.#isReadable(exchange, repository, wanted))) return undefined;
-    const size = await metadata.mountBlob(repository, wanted, now());
+    const bytes = await blobs.size(wanted);
+    if (bytes === undefined) return undefined;
+    const steps = await guard(this.#registry, (one) => one.linkBlob?.(exchange, repository, wanted, bytes));
+    const size = await metadata.mountBlob(repository, wanted, now(), steps);
+    // Looked at again: once it is mounted nobody removes it.
     if (size === undefined || (await blobs.size(wanted)) !== size) return undefined;
     tell(this.#registry, exchange, "mount", { repository, digest: wanted, size, kind: "blob" });
     return created(repository, wanted);

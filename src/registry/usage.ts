@@ -29,6 +29,12 @@ export async function repositoriesMatching(sql: Sql, pattern: string): Promise<r
   return rows.map((row) => String(row["name"])).filter((name) => matchesPattern(pattern, name));
 }
 
+/** True when one of the repositories that match a pattern has the blob. */
+export async function holdsBlob(sql: Sql, pattern: string, digest: string): Promise<boolean> {
+  const rows = await sql.query("SELECT repository FROM repository_blob WHERE digest = $1", digest);
+  return rows.some((row) => matchesPattern(pattern, String(row["repository"])));
+}
+
 /** Of all repositories that match a pattern together. */
 export async function usageOf(sql: Sql, pattern: string): Promise<Usage> {
   const names = await repositoriesMatching(sql, pattern);

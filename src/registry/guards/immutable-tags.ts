@@ -4,7 +4,7 @@ import { Cached } from "../cached.ts";
 import { RegistryError } from "../errors.ts";
 import { type ImmutableRule, isImmutable, listImmutableRules } from "../retention/rules.ts";
 import type { Sql } from "../sql.ts";
-import type { Guard, ManifestPush, RequestContext } from "../types.ts";
+import type { CommitStep, Guard, ManifestPush, RequestContext } from "../types.ts";
 
 const cacheMs = 2000;
 
@@ -17,15 +17,25 @@ export class ImmutableTagGuard implements Guard {
     this.#rules = new Cached(cacheMs, () => listImmutableRules(sql), now);
   }
 
-  async putManifest(_context: RequestContext, { repository, manifest, tags }: ManifestPush): Promise<void> {
-    for (const tag of await this.#fixed(repository, tags)) {
-      const [row] = await this.#sql.query(
-        "SELECT digest FROM tag WHERE repository = $1 AND name = $2",
-        repository,
-        tag,
-      );
-      if (row !== undefined && row["digest"] !== manifest.digest) throw refused(repository, tag);
-    }
+  /** Looked at before, and once more when nobody can come between. */
+  async putManifest(
+    _context: RequestContext,
+    { repository, manifest, tags }: ManifestPush,
+  ): Promise<CommitStep | undefined> {
+    const fixed = await this.#fixed(repository, tags);
+    if (fixed.length === 0) return undefined;
+    const check = async (sql: Sql): Promise<void> => {
+      for (const tag of fixed) {
+        const [row] = await sql.query(
+          "SELECT digest FROM tag WHERE repository = $1 AND name = $2",
+          repository,
+          tag,
+        );
+        if (row !== undefined && row["digest"] !== manifest.digest) throw refused(repository, tag);
+      }
+    };
+    await check(this.#sql);
+    return check;
   }
 
   async deleteManifest(_context: RequestContext, repository: string, reference: string): Promise<void> {

@@ -4,8 +4,9 @@ import { checkPattern, matchesPattern } from "../access/pattern.ts";
 import { Cached } from "../cached.ts";
 import { RegistryError } from "../errors.ts";
 import type { Sql } from "../sql.ts";
-import type { Guard, ManifestPush, RequestContext } from "../types.ts";
-import { usageOf } from "../usage.ts";
+import type { Digest } from "../../lib/index.ts";
+import type { CommitStep, Guard, ManifestPush, RequestContext } from "../types.ts";
+import { holdsBlob, usageOf } from "../usage.ts";
 
 export interface Quota {
   readonly pattern: string;
@@ -54,7 +55,7 @@ const limit = (value: unknown): number | undefined =>
 
 const cacheMs = 2000;
 
-/** Pushes that run at the same moment may go beyond a quota by what they bring: it is asked before, not locked. */
+/** Asked before the bytes come, and again inside the transaction that counts them: pushes at one moment share what is left. */
 export class QuotaGuard implements Guard {
   readonly #sql: Sql;
   readonly #quotas: Cached<readonly Quota[]>;
@@ -72,51 +73,73 @@ export class QuotaGuard implements Guard {
     }
   }
 
+  async linkBlob(
+    _context: RequestContext,
+    repository: string,
+    digest: Digest,
+    bytes: number,
+  ): Promise<CommitStep | undefined> {
+    const quotas = await this.#of(repository);
+    if (!quotas.some(({ maxBytes }) => maxBytes !== undefined)) return undefined;
+    return async (tx) => {
+      for (const quota of quotas) {
+        if (quota.maxBytes === undefined || (await holdsBlob(tx, quota.pattern, digest))) continue;
+        const usage = await usageOf(tx, quota.pattern);
+        refuseBeyond(quota, { what: "bytes", used: usage.bytes, more: bytes, limit: quota.maxBytes });
+      }
+    };
+  }
+
   /** Its blobs are in the repository by now and counted. */
-  async putManifest(_context: RequestContext, push: ManifestPush): Promise<void> {
+  async putManifest(_context: RequestContext, push: ManifestPush): Promise<CommitStep | undefined> {
     const quotas = await this.#of(push.repository);
-    if (quotas.length === 0) return;
-    const news = await this.#news(push);
-    for (const quota of quotas) {
-      const usage = await usageOf(this.#sql, quota.pattern);
-      refuseBeyond(quota, { what: "bytes", used: usage.bytes, more: news.bytes, limit: quota.maxBytes });
-      refuseBeyond(quota, {
-        what: "manifests",
-        used: usage.manifests,
-        more: news.manifests,
-        limit: quota.maxManifests,
-      });
-      refuseBeyond(quota, { what: "tags", used: usage.tags, more: news.tags, limit: quota.maxTags });
-    }
+    if (quotas.length === 0) return undefined;
+    const check: CommitStep = (sql) => checkManifest(sql, quotas, push);
+    await check(this.#sql);
+    return check;
   }
 
   async #of(repository: string): Promise<readonly Quota[]> {
     return (await this.#quotas.get()).filter(({ pattern }) => matchesPattern(pattern, repository));
   }
+}
 
-  /** What a push adds to what is there. */
-  async #news({
-    repository,
-    manifest,
-    tags,
-  }: ManifestPush): Promise<Readonly<Record<"bytes" | "manifests" | "tags", number>>> {
-    const known = await this.#sql.query(
-      "SELECT 1 AS one FROM manifest WHERE repository = $1 AND digest = $2",
-      repository,
-      manifest.digest,
-    );
-    let fresh = 0;
-    for (const tag of tags) {
-      const rows = await this.#sql.query(
-        "SELECT 1 AS one FROM tag WHERE repository = $1 AND name = $2",
-        repository,
-        tag,
-      );
-      if (rows.length === 0) fresh++;
-    }
-    const isNew = known.length === 0;
-    return { bytes: isNew ? manifest.bytes.length : 0, manifests: isNew ? 1 : 0, tags: fresh };
+async function checkManifest(sql: Sql, quotas: readonly Quota[], push: ManifestPush): Promise<void> {
+  const news = await newsOf(sql, push);
+  for (const quota of quotas) {
+    const usage = await usageOf(sql, quota.pattern);
+    refuseBeyond(quota, { what: "bytes", used: usage.bytes, more: news.bytes, limit: quota.maxBytes });
+    refuseBeyond(quota, {
+      what: "manifests",
+      used: usage.manifests,
+      more: news.manifests,
+      limit: quota.maxManifests,
+    });
+    refuseBeyond(quota, { what: "tags", used: usage.tags, more: news.tags, limit: quota.maxTags });
   }
+}
+
+/** What a push adds to what is there. */
+async function newsOf(
+  sql: Sql,
+  { repository, manifest, tags }: ManifestPush,
+): Promise<Readonly<Record<"bytes" | "manifests" | "tags", number>>> {
+  const known = await sql.query(
+    "SELECT 1 AS one FROM manifest WHERE repository = $1 AND digest = $2",
+    repository,
+    manifest.digest,
+  );
+  let fresh = 0;
+  for (const tag of tags) {
+    const rows = await sql.query(
+      "SELECT 1 AS one FROM tag WHERE repository = $1 AND name = $2",
+      repository,
+      tag,
+    );
+    if (rows.length === 0) fresh++;
+  }
+  const isNew = known.length === 0;
+  return { bytes: isNew ? manifest.bytes.length : 0, manifests: isNew ? 1 : 0, tags: fresh };
 }
 
 interface Wish {

@@ -3,13 +3,16 @@
  * is due, so that a slow receiver holds up nobody else.
  */
 import { type Logger, messageOf } from "../../lib/index.ts";
-import type { RegistryEvent } from "../types.ts";
+import type { Sql } from "../sql.ts";
+import type { Journal, RegistryEvent } from "../types.ts";
 import { type EventSource, envelopeOf } from "./envelope.ts";
 import { type DeliveryQueue, maxWaiting } from "./queue.ts";
 import type { Sender } from "./send.ts";
 import { hears, type Webhook, type Webhooks } from "./webhooks.ts";
 
 export interface NotifierOptions {
+  /** Other instances work on the same queues: what one that died has left is looked for now and then. */
+  readonly shared?: boolean;
   readonly webhooks: Webhooks;
   readonly queue: DeliveryQueue;
   readonly sender: Sender;
@@ -23,6 +26,12 @@ const maxPending = 5000;
 /** A lease that nobody gave back, and endpoints that another process has added, are seen this late at the latest. */
 const longestNapMs = 60_000;
 
+/** What has become of an event for one webhook. */
+interface Kept {
+  readonly webhook: string;
+  readonly added: boolean;
+}
+
 interface Worker {
   running: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -34,6 +43,9 @@ export class Notifier {
   readonly #workers = new Map<string, Worker>();
   readonly #pending = new Set<Promise<void>>();
   readonly #deliveries = new Set<Promise<void>>();
+  /** Events that are in the database already. */
+  readonly #kept = new WeakMap<RegistryEvent, readonly Kept[]>();
+  #sweep: NodeJS.Timeout | undefined;
   #closed = false;
   #dropped = 0;
 
@@ -44,7 +56,37 @@ export class Notifier {
 
   /** Goes on with what an earlier process has left. */
   async start(): Promise<void> {
-    for (const webhook of await this.#options.webhooks.list()) this.#wake(webhook.name);
+    await this.#wakeAll();
+    if (this.#options.shared !== true) return;
+    this.#sweep = setInterval(() => void this.#wakeAll(), longestNapMs);
+    this.#sweep.unref();
+  }
+
+  async #wakeAll(): Promise<void> {
+    try {
+      for (const webhook of await this.#options.webhooks.list()) this.#wake(webhook.name);
+    } catch (error) {
+      this.#options.logger.error("webhook.failed", { message: messageOf(error) });
+    }
+  }
+
+  /** Manifests and tags: queued in the transaction that records them. `listen` then only begins to deliver. */
+  readonly journal: Journal = {
+    open: async (action, repository) => {
+      const hearing = (await this.#options.webhooks.current()).filter((one) =>
+        hears(one, action, repository),
+      );
+      if (hearing.length === 0) return undefined;
+      return (tx, event) => this.#keep(tx, event, hearing);
+    },
+  };
+
+  async #keep(tx: Sql, event: RegistryEvent, hearing: readonly Webhook[]): Promise<void> {
+    const body = envelopeOf(event, this.#options.source);
+    const kept: Kept[] = [];
+    for (const { name } of hearing)
+      kept.push({ webhook: name, added: await this.#options.queue.add(name, body, tx) });
+    this.#kept.set(event, kept);
   }
 
   /** Events that no queue had room for. */
@@ -53,6 +95,14 @@ export class Notifier {
   }
 
   readonly listen = (event: RegistryEvent): void => {
+    const kept = this.#kept.get(event);
+    if (kept !== undefined) {
+      for (const { webhook, added } of kept) {
+        if (added) this.#wake(webhook);
+        else this.#drop(webhook);
+      }
+      return;
+    }
     if (this.#pending.size >= maxPending) {
       this.#drop("all");
       return;
@@ -66,7 +116,9 @@ export class Notifier {
 
   async #enqueue(event: RegistryEvent): Promise<void> {
     const { webhooks, queue, source } = this.#options;
-    const hearing = (await webhooks.current()).filter((webhook) => hears(webhook, event));
+    const hearing = (await webhooks.current()).filter((webhook) =>
+      hears(webhook, event.action, event.target.repository),
+    );
     if (hearing.length === 0) return;
     const body = envelopeOf(event, source);
     for (const { name } of hearing) {
@@ -140,6 +192,7 @@ export class Notifier {
   /** Puts what is pending into the database; what is being delivered may end. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#sweep);
     for (const worker of this.#workers.values()) clearTimeout(worker.timer);
     await Promise.all(this.#pending);
     await Promise.race([Promise.all(this.#deliveries), Bun.sleep(2000)]);

@@ -32,9 +32,9 @@ export class DeliveryQueue {
     this.#now = now;
   }
 
-  /** False: the queue of that webhook is full. */
-  async add(webhook: string, body: string): Promise<boolean> {
-    const rows = await this.#sql.query(
+  /** @param sql the transaction that it is part of @returns false: the queue of that webhook is full */
+  async add(webhook: string, body: string, sql: Sql = this.#sql): Promise<boolean> {
+    const rows = await sql.query(
       `INSERT INTO webhook_delivery SELECT $1, $2, $3, 0, $4, 'waiting', '', $5
        WHERE (SELECT count(*) FROM webhook_delivery WHERE webhook = $6 AND state = 'waiting') < ${maxWaiting}
        RETURNING id`,

@@ -30,15 +30,19 @@ export function signatureOf(secret: string, seconds: number, body: string): stri
 export const httpSender: Sender = {
   async send(webhook, id, body) {
     try {
-      const host = new URL(webhook.url).hostname.replace(/^\[|\]$/g, "");
-      if (await isLinkLocal(host)) return { ok: false, result: "refused: a link-local address" };
+      const url = new URL(webhook.url);
+      const address = await addressOf(url.hostname.replace(/^\[|\]$/g, ""));
+      if (address === undefined) return { ok: false, result: "refused: a link-local address" };
       const seconds = Math.floor(Date.now() / 1000);
-      const response = await fetch(webhook.url, {
+      const response = await fetch(at(url, address), {
         method: "POST",
         body,
         redirect: "manual",
         signal: AbortSignal.timeout(deadlineMs),
+        // Who answers proves to be who was named, not the address.
+        ...(url.protocol === "https:" ? { tls: { serverName: url.hostname } } : {}),
         headers: {
+          Host: url.host,
           "Content-Type": envelopeType,
           "User-Agent": "gantry-registry",
           "Gantry-Delivery": id,
@@ -61,8 +65,22 @@ linkLocal.addSubnet("169.254.0.0", 16, "ipv4");
 linkLocal.addSubnet("fe80::", 10, "ipv6");
 linkLocal.addSubnet("::ffff:169.254.0.0", 112, "ipv6");
 
-async function isLinkLocal(host: string): Promise<boolean> {
+/**
+ * Where a name leads, looked up once: the address that was checked is the one that is connected to, so that a name which leads
+ * elsewhere a moment later gains nothing. @returns undefined: it may not be posted to
+ */
+async function addressOf(host: string): Promise<string | undefined> {
   const addresses =
     isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
-  return addresses.some((address) => linkLocal.check(address, isIP(address) === 6 ? "ipv6" : "ipv4"));
+  return addresses.some(isLinkLocal) ? undefined : addresses[0];
+}
+
+function isLinkLocal(address: string): boolean {
+  return linkLocal.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+}
+
+function at(url: URL, address: string): URL {
+  const there = new URL(url);
+  there.hostname = isIP(address) === 6 ? `[${address}]` : address;
+  return there;
 }

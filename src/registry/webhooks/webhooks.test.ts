@@ -65,10 +65,10 @@ test("filters by action and repository", async () => {
   const webhooks = new Webhooks(await MemorySql.open());
   await webhooks.add(hook);
   const added = await webhooks.get("ci");
-  expect(hears(added, event())).toBe(true);
-  expect(hears(added, event({ action: "pull" }))).toBe(false);
-  expect(hears(added, event({}, "other/app"))).toBe(false);
-  expect(hears({ ...added, disabled: true }, event())).toBe(false);
+  expect(hears(added, "push", "team/app")).toBe(true);
+  expect(hears(added, "pull", "team/app")).toBe(false);
+  expect(hears(added, "push", "other/app")).toBe(false);
+  expect(hears({ ...added, disabled: true }, "push", "team/app")).toBe(false);
 });
 
 test.each([

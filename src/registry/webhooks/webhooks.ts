@@ -88,11 +88,9 @@ export class Webhooks {
 }
 
 /** True when a webhook is to be told of an event. */
-export function hears(webhook: Webhook, event: RegistryEvent): boolean {
+export function hears(webhook: Webhook, action: RegistryEvent["action"], repository: string): boolean {
   return (
-    !webhook.disabled &&
-    webhook.actions.includes(event.action) &&
-    matchesPattern(webhook.repositories, event.target.repository)
+    !webhook.disabled && webhook.actions.includes(action) && matchesPattern(webhook.repositories, repository)
   );
 }
 
