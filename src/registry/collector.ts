@@ -18,6 +18,8 @@ export interface CollectorOptions {
   readonly graceMs?: number;
   /** An upload that nobody has gone on with for so long is given up. Default: a day. */
   readonly uploadAgeMs?: number;
+  /** Told of each run that was no dry one; undefined: it has failed. */
+  readonly onRun?: ((report: CollectReport | undefined, ms: number) => void) | undefined;
   /** Asked first: cached content that has expired. */
   readonly expire?: () => Promise<unknown>;
 }
@@ -98,8 +100,8 @@ export class Collector {
   /** Waits for what runs and for one's turn, then collects. */
   async run(run: CollectRun = {}): Promise<CollectReport> {
     const work = this.#running.then(
-      async () => this.#collect(run),
-      async () => this.#collect(run),
+      async () => this.#measured(run),
+      async () => this.#measured(run),
     );
     this.#running = work;
     return work;
@@ -139,6 +141,17 @@ export class Collector {
     const ended = Date.now();
     this.#restUntilMs = ended + (ended - started) * restFactor;
     this.#schedule(this.#grace + debounceMs);
+  }
+
+  async #measured(run: CollectRun): Promise<CollectReport> {
+    const started = performance.now();
+    let report: CollectReport | undefined;
+    try {
+      report = await this.#collect(run);
+      return report;
+    } finally {
+      if (run.dryRun !== true) this.#options.onRun?.(report, performance.now() - started);
+    }
   }
 
   async #collect({ dryRun = false, deep = false }: CollectRun): Promise<CollectReport> {

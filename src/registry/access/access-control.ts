@@ -102,7 +102,7 @@ export class AccountAccess implements AccessControl {
   }
 
   async #bearer(request: Request, scopes: readonly Scope[], bearer: string): Promise<Caller> {
-    const token = this.#options.tokens.verify(bearer);
+    const token = await this.#options.tokens.verify(bearer);
     if (token === undefined) throw this.#challenge(request, scopes, "invalid_token");
     if (token.subject === "") return { account: undefined, token, presented: true };
     const account = await this.#options.accounts.find(token.subject);

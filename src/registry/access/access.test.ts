@@ -253,11 +253,11 @@ test("a robot's secret ends when it is said to", async () => {
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 test("forged tokens: other algorithms, other keys, changed claims, other spellings", async () => {
-  const good = world.tokens.issue("root", (await world.accounts.get("root"))?.epoch ?? 0, [
+  const good = await world.tokens.issue("root", (await world.accounts.get("root"))?.epoch ?? 0, [
     scope("a", "pull"),
   ]);
   const [header = "", body = "", signature = ""] = good.split(".");
-  expect(world.tokens.verify(good)?.subject).toBe("root");
+  expect((await world.tokens.verify(good))?.subject).toBe("root");
   const claims = JSON.parse(Buffer.from(body, "base64url").toString()) as Readonly<Record<string, unknown>>;
   const { kid } = JSON.parse(Buffer.from(header, "base64url").toString()) as { readonly kid: string };
   const other = generateKeyPairSync("ed25519");
@@ -285,18 +285,19 @@ test("forged tokens: other algorithms, other keys, changed claims, other spellin
     "..",
     "a".repeat(100_000),
   ];
-  for (const token of forged) expect(world.tokens.verify(token)).toBeUndefined();
+  for (const token of forged) expect(await world.tokens.verify(token)).toBeUndefined();
 });
 
 test("tokens for another service, not yet good, or of another registry", async () => {
   const other = await Tokens.open(world.sql, "another", clock);
-  expect(world.tokens.verify(other.issue("root", 1, []))).toBeUndefined();
+  expect(await world.tokens.verify(await other.issue("root", 1, []))).toBeUndefined();
   const stranger = await Tokens.open(await MemorySql.open(), service, clock);
-  expect(world.tokens.verify(stranger.issue("root", 1, []))).toBeUndefined();
+  expect(await world.tokens.verify(await stranger.issue("root", 1, []))).toBeUndefined();
   const same = await Tokens.open(world.sql, service, () => now + 60_000);
-  expect(world.tokens.verify(same.issue("root", 1, []))).toBeUndefined();
+  expect(await world.tokens.verify(await same.issue("root", 1, []))).toBeUndefined();
   expect(
-    (await Tokens.open(world.sql, service, clock)).verify(world.tokens.issue("root", 1, []))?.subject,
+    (await (await Tokens.open(world.sql, service, clock)).verify(await world.tokens.issue("root", 1, [])))
+      ?.subject,
   ).toBe("root");
 });
 

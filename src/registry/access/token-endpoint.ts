@@ -9,7 +9,8 @@ import { basicOf, type Credentials, wrongLogin } from "./credentials.ts";
 import type { RefreshTokens } from "./refresh-tokens.ts";
 import { type Account, grant } from "./rights.ts";
 import { parseScopes, printScope } from "./scope.ts";
-import { tokenSeconds, type Tokens } from "./tokens.ts";
+import { tokenSeconds } from "./signing-keys.ts";
+import type { Tokens } from "./tokens.ts";
 
 const maxFormBytes = 64 << 10;
 
@@ -99,7 +100,7 @@ export class TokenEndpoint {
     const publicPatterns = await this.#options.accounts.publicPatterns();
     const access = wanted.flatMap((scope) => grant(account, publicPatterns, scope) ?? []);
     return {
-      access_token: this.#options.tokens.issue(account?.name ?? "", account?.epoch ?? 0, access),
+      access_token: await this.#options.tokens.issue(account?.name ?? "", account?.epoch ?? 0, access),
       scope: access.map(printScope).join(" "),
       expires_in: tokenSeconds,
       issued_at: new Date((this.#options.now ?? Date.now)()).toISOString(),

@@ -3,22 +3,12 @@
  * counts when its first part is, byte for byte, a header that we write ourselves. Other algorithms, `none`, foreign `kid`, `jku` or
  * `jwk` do not have that header.
  */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomUUID,
-  sign,
-  verify,
-} from "node:crypto";
-import { GantryError } from "../../lib/index.ts";
+import { createHash, randomUUID, sign, verify } from "node:crypto";
 import type { Sql } from "../sql.ts";
 import type { Scope } from "../types.ts";
 import { parseScope, printScope } from "./scope.ts";
+import { type SigningKey, SigningKeys, tokenSeconds } from "./signing-keys.ts";
 
-export const tokenSeconds = 300;
 const issuer = "gantry-registry";
 /** Longer than the longest token that we make. */
 const maxTokenChars = 32_768;
@@ -33,49 +23,27 @@ export interface TokenClaims {
   readonly expiresMs: number;
 }
 
-interface SigningKey {
-  readonly header: string;
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-}
-
 export class Tokens {
-  readonly #key: SigningKey;
+  readonly #keys: SigningKeys;
   readonly #audience: string;
   readonly #now: () => number;
   readonly #verified = new Map<string, TokenClaims>();
+  /** The keys by which they were verified. */
+  #verifiedBy: readonly SigningKey[] = [];
 
-  private constructor(key: SigningKey, audience: string, now: () => number) {
-    this.#key = key;
+  private constructor(keys: SigningKeys, audience: string, now: () => number) {
+    this.#keys = keys;
     this.#audience = audience;
     this.#now = now;
   }
 
-  /** Takes the key that all instances share from the database, or makes it. */
+  /** Takes the keys that all instances share from the database, or makes the first. */
   static async open(sql: Sql, audience: string, now: () => number = Date.now): Promise<Tokens> {
-    const fresh = generateKeyPairSync("ed25519")
-      .privateKey.export({ format: "der", type: "pkcs8" })
-      .toString("base64");
-    await sql.query(
-      "INSERT INTO signing_key VALUES ('token', $1, $2) ON CONFLICT (id) DO NOTHING",
-      fresh,
-      now(),
-    );
-    const [row] = await sql.query("SELECT pkcs8 FROM signing_key WHERE id = 'token'");
-    if (row === undefined) throw new GantryError("corrupt", "the registry's signing key has gone");
-    const privateKey = createPrivateKey({
-      key: Buffer.from(String(row["pkcs8"]), "base64"),
-      format: "der",
-      type: "pkcs8",
-    });
-    const publicKey = createPublicKey(privateKey);
-    const der = publicKey.export({ format: "der", type: "spki" });
-    const kid = createHash("sha256").update(der).digest("base64url").slice(0, 16);
-    const header = encode({ alg: "EdDSA", typ: "JWT", kid });
-    return new Tokens({ header, privateKey, publicKey }, audience, now);
+    return new Tokens(await SigningKeys.open(sql, now), audience, now);
   }
 
-  issue(subject: string, epoch: number, access: readonly Scope[]): string {
+  async issue(subject: string, epoch: number, access: readonly Scope[]): Promise<string> {
+    const key = await this.#keys.newest();
     const seconds = Math.floor(this.#now() / 1000);
     const body = encode({
       iss: issuer,
@@ -88,31 +56,41 @@ export class Tokens {
       epoch,
       access,
     });
-    const signed = `${this.#key.header}.${body}`;
-    return `${signed}.${sign(null, Buffer.from(signed), this.#key.privateKey).toString("base64url")}`;
+    const signed = `${key.header}.${body}`;
+    return `${signed}.${sign(null, Buffer.from(signed), key.privateKey).toString("base64url")}`;
   }
 
   /** What a token says; undefined when it is not ours, not for us, not yet or no longer good. */
-  verify(token: string): TokenClaims | undefined {
+  async verify(token: string): Promise<TokenClaims | undefined> {
     if (token.length > maxTokenChars) return undefined;
+    await this.#forgetRevoked();
     const id = createHash("sha256").update(token).digest("base64");
     const known = this.#verified.get(id);
     if (known !== undefined) return this.#now() < known.expiresMs ? known : undefined;
-    const claims = this.#read(token);
+    const claims = await this.#read(token);
     if (claims === undefined) return undefined;
     if (this.#verified.size >= cacheEntries) this.#verified.clear();
     this.#verified.set(id, claims);
     return claims;
   }
 
-  #read(token: string): TokenClaims | undefined {
-    const [header, body, signature, ...more] = token.split(".");
-    if (header !== this.#key.header || body === undefined || signature === undefined || more.length > 0)
-      return undefined;
+  /** A key that has gone takes what was verified by it along. */
+  async #forgetRevoked(): Promise<void> {
+    const keys = await this.#keys.all();
+    if (keys === this.#verifiedBy) return;
+    if (this.#verifiedBy.some(({ id }) => !keys.some((key) => key.id === id))) this.#verified.clear();
+    this.#verifiedBy = keys;
+  }
+
+  async #read(token: string): Promise<TokenClaims | undefined> {
+    const [header = "", body, signature, ...more] = token.split(".");
+    if (body === undefined || signature === undefined || more.length > 0) return undefined;
+    const key = await this.#keys.find(header);
+    if (key === undefined) return undefined;
     const bytes = Buffer.from(signature, "base64url");
     // One text a token: base64url may be written in several ways.
     if (bytes.toString("base64url") !== signature) return undefined;
-    if (!verify(null, Buffer.from(`${header}.${body}`), this.#key.publicKey, bytes)) return undefined;
+    if (!verify(null, Buffer.from(`${header}.${body}`), key.publicKey, bytes)) return undefined;
     return this.#claimsOf(Buffer.from(body, "base64url").toString("utf8"));
   }
 

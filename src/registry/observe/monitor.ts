@@ -5,6 +5,7 @@ import type { Notifier } from "../webhooks/notifier.ts";
 import { printStorage } from "./gauges.ts";
 import type { RequestMetrics } from "./metrics.ts";
 import { printGauge } from "./prometheus.ts";
+import { printScrub } from "./upkeep.ts";
 
 export interface MonitorOptions {
   readonly sql: Sql;
@@ -59,6 +60,7 @@ export class Monitor {
       printGauge("gantry_registry_webhook_dropped", "Events that no queue had room for.", notifier.dropped),
       printGauge("process_resident_memory_bytes", "Memory of this process.", process.memoryUsage.rss()),
       await printStorage(sql),
+      await printScrub(sql),
       more?.() ?? "",
     ].join("");
   }

@@ -6,11 +6,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { userInfo } from "node:os";
 import { Accounts } from "../access/accounts.ts";
+import { listSigningKeys, rotateSigningKey, type SigningKey } from "../access/signing-keys.ts";
 import { createLogger } from "../../lib/index.ts";
 import type { CollectRun } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
 import { Metadata } from "../metadata.ts";
 import { AuditLog } from "../observe/audit-log.ts";
+import { noteScrub } from "../observe/upkeep.ts";
 import type { Decision } from "../retention/plan.ts";
 import { applyRetention, decideRetention } from "../retention/run.ts";
 import { type ReadOnly, Settings } from "../settings.ts";
@@ -58,6 +60,16 @@ export class Admin implements AsyncDisposable {
   /** What a command has done, for the audit log. */
   async note(action: string, what: string): Promise<void> {
     this.#audit.write({ who: userInfo().username, kind: "command", action, what, from: "", result: "ok" });
+  }
+
+  /** Keys that sign tokens, newest first. */
+  signingKeys(): Promise<readonly SigningKey[]> {
+    return listSigningKeys(this.sql);
+  }
+
+  /** @param revoke tokens of the old keys end at once @returns the new key's id */
+  rotateKey(revoke: boolean): Promise<string> {
+    return rotateSigningKey(this.sql, revoke, Date.now());
   }
 
   usage(pattern: string): Promise<Usage> {
@@ -111,7 +123,9 @@ export class Admin implements AsyncDisposable {
   }
 
   async scrub(onProgress: (count: number) => void): Promise<ScrubReport> {
-    return scrub(await openBlobs(this.settings), quietLogger, onProgress);
+    const report = await scrub(await openBlobs(this.settings), quietLogger, onProgress);
+    await noteScrub(this.sql, report, Date.now());
+    return report;
   }
 
   async status(): Promise<Status> {

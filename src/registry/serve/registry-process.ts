@@ -15,6 +15,7 @@ import { Metadata } from "../metadata.ts";
 import { AuditLog } from "../observe/audit-log.ts";
 import { RequestMetrics } from "../observe/metrics.ts";
 import { Monitor } from "../observe/monitor.ts";
+import { CollectorMetrics } from "../observe/upkeep.ts";
 import { applyRetention, decideRetention } from "../retention/run.ts";
 import { RegistryServer } from "../server.ts";
 import { Settings } from "../settings.ts";
@@ -46,6 +47,7 @@ export class RegistryProcess implements AsyncDisposable {
   readonly #settings: Resolved;
   readonly #parts = new AsyncDisposableStack();
   readonly #limits: RateLimitGuard;
+  readonly #collected = new CollectorMetrics();
   #reloadCertificate: () => void = () => undefined;
   /** What clients reach: `http://127.0.0.1:5000`. */
   address = "";
@@ -86,7 +88,11 @@ export class RegistryProcess implements AsyncDisposable {
       anonymousPush: settings.bool("anonymous-push"),
     });
     const metadata = await Metadata.open(sql);
-    const audit = new AuditLog(join(settings.text("root"), "audit.log"), settings.bool("audit-pulls"));
+    const audit = new AuditLog(
+      join(settings.text("root"), "audit.log"),
+      settings.bool("audit-pulls"),
+      (reason) => logger.error("audit.lost", { message: reason }),
+    );
     parts.defer(() => audit.close());
     const peers = new Peers(settings.list("trusted-proxy"));
     const notifier = await this.#openNotifier(sql, tls, printAddress(address));
@@ -111,6 +117,7 @@ export class RegistryProcess implements AsyncDisposable {
         notifier.listen,
         (event) => (event.action === "delete" ? collector.poke() : undefined),
       ],
+      journal: notifier.journal,
       upstreams,
       logger,
       limits: {
@@ -122,7 +129,7 @@ export class RegistryProcess implements AsyncDisposable {
       allowSparse: settings.bool("sparse"),
     });
     const requests = new RequestMetrics();
-    const monitor = new Monitor({ sql, requests, notifier });
+    const monitor = new Monitor({ sql, requests, notifier, more: () => this.#collected.print() });
     this.#openMonitor(monitor);
     this.#openSchedule(metadata, collector);
     const connections = { requestIP: (request: Request) => ({ address: peers.addressOf(request) }) };
@@ -146,6 +153,7 @@ export class RegistryProcess implements AsyncDisposable {
       webhooks: new Webhooks(sql),
       queue: new DeliveryQueue(sql),
       sender: httpSender,
+      shared: sql.dialect === "postgres",
       source: {
         origin: external === "" ? `${tls ? "https" : "http"}://${address}` : external,
         address,
@@ -172,6 +180,7 @@ export class RegistryProcess implements AsyncDisposable {
       blobs,
       logger: this.#logger,
       expire,
+      onRun: this.#collected.note,
     });
     this.#parts.defer(() => collector.close());
     const control = openControl(this.#settings.text("root"), {

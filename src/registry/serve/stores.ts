@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "../../lib/index.ts";
 import { adminTables } from "../access/tables.ts";
-import { Collector } from "../collector.ts";
+import { Collector, type CollectorOptions } from "../collector.ts";
 import type { Resolved } from "../config/resolved.ts";
 import { parsePeriod } from "../config/values.ts";
 import type { Metadata } from "../metadata.ts";
@@ -39,6 +39,7 @@ export interface CollectorParts {
   readonly logger: Logger;
   /** Forgets cached content that has expired. */
   readonly expire?: () => Promise<void>;
+  readonly onRun?: CollectorOptions["onRun"];
 }
 
 export function openCollector({ settings, ...parts }: CollectorParts): Promise<Collector> {

@@ -49,6 +49,13 @@ export const registry: Group = {
         rm: accounts("Remove robots, their rights and logins", "removeRobot"),
       },
     },
+    key: {
+      summary: "Manage the keys that sign tokens",
+      members: {
+        ls: accounts("List the keys that sign tokens", "listKeys"),
+        rotate: accounts("Sign tokens with a new key", "rotateKey"),
+      },
+    },
     public: {
       summary: "Manage repositories that everybody may pull from",
       members: {
