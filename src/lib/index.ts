@@ -20,6 +20,7 @@ export {
 export { linkTarget, namesIn, tryStat } from "./file-names.ts";
 export { newId, shortId } from "./id.ts";
 export { Interrupt } from "./interrupt.ts";
+export { LineWriter } from "./log-sink.ts";
 export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";
 export { type TarEntry, type TarEntryInput, type TarEvent, type TarType } from "./tar-entry.ts";

@@ -1,4 +1,5 @@
 /** Structured logging: one JSON line an event on stderr. Event names are `noun.verb`, facts are fields. */
+import { stderrSink } from "./log-sink.ts";
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -13,10 +14,7 @@ export interface Logger {
 }
 
 /** A logger that writes lines of at least `level` to `write`. */
-export function createLogger(
-  level: LogLevel,
-  write: (line: string) => void = (line) => void process.stderr.write(line),
-): Logger {
+export function createLogger(level: LogLevel, write: (line: string) => void = stderrSink): Logger {
   const emit =
     (at: LogLevel) =>
     (event: string, fields: LogFields = {}) => {

@@ -1,6 +1,9 @@
-/** Who did what, from where, with what result: JSON lines in a file that is renamed away when it is full. No secrets. */
+/**
+ * Who did what, from where, with what result: JSON lines in a file that is renamed away when it is full. No secrets. A disk without
+ * room costs entries, told once and counted in the next one that is written, never the service.
+ */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { isErrno } from "../../lib/index.ts";
+import { isErrno, LineWriter, messageOf } from "../../lib/index.ts";
 import type { RegistryEvent } from "../types.ts";
 
 export interface AuditEntry {
@@ -20,13 +23,26 @@ const keepFiles = 8;
 export class AuditLog {
   readonly #path: string;
   readonly #pulls: boolean;
+  readonly #onTrouble: (reason: string) => void;
+  readonly #lines: LineWriter;
   #fd: number;
   #bytes: number;
+  #isStuck = false;
 
-  /** @param pulls note pulls as well, of which there are many */
-  constructor(path: string, pulls: boolean) {
+  /**
+   * @param pulls note pulls as well, of which there are many
+   * @param onTrouble told once when entries begin to be lost
+   */
+  constructor(path: string, pulls: boolean, onTrouble: (reason: string) => void = () => undefined) {
     this.#path = path;
     this.#pulls = pulls;
+    this.#onTrouble = onTrouble;
+    this.#lines = new LineWriter({
+      write: (bytes) => writeSync(this.#fd, bytes),
+      lostLine: (lost) =>
+        lineOf({ ...ourselves, action: "lost", what: `${lost} entries`, result: "no room" }),
+      onLoss: onTrouble,
+    });
     this.#fd = openSync(path, "a", 0o600);
     this.#bytes = statSync(path).size;
   }
@@ -46,15 +62,25 @@ export class AuditLog {
   };
 
   write(entry: Omit<AuditEntry, "time">): void {
-    const line = Buffer.from(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
-    if (this.#bytes + line.length > maxBytes && this.#bytes > 0) this.#rotate();
-    writeSync(this.#fd, line);
-    this.#bytes += line.length;
+    const line = lineOf(entry);
+    const bytes = Buffer.byteLength(line);
+    if (this.#bytes + bytes > maxBytes && this.#bytes > 0) this.#tryRotate();
+    if (this.#lines.write(line)) this.#bytes += bytes;
+  }
+
+  /** A file that cannot be renamed away grows on. */
+  #tryRotate(): void {
+    try {
+      this.#rotate();
+      this.#isStuck = false;
+    } catch (error) {
+      if (!this.#isStuck) this.#onTrouble(messageOf(error));
+      this.#isStuck = true;
+    }
   }
 
   #rotate(): void {
     fsyncSync(this.#fd);
-    closeSync(this.#fd);
     for (let i = keepFiles - 1; i >= 0; i--) {
       const from = i === 0 ? this.#path : `${this.#path}.${i}`;
       try {
@@ -65,11 +91,19 @@ export class AuditLog {
         if (!isErrno(error, "ENOENT")) throw error;
       }
     }
-    this.#fd = openSync(this.#path, "a", 0o600);
+    const fresh = openSync(this.#path, "a", 0o600);
+    closeSync(this.#fd);
+    this.#fd = fresh;
     this.#bytes = 0;
   }
 
   close(): void {
     closeSync(this.#fd);
   }
+}
+
+const ourselves = { who: "gantry", kind: "server", from: "" } as const;
+
+function lineOf(entry: Omit<AuditEntry, "time">): string {
+  return `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`;
 }
