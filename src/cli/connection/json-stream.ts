@@ -19,7 +19,7 @@ const longestLine = 8 << 20;
 export async function* jsonLines(response: Response): AsyncGenerator<Progress> {
   if (response.body === null) return;
   let rest = "";
-  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+  for await (const piece of whole(response.body)) {
     rest += piece;
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
@@ -27,6 +27,19 @@ export async function* jsonLines(response: Response): AsyncGenerator<Progress> {
     for (const line of lines) if (line.trim() !== "") yield parse(line);
   }
   if (rest.trim() !== "") yield parse(rest);
+}
+
+/** @throws {CliError} when the connection breaks in the middle */
+async function* whole(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  try {
+    for await (const piece of body) yield decoder.decode(piece, { stream: true });
+  } catch {
+    // Whatever the system calls it: ECONNRESET, EPIPE, a chunk that does not end.
+    throw new CliError("the engine's answer broke off in the middle", {
+      hint: "was the engine stopped? Try it again: a pull goes on where it was",
+    });
+  }
 }
 
 function parse(line: string): Progress {

@@ -12,13 +12,17 @@ export function isTerminal(fd: 0 | 1 | 2): boolean {
   return isatty(fd);
 }
 
-const writers = new Map<1 | 2, WriteStream>();
+/** In node's and Bun's streams, but not in their types: asks the terminal again. */
+type Refreshing = WriteStream & { _refreshSize?(): void };
+
+const writers = new Map<1 | 2, Refreshing>();
 
 /** The size of the terminal that stdout (1) or stderr (2) is; undefined when it is none, or one that has no size. */
 export function terminalSize(fd: 1 | 2 = 1): Size | undefined {
   if (!isatty(fd)) return undefined;
-  const writer = writers.get(fd) ?? new WriteStream(fd);
+  const writer: Refreshing = writers.get(fd) ?? new WriteStream(fd);
   writers.set(fd, writer);
+  writer._refreshSize?.();
   const [columns, rows] = writer.getWindowSize();
   return columns > 0 && rows > 0 ? { rows, columns } : undefined;
 }
