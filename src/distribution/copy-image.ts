@@ -52,6 +52,8 @@ const maxJobs = 32;
 
 /** @returns the manifest that was copied in the end. @throws {GantryError} of source or target; what was copied stays */
 export async function copyImage(request: CopyRequest): Promise<RawManifest> {
+  request.source.streamTo?.(request.target);
+  request.source.streamTo?.(request.target);
   const root = await chosen(request);
   const state: State = { request, done: new Set(), referrers: 0 };
   await copyTree(state, root, request.tag);
@@ -137,6 +139,10 @@ async function copyBlobs(state: State, manifest: Manifest): Promise<void> {
 
 async function copyBlob({ request, done }: State, blob: Descriptor, signal: AbortSignal): Promise<void> {
   const { source, target, onProgress } = request;
+  if (target.hasStreamed?.(blob) === true) {
+    onProgress?.({ blob, status: "done" });
+    return void done.add(blob.digest);
+  }
   const isThere = await target.hasBlob(blob, signal);
   const from = !isThere && (await target.mountBlob(blob, source, signal));
   if (isThere) onProgress?.({ blob, status: "exists" });

@@ -1,5 +1,6 @@
 /** A repository as a target: blobs are mounted or sent, manifests put as they are (distribution-spec, "Push"). */
 import {
+  type BlobStream,
   type BlobWrite,
   type Descriptor,
   type ImageSource,
@@ -14,6 +15,7 @@ import { fallbackReferrers, referrersTag } from "./listings.ts";
 import { RegistrySource } from "./registry-source.ts";
 import type { RepositoryClient } from "./repository-client.ts";
 import type { HttpAnswer } from "./transport.ts";
+import { streamBlob } from "./stream-blob.ts";
 import { type BegunUpload, begunUpload, cancelUpload, uploadBlob } from "./upload-blob.ts";
 
 /** A blob that is in many repositories is sought in so many. */
@@ -24,6 +26,7 @@ export class RegistryTarget implements ImageTarget {
   readonly #client: RepositoryClient;
   /** Mounts that the registry has answered by beginning an upload. */
   readonly #begun = new Map<Digest, BegunUpload>();
+  readonly #streamed = new Set<Digest>();
   #mountsUnnamed = true;
 
   constructor(name: string, client: RepositoryClient) {
@@ -110,6 +113,15 @@ export class RegistryTarget implements ImageTarget {
     const begun = this.#begun.get(blob.digest);
     this.#begun.delete(blob.digest);
     return uploadBlob(this.#client, { blob, name: this.name, ...write }, begun);
+  }
+
+  beginBlob(signal?: AbortSignal): Promise<BlobStream> {
+    const onKept = ({ digest }: Descriptor): void => void this.#streamed.add(digest);
+    return streamBlob(this.#client, { name: this.name, onKept, signal });
+  }
+
+  hasStreamed({ digest }: Descriptor): boolean {
+    return this.#streamed.has(digest);
   }
 
   async putManifest(manifest: RawManifest, tag?: string, signal?: AbortSignal): Promise<void> {

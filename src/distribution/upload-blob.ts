@@ -47,12 +47,12 @@ export async function uploadBlob(
   const small = isSmall ? await readSmall(request, doing) : undefined;
   const sizes = [...pieceSizes];
   let pieceBytes = Number.POSITIVE_INFINITY;
-  let at: Progress = { upload: begun ?? (await begin(client, doing, signal)), offset: 0 };
+  let at: Progress = { upload: begun ?? (await beginUpload(client, doing, signal)), offset: 0 };
   for (let tried = 1; ; tried++) {
     try {
       const url =
         small === undefined ? await sendFrom(client, { ...at, pieceBytes, doing, request }) : at.upload.url;
-      await finish(client, { url, bytes: small, doing, request });
+      await finishUpload(client, { url, bytes: small, doing, blob, signal });
       if (small !== undefined) request.onProgress?.(blob.size);
       return;
     } catch (error) {
@@ -69,7 +69,7 @@ export async function uploadBlob(
       if (resumed === undefined && (await hasBlob(client, blob, doing, signal))) return;
       if (resumed !== undefined && resumed.offset > at.offset) tried = 1;
       if (resumed === undefined || resumed.offset > blob.size)
-        at = { upload: await begin(client, doing, signal), offset: 0 };
+        at = { upload: await beginUpload(client, doing, signal), offset: 0 };
       else at = resumed;
     }
   }
@@ -117,7 +117,8 @@ function otherBytes(doing: string): GantryError {
   });
 }
 
-async function begin(
+/** Asks the registry to begin an upload. */
+export async function beginUpload(
   client: RepositoryClient,
   doing: string,
   signal: AbortSignal | undefined,
@@ -272,16 +273,22 @@ async function status(
   return { upload: { url: next, minBytes }, offset };
 }
 
-interface LastPart {
+export interface LastPart {
   readonly url: URL;
+  /** What has not been sent before. */
   readonly bytes: Uint8Array | undefined;
   readonly doing: string;
-  readonly request: UploadRequest;
+  readonly blob: Descriptor;
+  readonly signal: AbortSignal | undefined;
 }
 
-async function finish(client: RepositoryClient, { url, bytes, doing, request }: LastPart): Promise<void> {
+/** Names what was sent; the registry checks it. */
+export async function finishUpload(
+  client: RepositoryClient,
+  { url, bytes, doing, blob, signal }: LastPart,
+): Promise<void> {
   const to = new URL(url);
-  to.searchParams.set("digest", request.blob.digest);
+  to.searchParams.set("digest", blob.digest);
   const answer = await client.request({
     method: "PUT",
     to,
@@ -291,7 +298,7 @@ async function finish(client: RepositoryClient, { url, bytes, doing, request }: 
     doing,
     once: true,
     patient: true,
-    signal: request.signal,
+    signal,
   });
   await answer.cancel();
 }

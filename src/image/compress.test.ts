@@ -68,7 +68,8 @@ describe.each(["gzip", "zstd", "none"] as const)("%s", (kind) => {
 test("gzip and zstd of this machine read them, and Node's one-shot", async () => {
   const gz = await packed(text, "gzip");
   expect(gunzipSync(gz).equals(text)).toBe(true);
-  expect(gz.subarray(0, 10)).toEqual(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]));
+  // Neither a time nor a name.
+  expect(gz.subarray(0, 8)).toEqual(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]));
   const outside = spawnSync("gzip", ["-dc"], { input: gz, maxBuffer: 1 << 27 });
   expect([outside.status, outside.stdout.equals(text)]).toEqual([0, true]);
   expect(spawnSync("gzip", ["-t"], { input: gz }).status).toBe(0);

@@ -24,6 +24,8 @@ export interface ImageSource extends AsyncDisposable {
   /** Descriptors of what refers to a digest (distribution-spec, "Listing Referrers"). */
   referrers(subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<readonly Descriptor[]>;
   tags(signal?: AbortSignal): Promise<readonly string[]>;
+  /** Told before anything is asked of it: blobs that have yet to be made may go to the target while they are made. */
+  streamTo?(target: ImageTarget): void;
   /** Names of repositories elsewhere that probably have the blob: a registry can take it from there by itself. */
   repositories?(blob: Descriptor): readonly string[];
 }
@@ -36,6 +38,16 @@ export interface BlobWrite {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A blob on its way to a target before anybody knows its digest. */
+export interface BlobStream {
+  /** Resolves when all bytes are there. */
+  send(bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Makes a blob of what was sent. */
+  keep(blob: Descriptor): Promise<void>;
+  /** Lets go of it. Never fails. */
+  drop(): Promise<void>;
+}
+
 export interface ImageTarget extends AsyncDisposable {
   readonly name: string;
   hasBlob(blob: Descriptor, signal?: AbortSignal): Promise<boolean>;
@@ -46,6 +58,10 @@ export interface ImageTarget extends AsyncDisposable {
   mountBlob(blob: Descriptor, from: ImageSource, signal?: AbortSignal): Promise<boolean | string>;
   /** @throws {GantryError} "corrupt" when the bytes are not those of the descriptor; nothing is kept then */
   putBlob(blob: Descriptor, write: BlobWrite): Promise<void>;
+  /** @throws {GantryError} as putBlob does */
+  beginBlob?(signal?: AbortSignal): Promise<BlobStream>;
+  /** True for what a stream has brought. */
+  hasStreamed?(blob: Descriptor): boolean;
   hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean>;
   /** What it refers to must be there. With a tag it is found by that too. */
   putManifest(manifest: RawManifest, tag?: string, signal?: AbortSignal): Promise<void>;

@@ -4,7 +4,7 @@ export type { Owner, PackItem, TreeRoot } from "./child-request.ts";
 export { compress, type CompressOptions, compressionLevel } from "./compress.ts";
 export { type Compression, decompress, peek } from "./compression.ts";
 export { createDockerArchive, openDockerArchive } from "./docker-archive.ts";
-export type { BlobRead, BlobWrite, ImageSource, ImageTarget } from "./endpoint.ts";
+export type { BlobRead, BlobStream, BlobWrite, ImageSource, ImageTarget } from "./endpoint.ts";
 export { ImageStore } from "./image-store.ts";
 export type { ListedEntry } from "./list-tree.ts";
 export {

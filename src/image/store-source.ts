@@ -6,8 +6,10 @@
 import { type Digest, GantryError, sha256 } from "../lib/index.ts";
 import { compress, compressionLevel } from "./compress.ts";
 import type { BlobRow, ManifestRow } from "./content-records.ts";
-import type { BlobRead, ImageSource } from "./endpoint.ts";
+import { EarlyBlob } from "./early-blob.ts";
+import type { BlobRead, ImageSource, ImageTarget } from "./endpoint.ts";
 import { spendableBytes } from "./free-space.ts";
+import { Limiter } from "./limiter.ts";
 import {
   type Descriptor,
   type ImageManifest,
@@ -37,6 +39,9 @@ export async function openStoreSource(
   return new StoreSource(room, room.catalog.find(reference), reference, options);
 }
 
+/** The last bytes of one layer are brought to disk while the next one is compressed. */
+const layersAtOnce = 2;
+
 class StoreSource implements ImageSource {
   readonly name: string;
   readonly #room: ImageRoom;
@@ -49,6 +54,7 @@ class StoreSource implements ImageSource {
   readonly #hold: Hold;
   readonly #pins = new DisposableStack();
   #main: Promise<RawManifest> | undefined;
+  #target: ImageTarget | undefined;
 
   constructor(room: ImageRoom, image: ImageRecord, reference: string, options: SourceOptions) {
     this.name = reference;
@@ -60,6 +66,10 @@ class StoreSource implements ImageSource {
     this.#layers = [...room.layers.chain(image.chainId)].reverse();
     this.#hold = room.holds.create();
     this.#hold.keep(image.id);
+  }
+
+  streamTo(target: ImageTarget): void {
+    this.#target = target;
   }
 
   async manifest(reference?: string, signal?: AbortSignal): Promise<RawManifest> {
@@ -158,8 +168,7 @@ class StoreSource implements ImageSource {
 
   async #make(signal: AbortSignal | undefined): Promise<RawManifest> {
     const { records } = this.#room;
-    const forms: BlobRow[] = [];
-    for (const layer of this.#layers) forms.push(await this.#form(layer, signal));
+    const forms = await this.#forms(signal);
     const config = { mediaType: mediaTypes.ociConfig, digest: this.#image.id, size: this.#config.length };
     const layers = forms.map(({ compression, digest, size }) => ({
       mediaType: layerTypes[compression],
@@ -176,6 +185,21 @@ class StoreSource implements ImageSource {
         records.putManifest({ ...raw, image: this.#image.id });
     });
     return raw;
+  }
+
+  async #forms(outer: AbortSignal | undefined): Promise<readonly BlobRow[]> {
+    const limiter = new Limiter(layersAtOnce);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, ...(outer === undefined ? [] : [outer])]);
+    const running = this.#layers.map((layer) => limiter.run(() => this.#form(layer, signal)));
+    try {
+      return await Promise.all(running);
+    } catch (error) {
+      stop.abort(error);
+      // None may go on when its pins are gone.
+      await Promise.allSettled(running);
+      throw error;
+    }
   }
 
   /** A form of the layer that is here, else one that is made now. */
@@ -203,12 +227,30 @@ class StoreSource implements ImageSource {
     signal: AbortSignal | undefined,
   ): Promise<BlobRow> {
     const { content, layers, root, sys } = this.#room;
-    const source = compress(layers.tar(layer, signal), compression, { level, signal });
-    const maxBytes = spendableBytes(sys, root);
-    const file = await content.spool(source, { what: `layer ${layer.diffId}`, maxBytes, signal });
-    this.#pins.use(content.pin(file.digest));
-    const { digest, size } = await content.adopt(file);
-    return { digest, diffId: layer.diffId, compression, level, size, usedMs: Date.now() };
+    const early = await this.#early(signal);
+    try {
+      const made = compress(layers.tar(layer, signal), compression, { level, signal });
+      const file = await content.spool(early === undefined ? made : early.tee(made), {
+        what: `layer ${layer.diffId}`,
+        maxBytes: spendableBytes(sys, root),
+        signal,
+      });
+      this.#pins.use(content.pin(file.digest));
+      const { digest, size } = file;
+      await Promise.all([
+        content.adopt(file),
+        early?.keep({ digest, size, mediaType: layerTypes[compression] }),
+      ]);
+      return { digest, diffId: layer.diffId, compression, level, size, usedMs: Date.now() };
+    } catch (error) {
+      await early?.drop();
+      throw error;
+    }
+  }
+
+  async #early(signal: AbortSignal | undefined): Promise<EarlyBlob | undefined> {
+    const stream = await this.#target?.beginBlob?.(signal);
+    return stream === undefined ? undefined : new EarlyBlob(stream);
   }
 
   async *blob(

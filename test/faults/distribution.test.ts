@@ -3,8 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
-import { copyImage, openTarget, parseEndpointName, Registries } from "../../src/distribution/index.ts";
-import { type Descriptor, mediaTypes, parseReference } from "../../src/image/index.ts";
+import {
+  copyImage,
+  type CopyEvent,
+  openTarget,
+  parseEndpointName,
+  Registries,
+} from "../../src/distribution/index.ts";
+import { type Descriptor, type ImageTarget, mediaTypes, parseReference } from "../../src/image/index.ts";
 import { GantryError, sha256 } from "../../src/lib/index.ts";
 import { head, RawServer } from "../lib/raw-http.ts";
 import { MemorySource } from "../system/image-source.ts";
@@ -740,6 +746,47 @@ describe("a blob that is hard to push", () => {
       expect.stringContaining("the source has other bytes than its descriptor says"),
     ]);
     expect(registry.seen.some((line) => line.startsWith("PUT"))).toBe(false);
+  });
+
+  /** A source that streams its one blob before it says what it has. */
+  const streaming = (): MemorySource => {
+    const source = new MemorySource();
+    source.image({ tars: [large], compression: "none" });
+    let target: ImageTarget | undefined;
+    const { manifest } = source;
+    return Object.assign(source, {
+      streamTo: (to: ImageTarget) => void (target = to),
+      async manifest(this: MemorySource, reference?: string) {
+        const stream = reference === undefined ? await target?.beginBlob?.() : undefined;
+        const sent = await stream?.send(source.blob(wanted)).then(
+          () => true,
+          () => false,
+        );
+        if (sent === true) await stream?.keep(wanted);
+        else await stream?.drop();
+        return manifest.call(source, reference);
+      },
+    });
+  };
+
+  test.each([
+    ["takes it", 201, 2],
+    ["refuses bytes of unknown length", 411, 3],
+  ])("a blob that is sent while it is made: a registry that %s", async (_, status, begun) => {
+    await using registry = takes((request) =>
+      request.method === "PUT" && request.url.includes("/manifests/")
+        ? new Response(null, { status: 201 })
+        : request.method === "PATCH" && request.headers.get("content-length") === null && status !== 201
+          ? new Response(null, { status })
+          : undefined,
+    );
+    await using target = await registries.target(parseReference(`127.0.0.1:${registry.server.port}/a/b`));
+    const statuses: string[] = [];
+    const onProgress = ({ status: now, blob: { size } }: CopyEvent): void => {
+      if (size === large.length && now !== "copying") statuses.push(now);
+    };
+    await copyImage({ source: streaming(), target, tag: "1", jobs: 1, onProgress });
+    expect([registry.begun, statuses]).toEqual([begun, ["waiting", "done"]]);
   });
 
   test("one that takes nothing of what it is sent is left after a while", async () => {
