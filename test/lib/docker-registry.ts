@@ -6,16 +6,22 @@ import { freePort } from "./postgres.ts";
 export class TestDockerRegistry {
   readonly directory: string;
   readonly port: number;
+  readonly #headers: Readonly<Record<string, string>>;
   #child: Bun.Subprocess | undefined;
 
-  private constructor(directory: string, port: number) {
+  private constructor(directory: string, port: number, account: string | undefined) {
     this.directory = directory;
     this.port = port;
+    this.#headers = account === undefined ? {} : { authorization: `Basic ${btoa(account)}` };
   }
 
   /** @param account `user:password` that everything needs, by basic auth */
   static async start(account?: string): Promise<TestDockerRegistry> {
-    const registry = new TestDockerRegistry(mkdtempSync("/tmp/gantry-docker-registry-"), await freePort());
+    const registry = new TestDockerRegistry(
+      mkdtempSync("/tmp/gantry-docker-registry-"),
+      await freePort(),
+      account,
+    );
     const config = {
       version: "0.1",
       log: { level: "error", accesslog: { disabled: true } },
@@ -61,7 +67,14 @@ export class TestDockerRegistry {
   /** Pushes an image of one layer; digests of what it is made of. */
   async push(repository: string, tag: string, layer: Uint8Array): Promise<PushedImage> {
     const config = Buffer.from(
-      JSON.stringify({ architecture: "amd64", os: "linux", made: layer.length, tag }),
+      JSON.stringify({
+        architecture: "amd64",
+        os: "linux",
+        config: {},
+        rootfs: { type: "layers", diff_ids: [digest(layer)] },
+        made: layer.length,
+        tag,
+      }),
     );
     for (const blob of [config, layer]) await this.#pushBlob(repository, blob);
     const manifest = Buffer.from(
@@ -80,7 +93,7 @@ export class TestDockerRegistry {
     );
     const answer = await fetch(`${this.url}/v2/${repository}/manifests/${tag}`, {
       method: "PUT",
-      headers: { "content-type": manifestType },
+      headers: { ...this.#headers, "content-type": manifestType },
       body: manifest,
     });
     if (!answer.ok) throw new Error(await answer.text());
@@ -88,12 +101,15 @@ export class TestDockerRegistry {
   }
 
   async #pushBlob(repository: string, blob: Uint8Array): Promise<void> {
-    const begun = await fetch(`${this.url}/v2/${repository}/blobs/uploads/`, { method: "POST" });
+    const begun = await fetch(`${this.url}/v2/${repository}/blobs/uploads/`, {
+      method: "POST",
+      headers: this.#headers,
+    });
     const location = new URL(begun.headers.get("location") ?? "", this.url);
     location.searchParams.set("digest", digest(blob));
     const answer = await fetch(location, {
       method: "PUT",
-      headers: { "content-type": "application/octet-stream" },
+      headers: { ...this.#headers, "content-type": "application/octet-stream" },
       body: blob,
     });
     if (!answer.ok) throw new Error(await answer.text());

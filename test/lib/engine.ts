@@ -48,10 +48,10 @@ export class TestEngine {
     return this.#child.pid;
   }
 
-  /** Starts the engine and waits for its word `ready`; milliseconds it took. */
-  async start(): Promise<number> {
+  /** Starts the engine and waits for its word `ready`; milliseconds it took. @param flags more than its places */
+  async start(flags: readonly string[] = []): Promise<number> {
     const started = performance.now();
-    const child = Bun.spawn([...this.#launcher, binary, "engine", ...this.places], {
+    const child = Bun.spawn([...this.#launcher, binary, "engine", ...this.places, ...flags], {
       cwd: "/",
       stdin: "ignore",
       stdout: "pipe",

@@ -32,6 +32,8 @@ export class PushError extends Error {}
 /** @param bases origins of instances of one registry: requests go to one after the other */
 export class RegistryClient {
   readonly #bases: readonly string[];
+  /** Of every request: who asks. */
+  headers: Readonly<Record<string, string>> = {};
   #turn = 0;
 
   constructor(...bases: readonly string[]) {
@@ -40,7 +42,8 @@ export class RegistryClient {
 
   async ask(path: string, init: BunFetchRequestInit = {}, wanted: readonly number[] = []): Promise<Response> {
     const base = this.#bases[this.#turn++ % this.#bases.length] ?? "";
-    const answer = await fetch(new URL(path, base), { redirect: "follow", ...init });
+    const headers = { ...this.headers, ...init.headers };
+    const answer = await fetch(new URL(path, base), { redirect: "follow", ...init, headers });
     if (wanted.length > 0 && !wanted.includes(answer.status))
       throw new PushError(`${init.method ?? "GET"} ${path}: ${answer.status} ${await answer.text()}`);
     return answer;
