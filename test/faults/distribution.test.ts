@@ -29,7 +29,12 @@ beforeAll(() => {
     ..."openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test".split(
       " ",
     ),
-    ...["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", `${dir}/key.pem`, "-out", `${dir}/cert.pem`],
+    "-addext",
+    "subjectAltName=IP:127.0.0.1",
+    "-keyout",
+    `${dir}/key.pem`,
+    "-out",
+    `${dir}/cert.pem`,
   ]);
   if (made.exitCode !== 0) throw new Error(made.stderr.toString());
 });
