@@ -59,7 +59,7 @@ const use = (name: string): void => {
 };
 
 async function until(what: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 300; i++) {
     if (await what()) return;
     await Bun.sleep(50);
   }
@@ -114,7 +114,14 @@ test("a certificate of one's own: replaced while it runs, kept when the new one 
   }
 }, 60_000);
 
-test("ACME: ordered, kept across a restart, ordered again for other names", async () => {
+interface Pebble extends AsyncDisposable {
+  readonly port: number;
+  /** How a registry finds it, and is found by it. */
+  readonly flags: readonly string[];
+}
+
+/** Let's Encrypt's ACME server for tests. @param seconds how long its certificates live */
+async function startPebble(seconds?: number): Promise<Pebble> {
   const [acmePort, managementPort, httpPort] = [await freePort(), await freePort(), await freePort()];
   await Bun.write(
     `${dir}/pebble.json`,
@@ -128,6 +135,7 @@ test("ACME: ordered, kept across a restart, ordered again for other names", asyn
         tlsPort: 1,
         ocspResponderURL: "",
         externalAccountBindingRequired: false,
+        ...(seconds === undefined ? {} : { certificateValidityPeriod: seconds }),
       },
     }),
   );
@@ -136,60 +144,80 @@ test("ACME: ordered, kept across a restart, ordered again for other names", asyn
     env: { ...process.env, PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "30" },
     stdio: ["ignore", Bun.file(`${dir}/pebble.log`), "ignore"],
   });
-  const acme = [
+  await until(() =>
+    ok("curl", "-sf", "--cacert", "ca.pem", `https://localhost:${acmePort}/dir`).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const acme = ["--acme-directory", `https://localhost:${acmePort}/dir`, "--acme-ca", `${dir}/ca.pem`];
+  return {
+    port: acmePort,
+    flags: [...acme, "--acme-http-addr", `127.0.0.1:${httpPort}`],
+    async [Symbol.asyncDispose]() {
+      pebble.kill();
+      await pebble.exited;
+    },
+  };
+}
+
+test("ACME: ordered, kept across a restart, ordered again for other names", async () => {
+  await using pebble = await startPebble();
+  const acme = pebble.flags;
+  const first = await TestRegistry.start(`${dir}/acme`, [...acme, "--acme-name", "localhost"]);
+  const issued = await subject(first.port);
+  expect(issued).toContain("Pebble Intermediate CA");
+  await first.stop();
+  const serial = await Bun.file(`${dir}/acme/acme/cert.pem`).text();
+  const again = await TestRegistry.start(`${dir}/acme`, [...acme, "--acme-name", "localhost"]);
+  await again.stop();
+  expect(await Bun.file(`${dir}/acme/acme/cert.pem`).text()).toBe(serial);
+  const more = await TestRegistry.start(`${dir}/acme`, [
+    ...acme,
+    "--acme-name",
+    "localhost",
+    "--acme-name",
+    "127.0.0.1",
+  ]);
+  expect(
+    await ok(
+      "sh",
+      "-c",
+      `openssl s_client -connect 127.0.0.1:${more.port} </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName`,
+    ),
+  ).toContain("DNS:localhost, IP Address:127.0.0.1");
+  expect(more.log).toContain("acme.certificate");
+  await more.stop();
+  // Nobody answers at the port that the server asks: the registry does not start, and says why.
+  const wrong = [
     "--acme-directory",
-    `https://localhost:${acmePort}/dir`,
+    `https://localhost:${pebble.port}/dir`,
     "--acme-ca",
     `${dir}/ca.pem`,
     "--acme-http-addr",
-    `127.0.0.1:${httpPort}`,
+    `127.0.0.1:${await freePort()}`,
   ];
+  expect(TestRegistry.start(`${dir}/wrong`, [...wrong, "--acme-name", "localhost"])).rejects.toThrow(
+    "port 80 of every name must lead here",
+  );
+}, 60_000);
+
+test("ACME: renewed after two thirds of its life, while it serves", async () => {
+  await using pebble = await startPebble(9);
+  const registry = await TestRegistry.start(`${dir}/renewed`, [...pebble.flags, "--acme-name", "localhost"]);
   try {
-    await until(() =>
-      ok("curl", "-sf", "--cacert", "ca.pem", `https://localhost:${acmePort}/dir`).then(
-        () => true,
-        () => false,
-      ),
-    );
-    const first = await TestRegistry.start(`${dir}/acme`, [...acme, "--acme-name", "localhost"]);
-    const issued = await subject(first.port);
-    expect(issued).toContain("Pebble Intermediate CA");
-    await first.stop();
-    const serial = await Bun.file(`${dir}/acme/acme/cert.pem`).text();
-    const again = await TestRegistry.start(`${dir}/acme`, [...acme, "--acme-name", "localhost"]);
-    await again.stop();
-    expect(await Bun.file(`${dir}/acme/acme/cert.pem`).text()).toBe(serial);
-    const more = await TestRegistry.start(`${dir}/acme`, [
-      ...acme,
-      "--acme-name",
-      "localhost",
-      "--acme-name",
-      "127.0.0.1",
-    ]);
-    expect(
-      await ok(
+    const serial = (): Promise<string> =>
+      ok(
         "sh",
         "-c",
-        `openssl s_client -connect 127.0.0.1:${more.port} </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName`,
-      ),
-    ).toContain("DNS:localhost, IP Address:127.0.0.1");
-    expect(more.log).toContain("acme.certificate");
-    await more.stop();
-    // Nobody answers at the port that the server asks: the registry does not start, and says why.
-    const wrong = [
-      "--acme-directory",
-      `https://localhost:${acmePort}/dir`,
-      "--acme-ca",
-      `${dir}/ca.pem`,
-      "--acme-http-addr",
-      `127.0.0.1:${await freePort()}`,
-    ];
-    expect(TestRegistry.start(`${dir}/wrong`, [...wrong, "--acme-name", "localhost"])).rejects.toThrow(
-      "port 80 of every name must lead here",
-    );
+        `openssl s_client -connect 127.0.0.1:${registry.port} </dev/null 2>/dev/null | openssl x509 -noout -serial`,
+      );
+    const first = await serial();
+    const started = performance.now();
+    await until(async () => (await serial()) !== first);
+    expect(performance.now() - started).toBeWithin(3000, 9000);
   } finally {
-    pebble.kill();
-    await pebble.exited;
+    await registry.stop();
   }
 }, 60_000);
 

@@ -144,7 +144,7 @@ test("a kill after the answer loses no event", async () => {
 test("a mirror: with credentials, for docker's --registry-mirror and ours, while upstream is down; not pushed to", async () => {
   await using upstream = await TestDockerRegistry.start("hub:secret of hub");
   writeFileSync(`${dir}/hello`, randomBytes(200_000));
-  const bytes = await Bun.$`tar -c -C ${dir} hello`.bytes();
+  const bytes = Buffer.from(await Bun.$`tar -c -C ${dir} hello`.arrayBuffer());
   await upstream.push("library/tiny", "v1", bytes);
   await upstream.push("team/app", "v1", bytes);
   mkdirSync(`${dir}/credentials`);

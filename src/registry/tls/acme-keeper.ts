@@ -1,4 +1,4 @@
-/** Keeps a certificate from an ACME server: orders the first, renews in time, tries again with growing patience. */
+/** Keeps a certificate from an ACME server: orders the first, and renews it in time. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import {
   closeSync,
@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Logger, messageOf } from "../../lib/index.ts";
+import type { Logger } from "../../lib/index.ts";
 import { AcmeClient } from "./acme-client.ts";
-import { type Certificate, needsRenewal, readCertificate, renewalMs } from "./certificates.ts";
+import { type Certificate, readCertificate } from "./certificates.ts";
 import { certificateRequest } from "./certificate-request.ts";
+import { Renewal } from "./renewal.ts";
 
 export interface AcmeSettings {
   readonly directory: string;
@@ -33,32 +34,28 @@ export interface AcmeKeeperOptions extends AcmeSettings {
   readonly onCertificate: (certificate: Certificate) => void;
 }
 
-const firstRetryMs = 30_000;
-const longestRetryMs = 6 * 3600_000;
-/** setTimeout counts no further; and a machine that slept is noticed. */
-const longestNapMs = 12 * 3600_000;
-
 export class AcmeKeeper {
   readonly #options: AcmeKeeperOptions;
   readonly #stop = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #failures = 0;
+  readonly #renewal: Renewal;
 
   constructor(options: AcmeKeeperOptions) {
     this.#options = options;
+    const { onCertificate, logger } = options;
+    this.#renewal = new Renewal({ order: () => this.#order(), onCertificate, logger });
     mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   }
 
   /** The certificate there is, or the first one. @throws {GantryError} when there is none to be had */
   async start(): Promise<Certificate> {
     const certificate = this.#kept() ?? (await this.#order());
-    this.#plan(certificate);
+    this.#renewal.keep(certificate);
     return certificate;
   }
 
   close(): void {
     this.#stop.abort();
-    clearTimeout(this.#timer);
+    this.#renewal.close();
   }
 
   get #paths(): Readonly<Record<"account" | "cert" | "key", string>> {
@@ -77,31 +74,6 @@ export class AcmeKeeper {
       return undefined;
     const certificate = readCertificate(cert, key);
     return Date.now() < certificate.untilMs ? certificate : undefined;
-  }
-
-  #plan(certificate: Certificate): void {
-    const waitMs =
-      this.#failures > 0 ? retryMs(this.#failures) : Math.max(0, renewalMs(certificate) - Date.now());
-    this.#timer = setTimeout(() => void this.#check(certificate), Math.min(waitMs, longestNapMs));
-    this.#timer.unref();
-  }
-
-  async #check(certificate: Certificate): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    if (!needsRenewal(certificate, Date.now())) return this.#plan(certificate);
-    try {
-      const renewed = await this.#order();
-      this.#failures = 0;
-      this.#options.onCertificate(renewed);
-      this.#plan(renewed);
-    } catch (error) {
-      this.#failures++;
-      this.#options.logger.error("acme.failed", {
-        message: messageOf(error),
-        retryInMs: retryMs(this.#failures),
-      });
-      this.#plan(certificate);
-    }
   }
 
   async #order(): Promise<Certificate> {
@@ -158,11 +130,6 @@ export class AcmeKeeper {
     keep(path, privateKey.export({ format: "pem", type: "pkcs8" }).toString());
     return privateKey;
   }
-}
-
-/** 30 s, a minute, two … up to six hours. */
-function retryMs(failures: number): number {
-  return Math.min(firstRetryMs * 2 ** Math.min(failures - 1, 20), longestRetryMs);
 }
 
 function readNames(dir: string): string {
