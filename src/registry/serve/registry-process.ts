@@ -152,7 +152,7 @@ export class RegistryProcess implements AsyncDisposable {
     const notifier = new Notifier({
       webhooks: new Webhooks(sql),
       queue: new DeliveryQueue(sql),
-      sender: httpSender,
+      sender: httpSender(),
       shared: sql.dialect === "postgres",
       source: {
         origin: external === "" ? `${tls ? "https" : "http"}://${address}` : external,

@@ -26,12 +26,18 @@ export function signatureOf(secret: string, seconds: number, body: string): stri
   return `t=${seconds},v1=${createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex")}`;
 }
 
-/** Posts an envelope. Redirects are not followed: they would carry the event to somewhere nobody has named. */
-export const httpSender: Sender = {
+/** All addresses of a name. */
+type Lookup = (host: string) => Promise<readonly string[]>;
+
+const systemLookup: Lookup = async (host) =>
+  (await lookup(host, { all: true })).map(({ address }) => address);
+
+/** Posts envelopes. Redirects are not followed: they would carry the event to somewhere nobody has named. */
+export const httpSender = (find: Lookup = systemLookup): Sender => ({
   async send(webhook, id, body) {
     try {
       const url = new URL(webhook.url);
-      const address = await addressOf(url.hostname.replace(/^\[|\]$/g, ""));
+      const address = await addressOf(url.hostname.replace(/^\[|\]$/g, ""), find);
       if (address === undefined) return { ok: false, result: "refused: a link-local address" };
       const seconds = Math.floor(Date.now() / 1000);
       const response = await fetch(at(url, address), {
@@ -57,7 +63,7 @@ export const httpSender: Sender = {
       return { ok: false, result: messageOf(error).slice(0, 200) };
     }
   },
-};
+});
 
 /** Clouds keep the credentials of their machines on link-local addresses; no receiver lives there. */
 const linkLocal = new BlockList();
@@ -69,9 +75,8 @@ linkLocal.addSubnet("::ffff:169.254.0.0", 112, "ipv6");
  * Where a name leads, looked up once: the address that was checked is the one that is connected to, so that a name which leads
  * elsewhere a moment later gains nothing. @returns undefined: it may not be posted to
  */
-async function addressOf(host: string): Promise<string | undefined> {
-  const addresses =
-    isIP(host) === 0 ? (await lookup(host, { all: true })).map(({ address }) => address) : [host];
+async function addressOf(host: string, find: Lookup): Promise<string | undefined> {
+  const addresses = isIP(host) === 0 ? await find(host) : [host];
   return addresses.some(isLinkLocal) ? undefined : addresses[0];
 }
 

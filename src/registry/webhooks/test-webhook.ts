@@ -28,5 +28,5 @@ export function testWebhook(webhook: Webhook): Promise<Sent> {
     },
     { origin: "", address: "", instance: "test" },
   );
-  return httpSender.send(webhook, id, body);
+  return httpSender().send(webhook, id, body);
 }

@@ -187,20 +187,28 @@ test("sent over HTTP: signed, not led elsewhere, not to link-local addresses", a
     url: `http://127.0.0.1:${server.port}${path}`,
   });
   try {
-    expect(await httpSender.send(to("/hook"), "d1", "{}")).toEqual({ ok: true, result: "204" });
+    expect(await httpSender().send(to("/hook"), "d1", "{}")).toEqual({ ok: true, result: "204" });
     const [first] = seen;
     const [, seconds = "", mac = ""] =
       /^t=(\d+),v1=([0-9a-f]{64})$/.exec(first?.["gantry-signature"] ?? "") ?? [];
     expect(mac).toBe(createHmac("sha256", "s").update(`${seconds}.{}`).digest("hex"));
     expect(first?.["content-type"]).toBe("application/vnd.docker.distribution.events.v1+json");
-    expect(await httpSender.send(to("/away"), "d2", "{}")).toEqual({ ok: false, result: "302" });
+    expect(await httpSender().send(to("/away"), "d2", "{}")).toEqual({ ok: false, result: "302" });
     expect(seen).toHaveLength(2);
+    // The address that was checked is the one that is connected to, under the name that was given.
+    const leads = [["127.0.0.1"], ["169.254.169.254"]];
+    const rebound = httpSender(async () => leads.shift() ?? []);
+    const named = { ...to("/"), url: `http://hook.example:${server.port}/named` };
+    expect(await rebound.send(named, "d3", "{}")).toEqual({ ok: true, result: "204" });
+    expect(seen.at(-1)?.["host"]).toBe(`hook.example:${server.port}`);
+    expect(leads).toHaveLength(1);
+    expect((await rebound.send(named, "d3", "{}")).result).toStartWith("refused");
     for (const url of [
       "http://169.254.169.254/latest",
       "http://[fe80::1]/",
       "http://[::ffff:169.254.169.254]/",
     ])
-      expect((await httpSender.send({ ...to("/"), url }, "d3", "{}")).result).toStartWith("refused");
+      expect((await httpSender().send({ ...to("/"), url }, "d3", "{}")).result).toStartWith("refused");
   } finally {
     await server.stop(true);
   }
