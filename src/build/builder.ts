@@ -73,10 +73,15 @@ export class Builder {
   async #reconcile(): Promise<void> {
     try {
       await WorkArea.removeLeftovers(this.#options.root);
-      await this.#cache.prune();
+      await this.#cache.prune(true);
     } catch (error) {
       this.#options.logger.warn("build.leftovers-kept", { error: messageOf(error) });
     }
+  }
+
+  /** Images have been removed: what is remembered of their steps goes, too. Runs beside builds. */
+  async forgetRemoved(): Promise<void> {
+    await this.#cache.prune(false);
   }
 
   /**

@@ -47,11 +47,13 @@ export class StepCache {
     this.#images = images;
   }
 
-  /** Drops entries whose image is gone, and half-written ones. */
-  async prune(): Promise<void> {
+  /** Drops entries whose image is gone, and with `halfWritten` those that no build is at. */
+  async prune(halfWritten: boolean): Promise<void> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#dir)) {
-      const id = /^[0-9a-f]{64}$/.test(name) ? await this.#read(name) : undefined;
+      const isWhole = /^[0-9a-f]{64}$/.test(name);
+      if (!isWhole && !halfWritten) continue;
+      const id = isWhole ? await this.#read(name) : undefined;
       if (id === undefined || this.#images.tryFind(id) === undefined)
         await rm(`${this.#dir}/${name}`, { force: true });
     }

@@ -182,7 +182,7 @@ function emitRemoved(events: ApiEngine["events"], removed: Parameters<typeof wir
   }
 }
 
-async function prune({ images, containers, events }: ApiEngine, { query }: Call): Promise<object> {
+async function prune({ images, containers, builder, events }: ApiEngine, { query }: Call): Promise<object> {
   const filters = parseFilters(query.get("filters"), ["dangling", ...pruneFilters]);
   const untilMs = untilOf(filters, Date.now());
   const { removed, reclaimedBytes } = await images.prune({
@@ -190,6 +190,7 @@ async function prune({ images, containers, events }: ApiEngine, { query }: Call)
     usedBy: (id) => containers.imageUser(id),
     filter: (image) => image.createdAtMs < untilMs && filters.labels(image.config.config.Labels ?? {}),
   });
+  await builder.forgetRemoved();
   emitRemoved(events, removed);
   return {
     ImagesDeleted: removed.length === 0 ? null : wireRemoved(removed),

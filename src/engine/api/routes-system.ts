@@ -58,6 +58,8 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
       throw new GantryError("invalid", `unknown object type: ${type.slice(0, 40)}`);
   }
   const wants = (type: string): boolean => types.length === 0 || types.includes(type);
+  // Before anything is listed: containers and images may go while it is waited for.
+  const disk = wants("image") ? await images.diskUsage() : undefined;
   const views = containers.list();
   const list = images.list();
   const use = imagesUse(
@@ -66,7 +68,6 @@ async function diskUsage({ images, containers, volumes }: ApiEngine, { query }: 
     views.map(({ record }) => record.imageId),
   );
   const now = Date.now();
-  const disk = wants("image") ? await images.diskUsage() : undefined;
   return {
     // What `du` says of the image room's directories: see docs/garbage-collection.md.
     LayersSize: disk?.totalBytes ?? 0,
