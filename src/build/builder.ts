@@ -56,6 +56,9 @@ function parseTags(tags: readonly string[]): readonly string[] {
   return [...new Set(names)];
 }
 
+/** A prune may take an image away that has just been pulled. */
+const maxFetches = 3;
+
 /** Builds images as docker's classic builder does. Several builds may run at once. */
 export class Builder {
   readonly #options: BuilderOptions;
@@ -125,9 +128,9 @@ export class Builder {
     const pulled = new Set<string>();
     const findImage = async (reference: string): Promise<ImageRecord> => {
       const { fetchImage } = this.#options;
-      const isWanted =
-        images.tryFind(reference) === undefined || (request.pull === true && !pulled.has(reference));
-      if (fetchImage !== undefined && isWanted && !isId(reference)) {
+      for (let tries = 0; tries < maxFetches && fetchImage !== undefined && !isId(reference); tries++) {
+        const isHere = images.tryFind(reference) !== undefined;
+        if (isHere && (request.pull !== true || pulled.has(reference))) break;
         await fetchImage(reference, { onMessage: (message) => output.pass(message), signal, request });
         pulled.add(reference);
       }

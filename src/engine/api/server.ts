@@ -23,7 +23,8 @@ export interface ApiServerOptions {
 /** Makes the server; the caller lets it listen. */
 export function createApiServer(options: ApiServerOptions): Server {
   const server = createServer(
-    { maxHeaderSize: 64 << 10 },
+    // Clients of builds send the credentials of all their registries along; dockerd takes as much.
+    { maxHeaderSize: 1 << 20 },
     (request, response) => void answer(options, request, response),
   );
   server.on("upgrade", (request, socket, head) => void upgrade(options, { request, socket, head }));
