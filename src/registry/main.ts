@@ -1,19 +1,15 @@
 /** gantry registry serve: from settings to the exit code. */
-import { mkdirSync } from "node:fs";
-import { createLogger, messageOf, toGantryError } from "../lib/index.ts";
+import { createLogger, messageOf } from "../lib/index.ts";
 import { type CommandSettings, resolveSettings } from "./config/resolved.ts";
 import { RegistryProcess } from "./serve/registry-process.ts";
+import { lockRoot } from "./serve/root-lock.ts";
 
 /** Runs until SIGTERM or SIGINT. @throws {GantryError} when it cannot start */
 export async function serveRegistry(command: CommandSettings): Promise<number> {
   const settings = resolveSettings(command);
   const logger = createLogger(settings.bool("debug") ? "debug" : "info");
   process.umask(0o027);
-  try {
-    mkdirSync(settings.text("root"), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw toGantryError(error, "make the registry's directory");
-  }
+  const unlock = lockRoot(settings.text("root"));
   const ended = new Promise<string>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal));
   });
@@ -26,10 +22,12 @@ export async function serveRegistry(command: CommandSettings): Promise<number> {
       }),
     );
   }
+  using held = new DisposableStack();
+  held.defer(unlock);
   await using registry = await RegistryProcess.open(command, settings, logger);
   process.on("SIGHUP", () => registry.reload());
   logger.info("registry.ready", { address: registry.address, root: settings.text("root"), pid: process.pid });
-  process.stdout.write("ready\n");
+  process.stdout.write(`${registry.welcome}ready\n`);
   logger.info("registry.stopping", { why: await ended });
   return 0;
 }

@@ -60,9 +60,10 @@ export class Accounts {
     return Promise.all(rows.map(async (row) => accountOf(row, await this.#rightsOf(String(row["name"])))));
   }
 
-  /** True when somebody could log in. */
-  async any(): Promise<boolean> {
-    return (await this.#sql.query("SELECT 1 AS one FROM account LIMIT 1")).length > 0;
+  /** How many could log in. */
+  async count(): Promise<number> {
+    const [row] = await this.#sql.query("SELECT count(*) AS n FROM account");
+    return Number(row?.["n"] ?? 0);
   }
 
   async #rightsOf(name: string): Promise<readonly Right[]> {

@@ -9,6 +9,8 @@ import { isSettingName, type Setting, settingEntries, type SettingName, settingO
 export type Given = ReadonlyMap<SettingName, readonly string[]>;
 
 const maxChars = 1 << 20;
+/** So far the line of an error is looked for. */
+const maxLines = 1000;
 
 /** @param path for messages */
 export function parseConfig(text: string, path: string): Given {
@@ -18,7 +20,10 @@ export function parseConfig(text: string, path: string): Given {
   try {
     document = Bun.YAML.parse(text);
   } catch (error) {
-    throw new GantryError("invalid", `${path} is no YAML: ${messageOf(error)}`, { cause: error });
+    throw new GantryError("invalid", `${path}:${badLine(text)}: no YAML: ${messageOf(error)}`, {
+      cause: error,
+      hint: "write it as lines of: name: value",
+    });
   }
   if (document === null || document === undefined) return new Map();
   if (typeof document !== "object" || Array.isArray(document))
@@ -30,6 +35,20 @@ export function parseConfig(text: string, path: string): Given {
     given.set(key, valuesOf(settingOf(key), key, value, `${path}:${line}`));
   }
   return given;
+}
+
+/** Where it stops being YAML: Bun does not say. The line behind the longest beginning that is. */
+function badLine(text: string): number {
+  const lines = text.split("\n");
+  for (let good = Math.min(lines.length, maxLines) - 1; good > 0; good--) {
+    try {
+      Bun.YAML.parse(lines.slice(0, good).join("\n"));
+      return good + 1;
+    } catch {
+      continue;
+    }
+  }
+  return 1;
 }
 
 /** The keys of the first level as they stand in the text: YAML takes the last of two without a word. */
@@ -80,8 +99,13 @@ export function checkValue(setting: Setting, name: SettingName, text: string, wh
   try {
     setting.check?.(text);
   } catch (error) {
-    throw new GantryError("invalid", `${where}: ${name} ${JSON.stringify(text)}: ${messageOf(error)}`, {
+    const hint = error instanceof GantryError ? error.hint : undefined;
+    const subject = where === `--${name}` ? where : `${where}: ${name}`;
+    // Errors with a hint name the text themselves.
+    const said = hint === undefined ? `${subject} ${JSON.stringify(text)}` : subject;
+    throw new GantryError("invalid", `${said}: ${messageOf(error)}`, {
       cause: error,
+      ...(hint === undefined ? {} : { hint }),
     });
   }
   return text;

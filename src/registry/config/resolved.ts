@@ -30,6 +30,11 @@ export class Resolved {
     return text === "" ? undefined : text;
   }
 
+  /** True when nobody has said anything else. */
+  isPreset(name: SettingName): boolean {
+    return this.text(name) === settingOf(name).preset;
+  }
+
   #find(name: SettingName): readonly string[] | undefined {
     return this.#layers.find((layer) => layer.has(name))?.get(name);
   }
@@ -59,6 +64,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw toGantryError(error, "read the configuration");
+    throw toGantryError(error, "read the configuration file");
   }
 }

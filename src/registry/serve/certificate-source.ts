@@ -26,7 +26,11 @@ export async function openCertificates(
   const [cert, key] = [settings.optional("tls-cert"), settings.optional("tls-key")];
   const names = settings.list("acme-name");
   if ((cert === undefined) !== (key === undefined))
-    throw new GantryError("invalid", "tls-cert and tls-key belong together");
+    throw new GantryError(
+      "invalid",
+      cert === undefined ? "tls-key has no tls-cert with it" : "tls-cert has no tls-key with it",
+      { hint: "a certificate (the chain, PEM) and its private key (PEM) belong together" },
+    );
   if (cert !== undefined && key !== undefined) {
     if (names.length > 0)
       throw new GantryError("invalid", "a certificate comes from files or from ACME, not from both");

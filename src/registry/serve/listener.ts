@@ -29,6 +29,17 @@ export class Listener {
       if (isErrno(error, "EADDRINUSE"))
         throw new GantryError("conflict", `${printAddress(address)} is taken by another program`, {
           cause: error,
+          hint: `who has it: ss -ltnp 'sport = :${address.port}'; or choose another address with --addr HOST:PORT`,
+        });
+      if (isErrno(error, "EADDRNOTAVAIL"))
+        throw new GantryError("invalid", `this machine has no address ${address.host}`, {
+          cause: error,
+          hint: "--addr 127.0.0.1:PORT is for this machine alone, :PORT for all that it has",
+        });
+      if (isErrno(error, "EACCES"))
+        throw new GantryError("denied", `port ${address.port} is for root`, {
+          cause: error,
+          hint: "ports below 1024 want root or CAP_NET_BIND_SERVICE; or choose a higher one with --addr",
         });
       throw toGantryError(error, `listen on ${printAddress(address)}`);
     }

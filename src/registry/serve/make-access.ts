@@ -34,7 +34,7 @@ export async function accountsDecide(sql: Sql, settings: Resolved): Promise<bool
       );
     return false;
   }
-  return mode === "accounts" || (mode === "auto" && (await new Accounts(sql).any()));
+  return mode === "accounts" || (mode === "auto" && (await new Accounts(sql).count()) > 0);
 }
 
 export async function makeAccess({

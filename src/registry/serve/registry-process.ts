@@ -2,10 +2,11 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Logger, messageOf } from "../../lib/index.ts";
+import { Accounts } from "../access/accounts.ts";
 import type { BlobStore } from "../blob-store.ts";
 import type { Collector } from "../collector.ts";
 import { type CommandSettings, type Resolved, resolveSettings } from "../config/resolved.ts";
-import { parseAddress, parsePeriod, parseSize, printAddress } from "../config/values.ts";
+import { isLoopbackHost, parseAddress, parsePeriod, parseSize, printAddress } from "../config/values.ts";
 import { ImmutableTagGuard } from "../guards/immutable-tags.ts";
 import { QuotaGuard } from "../guards/quotas.ts";
 import { RateLimitGuard, type RateLimits } from "../guards/rate-limits.ts";
@@ -34,6 +35,7 @@ import { Schedule } from "./schedule.ts";
 import { openControl } from "./control.ts";
 import { openUpstreams } from "./upstreams.ts";
 import { openBlobs, openCollector, openSql } from "./stores.ts";
+import { printWelcome } from "./welcome.ts";
 
 const limitsOf = (settings: Resolved): RateLimits => ({
   pull: parseRate(settings.text("rate-pull")),
@@ -51,6 +53,8 @@ export class RegistryProcess implements AsyncDisposable {
   #reloadCertificate: () => void = () => undefined;
   /** What clients reach: `http://127.0.0.1:5000`. */
   address = "";
+  /** For whoever has started it. */
+  welcome = "";
 
   private constructor(command: CommandSettings, settings: Resolved, logger: Logger) {
     this.#command = command;
@@ -141,6 +145,16 @@ export class RegistryProcess implements AsyncDisposable {
       );
     });
     parts.defer(() => monitor.end());
+    this.welcome = printWelcome({
+      address: this.address,
+      externalUrl: settings.text("external-url"),
+      root: settings.text("root"),
+      isDefaultRoot: settings.isPreset("root"),
+      accounts: accounts ? await new Accounts(sql).count() : undefined,
+      loopback: isLoopbackHost(address.host),
+      readOnly: (await new Settings(sql).readOnly())?.reason,
+      upstreams: settings.list("upstream"),
+    });
     if (!accounts)
       logger.warn("registry.open", {
         message: "nobody is asked who they are: everybody may pull, push and delete",
