@@ -126,17 +126,9 @@ export function pullError(error: unknown, reference: Reference): unknown {
 function pushError(error: unknown, reference: Reference): unknown {
   if (!(error instanceof GantryError) || error.code !== "denied" || error.fields["said"] === undefined)
     return error;
-  const { said, status } = error.fields;
-  // The answer to a HEAD has no words.
-  const isSilent = String(said) === String(status);
-  return new GantryError("denied", isSilent ? (unsaid[Number(status)] ?? String(said)) : String(said), {
+  return new GantryError("denied", String(error.fields["said"]), {
     cause: error,
     fields: error.fields,
     hint: `log in with an account that may push to ${familiarRepository(reference)}: gantry login ${reference.domain}`,
   });
 }
-
-const unsaid: Readonly<Record<number, string>> = {
-  401: "unauthorized: authentication required",
-  403: "denied: requested access to the resource is denied",
-};
