@@ -81,7 +81,12 @@ describe.skipIf(reason !== "")("docker run", () => {
     { name: "an unknown command", words: ["busybox", "nope"], code: 127, err: "executable file not found" },
     { name: "an unknown path", words: ["busybox", "/bin/nope"], code: 127, err: "no such file or directory" },
     { name: "a directory as command", words: ["busybox", "/etc"], code: 126, err: "permission denied" },
-    { name: "an unknown image", words: ["nothere", "true"], code: 125, err: "no registry access" },
+    {
+      name: "an unknown image",
+      words: ["--pull", "never", "nothere", "true"],
+      code: 125,
+      err: "No such image: nothere:latest",
+    },
     { name: "an unknown flag", words: ["--nope", "busybox"], code: 125, err: "unknown flag" },
     {
       name: "a bad memory limit",
@@ -463,9 +468,7 @@ describe.skipIf(reason !== "")("images, volumes and networks", () => {
   });
 
   test("what we do not have is refused in words", async () => {
-    expect((await run(["pull", "alpine"])).err).toContain("no registry access");
     expect((await run(["swarm", "init"])).err).toContain("This node is not a swarm manager");
-    expect((await run(["login", "-u", "a", "-p", "b", "localhost:1"])).code).toBe(1);
     expect(await ok("system", "df")).toContain("Build Cache");
     expect(await ok("info", "--format", "{{.Driver}} {{.DefaultRuntime}}")).toMatch(
       /^(overlay2|erofs) gantry$/,
