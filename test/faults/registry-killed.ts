@@ -140,8 +140,17 @@ async function addNeeded(
 }
 
 async function worldOf(kind: StoreKind): Promise<World> {
-  const directory = mkdtempSync("/tmp/gantry-killed-");
   const stack = new AsyncDisposableStack();
+  try {
+    return await openWorld(kind, stack);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function openWorld(kind: StoreKind, stack: AsyncDisposableStack): Promise<World> {
+  const directory = mkdtempSync("/tmp/gantry-killed-");
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   if (kind === "disk") {
     const registry = await TestRegistry.start(`${directory}/root`, periods);
