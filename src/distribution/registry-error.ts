@@ -21,6 +21,15 @@ const codes: Readonly<Record<number, ErrorCode>> = {
   507: "exhausted",
 };
 
+/** What registries say with these statuses: answers to HEAD have no body to say it. */
+const usualWords: Readonly<Record<number, string>> = {
+  401: "unauthorized: authentication required",
+  403: "denied: requested access to the resource is denied",
+  404: "not found",
+  413: "the registry, or a proxy before it, takes no request of this size",
+  429: "too many requests",
+};
+
 /**
  * Reads the answer's body and makes the error; docker's clients print `code text: message` of the first error.
  * The fields tell `status` and `registryCode`.
@@ -35,7 +44,9 @@ export async function registryError(answer: HttpAnswer, doing: string): Promise<
   const first = firstError(text);
   const code = codes[answer.status] ?? "unavailable";
   const retryAfter = retryAfterMs(answer.headers.get("retry-after"), Date.now());
-  const said = first?.words ?? `${answer.status} ${plain(text)}`.trim();
+  const page = plain(text);
+  const usual = page === "" ? usualWords[answer.status] : undefined;
+  const said = first?.words ?? usual ?? `${answer.status} ${page}`.trim();
   return new GantryError(code, `${doing}: ${said}`, {
     fields: {
       status: answer.status,

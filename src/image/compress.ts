@@ -23,6 +23,9 @@ interface Codec {
   block(bytes: Uint8Array<ArrayBuffer>, level: number): Promise<Uint8Array>;
 }
 
+/** Blocks in the works, twice: each processor has the next one at hand. */
+const maxAtOnce = 8;
+
 const zstd = promisify<Uint8Array, object, Uint8Array>(zstdCompress);
 
 /**
@@ -66,7 +69,7 @@ export async function* compress(
   }
   const codec = codecs[kind];
   const running: Promise<Uint8Array>[] = [];
-  const most = availableParallelism() + 1;
+  const most = 2 * Math.min(maxAtOnce, availableParallelism()) + 1;
   for await (const block of blocks(source, codec.blockBytes)) {
     throwIfAborted(signal);
     const result = codec.block(block, chosen);

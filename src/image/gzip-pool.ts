@@ -22,31 +22,43 @@ interface Job {
   readonly reject: (error: GantryError) => void;
 }
 
+/** A second job waits at the thread itself, which then need not wait for us. */
+const jobsPerThread = 2;
+
+interface ThreadEvents {
+  readonly onDone: (thread: Thread) => void;
+  readonly onBroken: (thread: Thread) => void;
+}
+
 class Thread {
   readonly #worker: Worker;
-  #job: Job | undefined;
+  /** In the order in which they are answered. */
+  readonly #jobs: Job[] = [];
 
-  constructor(url: string, onFree: (thread: Thread) => void, onBroken: (thread: Thread) => void) {
+  constructor(url: string, { onDone, onBroken }: ThreadEvents) {
     this.#worker = new Worker(url);
-    this.#worker.unref();
     this.#worker.onmessage = ({ data }: MessageEvent<Uint8Array>) => {
-      this.#job?.resolve(data);
-      this.#job = undefined;
-      onFree(this);
+      this.#jobs.shift()?.resolve(data);
+      onDone(this);
     };
     this.#worker.onerror = ({ message }) => {
-      this.#job?.reject(new GantryError("internal", `a layer could not be compressed: ${message}`));
+      const error = new GantryError("internal", `a layer could not be compressed: ${message}`);
+      for (const job of this.#jobs.splice(0)) job.reject(error);
       onBroken(this);
     };
   }
 
+  get load(): number {
+    return this.#jobs.length;
+  }
+
   run(job: Job): void {
-    this.#job = job;
+    this.#jobs.push(job);
+    // Only work keeps the program alive.
     this.#worker.ref();
     this.#worker.postMessage({ bytes: job.bytes, level: job.level }, [job.bytes.buffer]);
   }
 
-  /** It must not keep the program alive. */
   rest(): void {
     this.#worker.unref();
   }
@@ -58,7 +70,6 @@ class Thread {
 
 class GzipPool {
   readonly #threads = new Set<Thread>();
-  readonly #free: Thread[] = [];
   readonly #waiting: Job[] = [];
   #url: string | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
@@ -72,32 +83,41 @@ class GzipPool {
 
   #next(): void {
     clearTimeout(this.#idle);
-    const isFull = this.#threads.size >= Math.min(maxThreads, availableParallelism());
-    const thread = this.#free.pop() ?? (isFull ? undefined : this.#start());
-    const job = thread === undefined ? undefined : this.#waiting.shift();
-    if (job !== undefined) thread?.run(job);
+    for (let thread = this.#thread(); thread !== undefined; thread = this.#thread()) {
+      const job = this.#waiting.shift();
+      if (job === undefined) return;
+      thread.run(job);
+    }
+  }
+
+  /** The one that has the least to do; a new one rather than one that has something. */
+  #thread(): Thread | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    const least = [...this.#threads].sort((a, b) => a.load - b.load)[0];
+    if (least?.load === 0) return least;
+    if (this.#threads.size < Math.min(maxThreads, availableParallelism())) return this.#start();
+    return least !== undefined && least.load < jobsPerThread ? least : undefined;
   }
 
   #start(): Thread {
     this.#url ??= URL.createObjectURL(new Blob([program], { type: "application/javascript" }));
-    const thread = new Thread(
-      this.#url,
-      (freed) => this.#freed(freed),
-      (broken) => {
+    const thread = new Thread(this.#url, {
+      onDone: (done) => this.#done(done),
+      onBroken: (broken) => {
         broken.end();
         this.#threads.delete(broken);
-        if (this.#waiting.length > 0) this.#next();
+        this.#next();
       },
-    );
+    });
     this.#threads.add(thread);
     return thread;
   }
 
-  #freed(thread: Thread): void {
-    this.#free.push(thread);
-    if (this.#waiting.length > 0) return this.#next();
+  #done(thread: Thread): void {
+    this.#next();
+    if (thread.load > 0) return;
     thread.rest();
-    if (this.#free.length < this.#threads.size) return;
+    if ([...this.#threads].some(({ load }) => load > 0)) return;
     this.#idle = setTimeout(() => this.#end(), idleMs);
     this.#idle.unref();
   }
@@ -105,7 +125,6 @@ class GzipPool {
   #end(): void {
     for (const thread of this.#threads) thread.end();
     this.#threads.clear();
-    this.#free.length = 0;
   }
 }
 

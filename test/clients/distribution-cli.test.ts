@@ -250,7 +250,7 @@ test("delete: the tag alone, then the image; what may not be done; logout", asyn
   expect((await gantry("manifest", "inspect", `${host}/team/gone:b`)).err).toContain("no such manifest");
 
   const denied = await gantry("image", "copy", "-q", `oci:${dir}/layout:1`, `docker://${host}/other/app:1`);
-  expect([denied.code, denied.err]).toEqual([1, expect.stringContaining("denied")]);
+  expect([denied.code, denied.err]).toEqual([1, expect.stringMatching(/unauthorized|denied/)]);
   await ok("logout", host);
   expect(kept()).not.toContain("gantry_refresh_");
   const closed = await gantry("image", "tags", `${host}/team/app`);
