@@ -4,11 +4,10 @@
  * schema 2, because zstd layers exist only there, and every registry and client in use takes it.
  */
 import { type Digest, GantryError, sha256 } from "../lib/index.ts";
-import { compress, compressionLevel } from "./compress.ts";
+import { compressionLevel } from "./compress.ts";
+import { compressLayer } from "./compress-layer.ts";
 import type { BlobRow, ManifestRow } from "./content-records.ts";
-import { EarlyBlob } from "./early-blob.ts";
 import type { BlobRead, ImageSource, ImageTarget } from "./endpoint.ts";
-import { spendableBytes } from "./free-space.ts";
 import { Limiter } from "./limiter.ts";
 import {
   type Descriptor,
@@ -226,31 +225,9 @@ class StoreSource implements ImageSource {
     level: number,
     signal: AbortSignal | undefined,
   ): Promise<BlobRow> {
-    const { content, layers, root, sys } = this.#room;
-    const early = await this.#early(signal);
-    try {
-      const made = compress(layers.tar(layer, signal), compression, { level, signal });
-      const file = await content.spool(early === undefined ? made : early.tee(made), {
-        what: `layer ${layer.diffId}`,
-        maxBytes: spendableBytes(sys, root),
-        signal,
-      });
-      this.#pins.use(content.pin(file.digest));
-      const { digest, size } = file;
-      await Promise.all([
-        content.adopt(file),
-        early?.keep({ digest, size, mediaType: layerTypes[compression] }),
-      ]);
-      return { digest, diffId: layer.diffId, compression, level, size, usedMs: Date.now() };
-    } catch (error) {
-      await early?.drop();
-      throw error;
-    }
-  }
-
-  async #early(signal: AbortSignal | undefined): Promise<EarlyBlob | undefined> {
-    const stream = await this.#target?.beginBlob?.(signal);
-    return stream === undefined ? undefined : new EarlyBlob(stream);
+    const wish = { layer, compression, level, signal, mediaType: layerTypes[compression] };
+    const onMade = (digest: Digest): void => void this.#pins.use(this.#room.content.pin(digest));
+    return compressLayer(this.#room, { ...wish, target: this.#target, onMade });
   }
 
   async *blob(
