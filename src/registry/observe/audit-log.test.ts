@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256 } from "../../lib/index.ts";
@@ -39,6 +39,22 @@ test("one line an act, renamed away when it is full, a bounded number of files",
       "audit.log",
       ...[1, 2, 3, 4, 5, 6, 7].map((i) => `audit.log.${i}`),
     ]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("a file that cannot be renamed away grows on, and that is told once", () => {
+  const dir = mkdtempSync(join(tmpdir(), "gantry-audit-"));
+  try {
+    mkdirSync(join(dir, "audit.log.7"));
+    const told: string[] = [];
+    const log = new AuditLog(join(dir, "audit.log"), false, (reason) => told.push(reason));
+    const big = { who: "a".repeat(9 << 20), kind: "user", action: "x", what: "", from: "", result: "ok" };
+    for (let i = 0; i < 4; i++) log.write(big);
+    log.close();
+    expect(told).toHaveLength(1);
+    expect(statSync(join(dir, "audit.log")).size).toBeGreaterThan(36 << 20);
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -149,7 +149,7 @@ export class RegistryProcess implements AsyncDisposable {
       address: this.address,
       externalUrl: settings.text("external-url"),
       root: settings.text("root"),
-      isDefaultRoot: settings.isPreset("root"),
+      place: this.#place(),
       accounts: accounts ? await new Accounts(sql).count() : undefined,
       loopback: isLoopbackHost(address.host),
       readOnly: (await new Settings(sql).readOnly())?.reason,
@@ -159,6 +159,14 @@ export class RegistryProcess implements AsyncDisposable {
       logger.warn("registry.open", {
         message: "nobody is asked who they are: everybody may pull, push and delete",
       });
+  }
+
+  /** How commands find these records. The database's address may have a password in it. */
+  #place(): string {
+    if (this.#command.config !== undefined) return ` --config ${this.#command.config}`;
+    const database = this.#settings.optional("database") === undefined ? "" : " --database URL";
+    const root = this.#settings.isPreset("root") ? "" : ` --root ${this.#settings.text("root")}`;
+    return root + database;
   }
 
   async #openNotifier(sql: Metadata["sql"], tls: boolean, address: string): Promise<Notifier> {

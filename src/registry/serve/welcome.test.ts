@@ -5,7 +5,7 @@ const open: Welcome = {
   address: "http://127.0.0.1:5000",
   externalUrl: "",
   root: "/var/lib/gantry-registry",
-  isDefaultRoot: true,
+  place: "",
   accounts: undefined,
   loopback: true,
   readOnly: undefined,
@@ -26,7 +26,7 @@ test("who has started it reads where it is, who may do what, and what to type", 
   expect(printWelcome({ ...world, externalUrl: "https://registry.example" })).toContain(
     "docker login registry.example\n",
   );
-  expect(printWelcome({ ...world, accounts: 0, root: "/srv/r", isDefaultRoot: false })).toContain(
+  expect(printWelcome({ ...world, accounts: 0, root: "/srv/r", place: " --root /srv/r" })).toContain(
     "Nobody may come in yet: gantry registry user add --admin NAME --root /srv/r\n",
   );
   const mirror = printWelcome({ ...open, readOnly: "moving", upstreams: ["hub=docker.io", "=quay.io"] });

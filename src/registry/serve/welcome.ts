@@ -6,7 +6,8 @@ export interface Welcome {
   /** As clients write it; empty: as `address`. */
   readonly externalUrl: string;
   readonly root: string;
-  readonly isDefaultRoot: boolean;
+  /** What commands need to find its records: ` --root DIR`. */
+  readonly place: string;
   /** How many may log in; undefined: nobody is asked. */
   readonly accounts: number | undefined;
   /** Only this machine reaches it. */
@@ -29,8 +30,7 @@ export function printWelcome(welcome: Welcome): string {
 }
 
 function whoMay(welcome: Welcome, host: string): readonly string[] {
-  const { accounts, loopback, root, isDefaultRoot } = welcome;
-  const place = isDefaultRoot ? "" : ` --root ${root}`;
+  const { accounts, loopback, place } = welcome;
   const add = `gantry registry user add --admin NAME${place}`;
   if (accounts === undefined)
     return [

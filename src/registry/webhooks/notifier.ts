@@ -77,16 +77,17 @@ export class Notifier {
         hears(one, action, repository),
       );
       if (hearing.length === 0) return undefined;
-      return (tx, event) => this.#keep(tx, event, hearing);
+      const room: Kept[] = [];
+      for (const { name } of hearing)
+        room.push({ webhook: name, added: !(await this.#options.queue.isFull(name)) });
+      return (tx, event) => this.#keep(tx, event, room);
     },
   };
 
-  async #keep(tx: Sql, event: RegistryEvent, hearing: readonly Webhook[]): Promise<void> {
+  async #keep(tx: Sql, event: RegistryEvent, room: readonly Kept[]): Promise<void> {
     const body = envelopeOf(event, this.#options.source);
-    const kept: Kept[] = [];
-    for (const { name } of hearing)
-      kept.push({ webhook: name, added: await this.#options.queue.add(name, body, tx) });
-    this.#kept.set(event, kept);
+    for (const { webhook, added } of room) if (added) await this.#options.queue.insert(tx, webhook, body);
+    this.#kept.set(event, room);
   }
 
   /** Events that no queue had room for. */

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Sql, SqlRow } from "../sql.ts";
 
-/** More waiting deliveries of one webhook than this: the newest are dropped, and counted. */
+/** More waiting deliveries of one webhook than this, or a few more: the newest are dropped, and counted. */
 export const maxWaiting = 10_000;
 const maxAttempts = 12;
 const firstRetryMs = 1000;
@@ -32,20 +32,31 @@ export class DeliveryQueue {
     this.#now = now;
   }
 
-  /** @param sql the transaction that it is part of @returns false: the queue of that webhook is full */
-  async add(webhook: string, body: string, sql: Sql = this.#sql): Promise<boolean> {
-    const rows = await sql.query(
-      `INSERT INTO webhook_delivery SELECT $1, $2, $3, 0, $4, 'waiting', '', $5
-       WHERE (SELECT count(*) FROM webhook_delivery WHERE webhook = $6 AND state = 'waiting') < ${maxWaiting}
-       RETURNING id`,
+  /** @returns false: the queue of that webhook is full */
+  async add(webhook: string, body: string): Promise<boolean> {
+    if (await this.isFull(webhook)) return false;
+    await this.insert(this.#sql, webhook, body);
+    return true;
+  }
+
+  async isFull(webhook: string): Promise<boolean> {
+    const [row] = await this.#sql.query(
+      "SELECT count(*) AS n FROM webhook_delivery WHERE webhook = $1 AND state = 'waiting'",
+      webhook,
+    );
+    return Number(row?.["n"] ?? 0) >= maxWaiting;
+  }
+
+  /** As part of a transaction, whatever waits: counting there would make pushes of one moment collide. */
+  async insert(sql: Sql, webhook: string, body: string): Promise<void> {
+    await sql.query(
+      "INSERT INTO webhook_delivery VALUES ($1, $2, $3, 0, $4, 'waiting', '', $5)",
       randomUUID(),
       webhook,
       body,
       this.#now(),
       this.#now(),
-      webhook,
     );
-    return rows.length > 0;
   }
 
   /** Takes the next due delivery of a webhook for a while; undefined: none is due. */

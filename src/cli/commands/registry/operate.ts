@@ -67,7 +67,7 @@ export const status: CommandSpec = {
       ["Directory", facts.root],
       ["Database", facts.database],
       ["Read-only", readOnly.trim()],
-      ["Accounts", `${facts.users} users, ${facts.robots} robots`],
+      ["Accounts", `users: ${facts.users}, robots: ${facts.robots}`],
       ["Repositories", String(facts.repositories)],
       ["Tags", String(facts.tags)],
       ["Manifests", String(facts.manifests)],
