@@ -23,6 +23,8 @@ const step = (id: string, current: number) => ({
   progressDetail: { current, total: 100 },
 });
 
+const said = (status: string) => (id: string) => ({ id, status, progressDetail: {} });
+
 test("on a terminal each layer has a line that is written anew, and other lines stand below", () => {
   const lines = new LiveLines();
   const text = [
@@ -68,7 +70,6 @@ test("more layers than rows: a line leaves the screen when it is done, not befor
   const rows = 4;
   const lines = new LiveLines(() => ({ rows, columns: 80 }));
   const ids = Array.from({ length: 7 }, (_, i) => `l${i}`);
-  const said = (status: string) => (id: string) => ({ id, status, progressDetail: {} });
   let text = "";
   const show = (message: Parameters<LiveLines["show"]>[0]): void => {
     text += lines.show(message);

@@ -37,6 +37,8 @@ test("rmi is refused, with --force the image goes and the container stays", () =
   expect(engine.ok("images", "-q")).toBe("");
   expect(engine.ok("ps", "-a", "--format", "{{.Names}}")).toBe("kept");
   expect(engine.ok("inspect", "-f", "{{.Image}}", "kept")).toBe(shown);
+  // As docker has it: the name means nothing any more.
+  expect(engine.ok("ps", "-a", "--format", "{{.Image}}")).toBe(shown.slice("sha256:".length, 19));
 });
 
 test("it starts, its volume is filled, exec finds its user, explain knows its layers", () => {

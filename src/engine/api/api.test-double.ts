@@ -91,13 +91,15 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
 
 /** A container as the engine shows it. */
 export function sampleView(change: Partial<ContainerView> = {}): ContainerView {
+  const record = sampleRecord({ id: "a".repeat(64), name: "web" });
   return {
-    record: sampleRecord({ id: "a".repeat(64), name: "web" }),
+    record,
     state: { ...initialState, status: "running", pid: 42, startedAtMs: 1_700_000_000_000 },
     endpoint: undefined,
     mounts: [],
     execIds: [],
     paths: { log: "/log", hosts: "/hosts", resolvConf: "/resolv", hostname: "/hostname" },
+    image: () => (change.record ?? record).config.Image,
     layers: [],
     lowers: () => [],
     upper: "/nowhere",

@@ -228,15 +228,16 @@ test("distribution: an image's platform is its config's, an index tells its own"
   expect(answer.Platforms).toEqual([platform]);
 });
 
+const found = (name: string, star_count: number, is_official: boolean) => ({
+  name,
+  description: "",
+  star_count,
+  is_official,
+  is_automated: false,
+});
+
 test("search: filters and the limit", async () => {
   const limits: number[] = [];
-  const found = (name: string, star_count: number, is_official: boolean) => ({
-    name,
-    description: "",
-    star_count,
-    is_official,
-    is_automated: false,
-  });
   const api = await serve({
     registries: {
       search: (_term, limit) => {

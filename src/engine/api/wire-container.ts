@@ -44,6 +44,8 @@ export interface ContainerView {
     readonly resolvConf: string;
     readonly hostname: string;
   };
+  /** The image as it was named, or its id when that name means another one now, or none. */
+  readonly image: () => string;
   /** Names of the image's layer directories, top first. */
   readonly layers: readonly string[];
   /** The same, ready to be lower layers of an overlay. */
@@ -60,7 +62,7 @@ export function wireSummary(view: ContainerView, nowMs: number): object {
   return {
     Id: record.id,
     Names: [`/${record.name}`],
-    Image: record.config.Image,
+    Image: view.image(),
     ImageID: record.imageId,
     Command: shellJoin(commandOf(record)),
     Created: Math.floor(record.createdAtMs / 1000),

@@ -30,10 +30,15 @@ export function viewContainer(
     mounts: viewMounts(context, record),
     execIds,
     paths: { log: record.host.LogConfig.Type === "none" ? "" : log, hosts, resolvConf, hostname },
+    image: () => imageName(context, record),
     layers: tryImageOf(context, record)?.layerDirs ?? [],
     lowers: () => tryImageOf(context, record)?.lowers ?? [],
     upper,
   };
+}
+
+function imageName({ images }: EngineContext, { config, imageId }: ContainerRecord): string {
+  return images.tryFind(config.Image)?.id === imageId ? config.Image : imageId;
 }
 
 /** A record never changes, and a volume never moves. */
