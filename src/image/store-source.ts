@@ -5,7 +5,7 @@
  */
 import { type Digest, GantryError, sha256 } from "../lib/index.ts";
 import { compressionLevel } from "./compress.ts";
-import { compressLayer } from "./compress-layer.ts";
+import { compressLayer, type Form, layerTypes } from "./compress-layer.ts";
 import type { BlobRow, ManifestRow } from "./content-records.ts";
 import type { BlobRead, ImageSource, ImageTarget } from "./endpoint.ts";
 import { Limiter } from "./limiter.ts";
@@ -19,14 +19,8 @@ import {
 import type { LayerRow } from "./records.ts";
 import { canonicalName, tryParseReference, withDefaultTag } from "./reference.ts";
 import type { ImageRoom } from "./room.ts";
-import type { LayerCompression, SourceOptions } from "./transfer-types.ts";
+import type { SourceOptions } from "./transfer-types.ts";
 import type { Hold, ImageRecord } from "./types.ts";
-
-const layerTypes: Readonly<Record<LayerCompression, string>> = {
-  gzip: mediaTypes.ociLayerGzip,
-  zstd: mediaTypes.ociLayerZstd,
-  none: mediaTypes.ociLayer,
-};
 
 /** @throws {GantryError} "not-found" */
 export async function openStoreSource(
@@ -151,7 +145,7 @@ class StoreSource implements ImageSource {
   /** Sees to it that all layers of a manifest can be read; false when one is not here and cannot be made again. */
   async #prepare({ layers }: ImageManifest, signal: AbortSignal | undefined): Promise<boolean> {
     const { content, records } = this.#room;
-    for (const { digest } of layers) {
+    for (const { digest, mediaType } of layers) {
       this.#pins.use(content.pin(digest));
       records.touchBlob(digest, Date.now());
       if (content.size(digest) !== undefined || this.#layers.some((layer) => layer.diffId === digest))
@@ -159,7 +153,11 @@ class StoreSource implements ImageSource {
       const row = records.blob(digest);
       const layer = this.#layers.find(({ diffId }) => diffId === row?.diffId);
       if (row?.level === undefined || layer === undefined || row.compression === "none") return false;
-      const made = await this.#compress(layer, row.compression, row.level, signal);
+      // It may have been sent there before: not a second time.
+      const isThere = await this.#target?.hasBlob({ mediaType, digest, size: row.size }, signal);
+      const target = isThere === true ? undefined : this.#target;
+      const form = { compression: row.compression, level: row.level };
+      const made = await this.#compress(layer, form, target, signal);
       if (made.digest !== digest) return false;
     }
     return true;
@@ -216,18 +214,18 @@ class StoreSource implements ImageSource {
       this.#pins.use(content.pin(known.digest));
       return { ...known, usedMs };
     }
-    return this.#compress(layer, compression, compressionLevel(compression, level), signal);
+    const form = { compression, level: compressionLevel(compression, level) };
+    return this.#compress(layer, form, this.#target, signal);
   }
 
   async #compress(
     layer: LayerRow,
-    compression: "gzip" | "zstd",
-    level: number,
+    form: Form,
+    target: ImageTarget | undefined,
     signal: AbortSignal | undefined,
   ): Promise<BlobRow> {
-    const wish = { layer, compression, level, signal, mediaType: layerTypes[compression] };
     const onMade = (digest: Digest): void => void this.#pins.use(this.#room.content.pin(digest));
-    return compressLayer(this.#room, { ...wish, target: this.#target, onMade });
+    return compressLayer(this.#room, { layer, form, target, signal, onMade });
   }
 
   async *blob(
