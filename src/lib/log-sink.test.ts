@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { LineWriter } from "./log-sink.ts";
+import { boundedStream, LineWriter } from "./log-sink.ts";
 
 /** A disk with so many bytes of room. */
 class Disk {
@@ -55,4 +55,22 @@ test("pieces are put together", () => {
   });
   expect(lines.write("a whole line\n")).toBe(true);
   expect(text).toBe("a whole line\n");
+});
+
+test("a reader that has stopped costs a bounded number of bytes, then lines", () => {
+  const waiting: (() => void)[] = [];
+  let text = "";
+  const write = boundedStream({
+    write(line, done) {
+      text += line;
+      waiting.push(done);
+    },
+    on: () => undefined,
+  });
+  const line = `${"x".repeat(1000)}\n`;
+  for (let i = 0; i < 5000; i++) write(line);
+  expect(text.length).toBeWithin(1 << 20, (1 << 20) + 3000);
+  for (const done of waiting.splice(0)) done();
+  write("again\n");
+  expect(text).toMatch(/"event":"log\.lost","lines":3\d\d\d\}\nagain\n$/);
 });

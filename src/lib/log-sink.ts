@@ -14,6 +14,8 @@ export interface LineWriterOptions {
   readonly onLoss?: (reason: string) => void;
 }
 
+const maxWaitingChars = 1 << 20;
+
 export class LineWriter {
   readonly #options: LineWriterOptions;
   #lost = 0;
@@ -56,7 +58,7 @@ export class LineWriter {
   }
 }
 
-/** A file is written at once; whatever else stderr is, Bun's stream takes the line and goes on when the other side does. */
+/** A file is written at once; whatever else stderr is, Bun's stream takes the line. */
 export const stderrSink: (line: string) => void = ((): ((line: string) => void) => {
   let sink: ((line: string) => void) | undefined;
   return (line) => {
@@ -66,17 +68,38 @@ export const stderrSink: (line: string) => void = ((): ((line: string) => void) 
 })();
 
 function openStderr(): (line: string) => void {
-  if (!isFile(2)) {
-    // A reader that has gone, or a terminal: without a listener it would be an error of the process.
-    process.stderr.on("error", () => undefined);
-    return (line) => void process.stderr.write(line);
-  }
-  const writer = new LineWriter({
-    write: (bytes) => writeSync(2, bytes),
-    lostLine: (lines) =>
-      `${JSON.stringify({ time: new Date().toISOString(), level: "error", event: "log.lost", lines })}\n`,
-  });
+  if (!isFile(2)) return boundedStream(process.stderr);
+  const writer = new LineWriter({ write: (bytes) => writeSync(2, bytes), lostLine });
   return (line) => void writer.write(line);
+}
+
+interface LineStream {
+  write(line: string, done: () => void): unknown;
+  on(event: "error", listener: () => void): unknown;
+}
+
+/** Lines to somebody who reads: one that has stopped costs this many bytes and then lines, one that has gone costs lines. */
+export function boundedStream(stream: LineStream): (line: string) => void {
+  // Without a listener it would be an error of the process.
+  stream.on("error", () => undefined);
+  let waiting = 0;
+  let lost = 0;
+  return (line) => {
+    if (waiting > maxWaitingChars) {
+      lost += 1;
+      return;
+    }
+    const text = lost === 0 ? line : lostLine(lost) + line;
+    lost = 0;
+    waiting += text.length;
+    stream.write(text, () => {
+      waiting -= text.length;
+    });
+  };
+}
+
+function lostLine(lines: number): string {
+  return `${JSON.stringify({ time: new Date().toISOString(), level: "error", event: "log.lost", lines })}\n`;
 }
 
 function isFile(fd: number): boolean {
