@@ -1,6 +1,6 @@
 /**
  * Blobs in a directory. A blob gets its name by one rename, after its bytes have been verified; it is brought to the disk
- * when a manifest that names it is.
+ * when a manifest that names it is; of a big one that begins as soon as it is whole, beside what comes next.
  *
  *     blobs/sha256/ab/abcd…   bytes, never changed
  *     uploads/ID              bytes so far
@@ -19,12 +19,20 @@ const maxKept = 512;
 const maxIdleMs = 10 * 60_000;
 /** Digests that are known to be on disk. */
 const maxSynced = 100_000;
+/** Small ones are synced together with the manifest. */
+const earlySyncBytes = 1 << 20;
+/** Those in line beyond these are left to the manifest. */
+const maxEarly = 64;
 
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
   readonly #kept = new Map<string, UploadFile>();
   readonly #turns = new Turns();
   readonly #synced = new Set<string>();
+  readonly #syncing = new Map<Digest, Promise<void>>();
+  /** Blobs to be synced early, one after the other: others who need a thread find one. */
+  readonly #early = new Set<Digest>();
+  #isEarlyRunning = false;
   readonly #shards = new Map<string, SharedSync>();
 
   private constructor(root: string) {
@@ -114,26 +122,17 @@ export class DiskBlobs implements BlobStore {
   }
 
   async sync(digests: readonly Digest[]): Promise<void> {
-    const waiting = digests.filter((digest) => !this.#synced.has(digest));
-    await Promise.all(waiting.map((digest) => syncPath(this.#blobPath(digest))));
-    await Promise.all(
-      [...new Set(waiting.map((digest) => this.#shard(digest)))].map((path) => this.#syncShard(path)),
-    );
-    for (const digest of waiting) this.#synced.add(digest);
-    for (const oldest of this.#synced) {
-      if (this.#synced.size <= maxSynced) break;
-      this.#synced.delete(oldest);
-    }
+    await Promise.all(digests.map((digest) => this.#sync(digest)));
   }
 
   async remove(digest: Digest): Promise<void> {
-    this.#synced.delete(digest);
+    this.#forgetSync(digest);
     remove(this.#blobPath(digest));
   }
 
   async quarantine(digest: Digest): Promise<void> {
     await mkdir(`${this.#root}/quarantine`, { recursive: true, mode: 0o700 });
-    this.#synced.delete(digest);
+    this.#forgetSync(digest);
     renameSync(this.#blobPath(digest), `${this.#root}/quarantine/${digest.replace(":", "-")}`);
   }
 
@@ -158,6 +157,7 @@ export class DiskBlobs implements BlobStore {
   close(): void {
     for (const upload of this.#kept.values()) upload.close();
     this.#kept.clear();
+    this.#early.clear();
   }
 
   /** @throws {RegistryError} "BLOB_UPLOAD_UNKNOWN" */
@@ -192,6 +192,58 @@ export class DiskBlobs implements BlobStore {
     } catch (error) {
       throw told(target, error);
     }
+    this.#forgetSync(digest);
+    if (length >= earlySyncBytes && this.#early.size < maxEarly) {
+      this.#early.add(digest);
+      void this.#syncEarly();
+    }
+  }
+
+  async #syncEarly(): Promise<void> {
+    if (this.#isEarlyRunning) return;
+    this.#isEarlyRunning = true;
+    // Whoever pushes the manifest is told of what fails.
+    for (const digest of this.#early) await this.#sync(digest).catch(() => undefined);
+    this.#isEarlyRunning = false;
+  }
+
+  /** Once for all who ask at about the same time. */
+  #sync(digest: Digest): Promise<void> {
+    this.#early.delete(digest);
+    if (this.#synced.has(digest)) return Promise.resolve();
+    const known = this.#syncing.get(digest);
+    if (known !== undefined) return known;
+    const syncing = this.#syncBlob(digest);
+    this.#syncing.set(digest, syncing);
+    const end = (isSynced: boolean): void => {
+      if (this.#syncing.get(digest) !== syncing) return;
+      this.#syncing.delete(digest);
+      if (isSynced) this.#addSynced(digest);
+    };
+    syncing.then(
+      () => end(true),
+      // The kernel tells of lost bytes but once: such a blob stays unfit until it is removed.
+      (error: unknown) => isErrno(error, "EIO") || end(false),
+    );
+    return syncing;
+  }
+
+  async #syncBlob(digest: Digest): Promise<void> {
+    await syncPath(this.#blobPath(digest));
+    await this.#syncShard(this.#shard(digest));
+  }
+
+  #addSynced(digest: Digest): void {
+    this.#synced.add(digest);
+    for (const oldest of this.#synced) {
+      if (this.#synced.size <= maxSynced) break;
+      this.#synced.delete(oldest);
+    }
+  }
+
+  #forgetSync(digest: Digest): void {
+    this.#early.delete(digest);
+    this.#syncing.delete(digest);
     this.#synced.delete(digest);
   }
 
