@@ -1,7 +1,7 @@
 /**
  * `make bench`: Gantry and its peers side by side in one run. Prints a Markdown table, writes it and a chart to bench/out,
  * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000),
- * `--only oci` for the OCI runtime alone, `--only images` for load, push and pull.
+ * `--only oci` for the OCI runtime alone, `--only images` for load, push and pull, `--only registry` for the registry alone.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -20,6 +20,7 @@ import { measureImages } from "./measures/images.ts";
 import { measureMany, measureRestart } from "./measures/many.ts";
 import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
 import { measureOci } from "./measures/oci.ts";
+import { measureRegistry } from "./measures/registry.ts";
 import { measureExec, measureRun, measureVersion } from "./measures/start.ts";
 import { markdown, svg } from "./report.ts";
 import { holds, type Result } from "./result.ts";
@@ -37,6 +38,9 @@ const rounds = Number(values.rounds);
 const total = Number(values.total);
 /** An image's whole way takes half a minute with docker and podman. */
 const imageRounds = Math.max(1, Math.floor(rounds / 5));
+
+/** Each writes gigabytes. */
+const registryRounds = Math.min(rounds, 3);
 
 const dir = mkdtempSync("/tmp/gantry-bench-");
 const ourNamespace = "gantry-bench-a";
@@ -88,18 +92,21 @@ async function measure(): Promise<Result[]> {
     results.push(...(await measureMany(gantry, total)));
     const [restarted, host] = await measureRestart(gantry, total, start);
     gantry = host;
-    return [...results, restarted];
+    return [...results, restarted, ...(await measureRegistry(dir, registryRounds))];
   } finally {
     await Promise.all([gantry.stop(), docker.stop()]);
   }
 }
 
+async function chosen(): Promise<Result[]> {
+  if (values.only === "oci") return measureOci(dir, makeRootfs(join(dir, "rootfs")), rounds);
+  if (values.only === "registry") return measureRegistry(dir, registryRounds);
+  return measure();
+}
+
 async function main(): Promise<number> {
   try {
-    const results =
-      values.only === "oci"
-        ? await measureOci(dir, makeRootfs(join(dir, "rootfs")), rounds)
-        : await measure();
+    const results = await chosen();
     const machine = `${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"}), Linux ${release()}`;
     const table = markdown(results, machine);
     const out = join(import.meta.dir, "out");
