@@ -96,7 +96,9 @@ test("what a registry has, without pulling: manifest, platforms, tags, referrers
 test("events tell of pulls and pushes by name", async () => {
   const actions = async (engine: TestEngine): Promise<string> => {
     const until = Math.ceil(Date.now() / 1000);
-    const answer = await fetch(`http://engine/events?since=${until - 600}&until=${until}`, { unix: engine.socket });
+    const answer = await fetch(`http://engine/events?since=${until - 600}&until=${until}`, {
+      unix: engine.socket,
+    });
     const lines = (await answer.text()).trim().split("\n");
     const events = lines.map((line) => JSON.parse(line) as { Action: string; Actor: { ID: string } });
     return events.map(({ Action, Actor }) => `${Action} ${Actor.ID}`).join("\n");

@@ -204,7 +204,9 @@ describe("verify", () => {
     fs.rmSync(`${at.root}/blobs/sha256/${hexOf(second?.digest)}`);
     const db = new Sqlite(`${at.root}/db`);
     db.run("UPDATE image SET config = ? WHERE id = ?", [Buffer.from("{}"), made.id]);
-    db.run("UPDATE image_manifest SET bytes = CAST(replace(CAST(bytes AS TEXT), 'layers', 'lawyer') AS BLOB)");
+    db.run(
+      "UPDATE image_manifest SET bytes = CAST(replace(CAST(bytes AS TEXT), 'layers', 'lawyer') AS BLOB)",
+    );
     db.close();
     const broken = [
       "blob damaged",
