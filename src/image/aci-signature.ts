@@ -44,10 +44,10 @@ export async function verifySignature(check: SignatureCheck): Promise<string> {
     });
     const stop = (): void => child.kill("SIGKILL");
     check.signal?.addEventListener("abort", stop, { once: true });
-    const [status, words] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    const [status, words, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
     check.signal?.removeEventListener("abort", stop);
     throwIfAborted(check.signal);
-    return verdict(status, words);
+    return verdict({ status, words, ended: child.signalCode === null && code === 0 });
   } finally {
     fs.rmSync(dir, { recursive: true, force: true });
   }
@@ -85,14 +85,28 @@ const refusals: readonly (readonly [status: string, why: string])[] = [
   ["ERRSIG", "the signature cannot be checked"],
 ];
 
-/** One refusal outweighs any approval: a file with several signatures must have them all good. */
-function verdict(status: string, words: string): string {
-  const lines = status.split("\n").map((line) => line.replace(/^\[GNUPG:\] /, "").split(" "));
+interface GpgvAnswer {
+  readonly status: string;
+  readonly words: string;
+  /** gpgv went through to its end and found nothing wrong: what it had said before a crash is no verdict. */
+  readonly ended: boolean;
+}
+
+/**
+ * One refusal outweighs any approval: a file with several signatures must have them all good.
+ * @returns the fingerprint of the key
+ */
+export function verdict({ status, words, ended }: GpgvAnswer): string {
+  const prefix = "[GNUPG:] ";
+  const lines = status
+    .split("\n")
+    .flatMap((line) => (line.startsWith(prefix) ? [line.slice(prefix.length).split(" ")] : []));
   const has = (word: string): readonly string[] | undefined => lines.find(([first]) => first === word);
   const refusal = refusals.find(([word]) => has(word) !== undefined);
   const valid = has("VALIDSIG");
-  if (refusal === undefined && valid !== undefined && has("GOODSIG") !== undefined) return valid[1] ?? "";
-  const why = refusal?.[1] ?? "it is no signature of the file";
+  const isGood = refusal === undefined && valid !== undefined && has("GOODSIG") !== undefined;
+  if (ended && isGood) return valid[1] ?? "";
+  const why = refusal?.[1] ?? (isGood ? "gpgv did not come to its end" : "it is no signature of the file");
   const last = words.trim().split("\n").at(-1)?.slice(0, 300) ?? "";
   throw new GantryError("denied", `the signature of the image was refused: ${why}`, {
     hint: `gpgv says: ${last}`,

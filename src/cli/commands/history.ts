@@ -61,14 +61,18 @@ interface Style {
   readonly now: number;
 }
 
+/** Whoever made the image wrote it: it must not write to the terminal. */
+// eslint-disable-next-line no-control-regex
+const visible = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+
 function rowOf(entry: HistoryEntry, { human, truncate, now }: Style): Row {
-  const createdBy = entry.CreatedBy.replaceAll("\t", " ");
+  const createdBy = visible(entry.CreatedBy);
   return new Row("*formatter.historyContext", {
     ID: truncate && entry.Id !== "<missing>" ? shortId(entry.Id) : entry.Id,
     CreatedAt: new Date(entry.Created * 1000).toISOString().replace(".000Z", "Z"),
     CreatedSince: `${humanDuration(now - entry.Created * 1000)} ago`,
     CreatedBy: truncate ? ellipsis(createdBy, 45) : createdBy,
     Size: human ? humanSize(entry.Size, 3) : String(entry.Size),
-    Comment: entry.Comment,
+    Comment: visible(entry.Comment),
   });
 }
