@@ -56,6 +56,8 @@ export class Notifier {
 
   /** Goes on with what an earlier process has left. */
   async start(): Promise<void> {
+    // Nobody else delivers from this database: what is taken was taken by a process that is gone.
+    if (this.#options.shared !== true) await this.#options.queue.hurry();
     await this.#wakeAll();
     if (this.#options.shared !== true) return;
     this.#sweep = setInterval(() => void this.#wakeAll(), longestNapMs);

@@ -59,6 +59,15 @@ export class DeliveryQueue {
     );
   }
 
+  /** All that waits is due now: what a process has taken that was killed, and what it would have tried later. */
+  async hurry(): Promise<void> {
+    await this.#sql.query(
+      "UPDATE webhook_delivery SET next_ms = $1 WHERE state = 'waiting' AND next_ms > $2",
+      this.#now(),
+      this.#now(),
+    );
+  }
+
   /** Takes the next due delivery of a webhook for a while; undefined: none is due. */
   async take(webhook: string): Promise<Delivery | undefined> {
     const rows = await this.#sql.transaction((tx) =>
