@@ -4,6 +4,7 @@ import { type Digest, digestLike, isDigest, sha256 } from "../lib/index.ts";
 import { fallbackOf } from "./accept.ts";
 import { Announcement } from "./announcement.ts";
 import { content, empty } from "./answers.ts";
+import type { BlobStore } from "./blob-store.ts";
 import { RegistryError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import type { StoredManifest } from "./metadata.ts";
@@ -15,6 +16,8 @@ import type { Sql } from "./sql.ts";
 
 /** Tags in one push: the specification asks for ten. */
 const maxTags = 100;
+/** Blobs of a manifest that are looked for at once. */
+const sizesAtOnce = 16;
 
 export async function getManifest(
   registry: Registry,
@@ -129,10 +132,13 @@ async function record(registry: Registry, exchange: Exchange, push: Push, read: 
   const { repository, manifest, tags } = push;
   const totalBytes = manifest.bytes.length + read.blobBytes;
   const steps = await guard(registry, (one) => one.putManifest?.(exchange, { ...push, totalBytes }));
-  const sizes = await Promise.all(read.blobs.map((blob) => blobs.size(blob)));
-  const gone = read.blobs.filter((_, i) => sizes[i] === undefined);
-  if (gone.length > 0 && !registry.allowSparse) throw missingChildren(repository, gone);
-  await blobs.sync(read.blobs.filter((blob) => !gone.includes(blob)));
+  // The repository is asked before the store, which is everybody's: an answer must not tell what others have.
+  const unlinked = await metadata.unlinkedBlobs(repository, read.blobs);
+  if (unlinked.size > 0 && !registry.allowSparse) throw missingChildren(repository, [...unlinked]);
+  const own = read.blobs.filter((blob) => !unlinked.has(blob));
+  const gone = await goneOf(blobs, own);
+  if (gone.size > 0 && !registry.allowSparse) throw missingChildren(repository, [...gone]);
+  await blobs.sync(own.filter((blob) => !gone.has(blob)));
   const pushed = { ...read, repository, manifest, tags, totalBytes };
   const { digest, mediaType, bytes } = manifest;
   const target = { repository, digest, mediaType, size: bytes.length, kind: "manifest" } as const;
@@ -142,6 +148,17 @@ async function record(registry: Registry, exchange: Exchange, push: Push, read: 
   const missing = await metadata.putManifest(pushed, now(), registry.allowSparse, [...steps, keep]);
   if (missing.length > 0) throw missingChildren(repository, missing);
   announcement.tell();
+}
+
+/** Those of `digests` that have no bytes. A manifest may name many thousands: a few at a time are looked for. */
+async function goneOf(blobs: BlobStore, digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+  const gone = new Set<Digest>();
+  const left = digests.values();
+  const look = async (): Promise<void> => {
+    for (const digest of left) if ((await blobs.size(digest)) === undefined) gone.add(digest);
+  };
+  await Promise.all(Array.from({ length: sizesAtOnce }, look));
+  return gone;
 }
 
 /** The tags that a push gives, by its address and by `tag` parameters. @throws {RegistryError} */

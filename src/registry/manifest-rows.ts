@@ -52,6 +52,24 @@ export async function missingChildren(
   return mayMiss ? [] : [...blobs, ...manifests].filter((digest) => !present.has(digest));
 }
 
+/** Read only, and of nothing but one repository. */
+export async function unlinkedBlobs(
+  sql: Sql,
+  repository: string,
+  digests: readonly Digest[],
+): Promise<ReadonlySet<Digest>> {
+  const unlinked = new Set<string>(digests);
+  for (const some of chunks(digests)) {
+    const rows = await sql.query(
+      `SELECT digest FROM repository_blob WHERE repository = $1 AND digest IN (${places(2, some.length)})`,
+      repository,
+      ...some,
+    );
+    for (const row of rows) unlinked.delete(String(row["digest"]));
+  }
+  return new Set(digests.filter((digest) => unlinked.has(digest)));
+}
+
 export async function insertManifest(sql: Sql, pushed: NewManifest, nowMs: number): Promise<void> {
   const { repository, manifest } = pushed;
   await sql.query("INSERT INTO repository VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", repository, nowMs);

@@ -1,7 +1,7 @@
 /** What the registry knows: repositories, their blobs, manifests, tags and uploads. All of it is in `Sql`, none in memory. */
 import type { RawManifest } from "../image/index.ts";
 import { type Digest, parseDigest } from "../lib/index.ts";
-import { insertManifest, missingChildren, type NewManifest } from "./manifest-rows.ts";
+import { insertManifest, missingChildren, type NewManifest, unlinkedBlobs } from "./manifest-rows.ts";
 import { metadataTables } from "./metadata-tables.ts";
 import { migrate } from "./migrate.ts";
 import type { Sql, SqlRow } from "./sql.ts";
@@ -65,13 +65,26 @@ export class Metadata {
    */
   async claimBlob(digest: Digest, nowMs: number): Promise<number | undefined> {
     const [row] = await this.sql.query(
-      `INSERT INTO blob VALUES ($1, -1, $2) ON CONFLICT (digest) DO UPDATE SET touched_ms = excluded.touched_ms
+      `INSERT INTO blob VALUES ($1, -1, $2) ON CONFLICT (digest) DO UPDATE SET touched_ms = 1 +
+         CASE WHEN blob.touched_ms > excluded.touched_ms THEN blob.touched_ms ELSE excluded.touched_ms END
        RETURNING size`,
       digest,
       nowMs,
     );
     const size = row === undefined ? -1 : number(row, "size");
     return size < 0 ? undefined : size;
+  }
+
+  /**
+   * Nothing came of a claim. Only a claim that made the row and that nobody has joined is taken back: each further claim puts
+   * `touched_ms` beyond its own time.
+   */
+  async releaseClaim(digest: Digest, claimedMs: number): Promise<void> {
+    await this.sql.query(
+      "DELETE FROM blob WHERE digest = $1 AND size < 0 AND touched_ms = $2",
+      digest,
+      claimedMs,
+    );
   }
 
   /** The claimed blob's bytes are in their place. */
@@ -193,6 +206,11 @@ export class Metadata {
     );
   }
 
+  /** Those of `digests` that the repository does not have, whatever others do. */
+  async unlinkedBlobs(repository: string, digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    return unlinkedBlobs(this.sql, repository, digests);
+  }
+
   /**
    * Records a manifest and its tags, durably. The blobs it needs must be linked.
    * @param steps done in the same transaction
@@ -293,6 +311,15 @@ export class Metadata {
 
   async beginUpload(id: string, repository: string, nowMs: number): Promise<void> {
     await this.sql.query("INSERT INTO upload VALUES ($1, $2, $3, $3)", id, repository, nowMs);
+  }
+
+  /** Uploads that are open, of one repository and of all. */
+  async openUploads(repository: string): Promise<{ readonly own: number; readonly all: number }> {
+    const [row] = await this.sql.query(
+      "SELECT COUNT(*) AS every, COUNT(CASE WHEN repository = $1 THEN 1 END) AS own FROM upload",
+      repository,
+    );
+    return row === undefined ? { own: 0, all: 0 } : { own: number(row, "own"), all: number(row, "every") };
   }
 
   /** Keeps an upload from expiring. @returns false when the repository has no such upload */

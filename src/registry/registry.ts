@@ -19,6 +19,9 @@ export interface RegistryLimits {
   readonly maxManifestBytes: number;
   /** An upload that nobody goes on with ends. */
   readonly uploadTtlMs: number;
+  /** Uploads that may be open at once: each has a row and a file. */
+  readonly maxUploads: number;
+  readonly maxUploadsOfRepository: number;
   /** How seldom it is noted that a blob or manifest was asked for: removal waits longer than this. */
   readonly touchMs: number;
 }
@@ -27,6 +30,8 @@ export const defaultLimits: RegistryLimits = {
   maxBlobBytes: 1024 ** 4,
   maxManifestBytes: 4 << 20,
   uploadTtlMs: 24 * 3_600_000,
+  maxUploads: 5000,
+  maxUploadsOfRepository: 1000,
   touchMs: 60_000,
 };
 

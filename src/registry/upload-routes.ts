@@ -12,6 +12,8 @@ const maxSources = 20;
 /** How often uploads that nobody goes on with are looked for. */
 const expiryMs = 60_000;
 const expiredAtOnce = 100;
+/** After how long to try again when too many are open. */
+const fullRetrySeconds = 60;
 
 export class UploadRoutes {
   readonly #registry: Registry;
@@ -34,6 +36,7 @@ export class UploadRoutes {
     const algorithm = checkAlgorithm(exchange.parameters.get("digest-algorithm") ?? "sha256");
     await guard(registry, (one) => one.upload?.(exchange, repository, undefined));
     await this.#expire();
+    await this.#checkOpen(repository);
     const id = crypto.randomUUID();
     await registry.metadata.beginUpload(id, repository, registry.now());
     await registry.blobs.begin(id, algorithm);
@@ -110,10 +113,14 @@ export class UploadRoutes {
 
   async #finish(exchange: Exchange, repository: string, id: string, digest: Digest): Promise<void> {
     const { metadata, blobs, now } = this.#registry;
-    const claimed = await metadata.claimBlob(digest, now());
+    const claimedMs = now();
+    const claimed = await metadata.claimBlob(digest, claimedMs);
     let size: number;
     try {
       size = await blobs.commit(id, digest);
+    } catch (error) {
+      await metadata.releaseClaim(digest, claimedMs);
+      throw error;
     } finally {
       await metadata.endUpload(id);
     }
@@ -188,11 +195,26 @@ export class UploadRoutes {
     const nowMs = now();
     if (nowMs - this.#expiredMs < expiryMs) return;
     this.#expiredMs = nowMs;
-    for (const id of await metadata.staleUploads(nowMs - limits.uploadTtlMs, expiredAtOnce)) {
-      if (this.#busy.has(id)) continue;
-      await metadata.endUpload(id);
-      await blobs.cancel(id);
+    for (let ended = 1; ended > 0;) {
+      ended = 0;
+      for (const id of await metadata.staleUploads(nowMs - limits.uploadTtlMs, expiredAtOnce)) {
+        if (this.#busy.has(id)) continue;
+        await metadata.endUpload(id);
+        await blobs.cancel(id);
+        ended += 1;
+      }
     }
+  }
+
+  /** @throws {RegistryError} "TOOMANYREQUESTS" when as many uploads are open as may be */
+  async #checkOpen(repository: string): Promise<void> {
+    const { metadata, limits } = this.#registry;
+    const { own, all } = await metadata.openUploads(repository);
+    if (own < limits.maxUploadsOfRepository && all < limits.maxUploads) return;
+    const where = all < limits.maxUploads ? `${repository} has ${own}` : `the registry has ${all}`;
+    throw new RegistryError("TOOMANYREQUESTS", `${where} open uploads: finish or cancel some first`, {
+      headers: { "Retry-After": String(fullRetrySeconds) },
+    });
   }
 }
 
