@@ -146,6 +146,8 @@ export function metadataSuite(name: string, open: () => Promise<Sql>): void {
     test("uploads belong to a repository and grow stale", async () => {
       await metadata.beginUpload("u1", "up", 10);
       await metadata.beginUpload("u2", "up", 20);
+      await metadata.beginUpload("u3", "up/other", 90);
+      expect(await metadata.openUploads("up")).toEqual({ own: 2, all: 3 });
       expect(await metadata.touchUpload("u1", "elsewhere", 30)).toBe(false);
       expect(await metadata.touchUpload("u1", "up", 30)).toBe(true);
       expect(await metadata.staleUploads(25, 9)).toEqual(["u2"]);

@@ -81,9 +81,12 @@ test("a blob that is linked and has lost its bytes is missing", async () => {
   expect((await ask("PUT", "a/b/manifests/a", manifest, imageType)).status).toBe(201);
 });
 
-describe("open uploads", () => {
-  const begin = (repository: string): Promise<Response> => ask("POST", `${repository}/blobs/uploads/`);
+const begin = (repository: string): Promise<Response> => ask("POST", `${repository}/blobs/uploads/`);
 
+const claims = async (): Promise<number> =>
+  (await sql.query("SELECT digest FROM blob WHERE size < 0")).length;
+
+describe("open uploads", () => {
   test("are limited, by repository and in all", async () => {
     for (let i = 0; i < 3; i++) expect((await begin("a/b")).status).toBe(202);
     const refused = await begin("a/b");
@@ -106,9 +109,6 @@ describe("open uploads", () => {
 });
 
 describe("claims of blobs that did not come", () => {
-  const claims = async (): Promise<number> =>
-    (await sql.query("SELECT digest FROM blob WHERE size < 0")).length;
-
   test("go with the push that failed", async () => {
     for (let i = 0; i < 5; i++)
       expect((await refusal(await pushBlob("a/b", "x", sha256(`${i}`)))).code).toBe("400 DIGEST_INVALID");
