@@ -49,3 +49,4 @@ export type { TreeSummary } from "./tree-writer.ts";
 export type * from "./transfer-types.ts";
 export type * from "./types.ts";
 export { walkIndex, type WalkedManifest, type WalkOptions } from "./walk-index.ts";
+export { parseStrictJson } from "./strict-json.ts";

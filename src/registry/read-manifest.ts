@@ -7,6 +7,7 @@ import {
   type Manifest,
   parseDescriptor,
   parseManifest,
+  parseStrictJson,
 } from "../image/index.ts";
 import { type Digest, messageOf } from "../lib/index.ts";
 import { RegistryError } from "./errors.ts";
@@ -64,7 +65,9 @@ function readImage(manifest: Manifest): ReadManifest {
 
 /** Whatever stands where manifests have their descriptors is one. */
 function readForeign(bytes: Uint8Array, mediaType: string): ReadManifest {
-  const document = objectOf(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  const document = objectOf(
+    parseStrictJson(bytes, (why) => new RegistryError("MANIFEST_INVALID", `invalid manifest: ${why}`)),
+  );
   const own = document["mediaType"];
   if (own !== undefined && own !== mediaType)
     throw new RegistryError("MANIFEST_INVALID", `its mediaType is ${JSON.stringify(own)}, not ${mediaType}`);

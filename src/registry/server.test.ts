@@ -155,6 +155,17 @@ describe("a manifest", () => {
       `{"schemaVersion":2,"mediaType":"${imageType}","config":${nested},"layers":[]}`,
       imageType,
     ],
+    [
+      "10,000 deep in a field nobody knows",
+      `{"schemaVersion":2,"mediaType":"${imageType}","x":${nested}}`,
+      imageType,
+    ],
+    ["10,000 deep in a field of a foreign type", `{"x":${nested}}`, "application/vnd.example.thing.v1+json"],
+    [
+      "with a key twice of a foreign type",
+      `{"blobs":[],"blobs":[]}`,
+      "application/vnd.example.thing.v1+json",
+    ],
     ["10,000 deep of a foreign type", nested, "application/vnd.example.thing.v1+json"],
     [
       "of Docker's first schema",
