@@ -3,7 +3,7 @@
  * down, or says that it has had enough of us, what was fetched before is served as it is.
  */
 import { childrenOf, type ImageSource, parseManifest, type RawManifest } from "../image/index.ts";
-import { type Digest, GantryError, isDigest, type Logger, messageOf } from "../lib/index.ts";
+import { type Digest, GantryError, Interrupt, isDigest, type Logger, messageOf } from "../lib/index.ts";
 import type { BlobStore, ByteRange } from "./blob-store.ts";
 import { RegistryError } from "./errors.ts";
 import type { Metadata } from "./metadata.ts";
@@ -60,16 +60,15 @@ export class UpstreamCache implements Upstream {
   ): Promise<RawManifest | undefined> {
     const key = `${repository}@${reference}`;
     const running = this.#manifests.get(key);
-    if (running !== undefined) return running;
+    if (running !== undefined) return untilGone(running, signal);
+    // For all who ask meanwhile: it goes on when one of them leaves.
     const work = isDigest(reference)
-      ? this.#byDigest(repository, reference, signal)
-      : this.#byTag(repository, reference, signal);
+      ? this.#byDigest(repository, reference)
+      : this.#byTag(repository, reference);
     this.#manifests.set(key, work);
-    try {
-      return await work;
-    } finally {
-      this.#manifests.delete(key);
-    }
+    const forget = (): void => void this.#manifests.delete(key);
+    work.then(forget, forget);
+    return untilGone(work, signal);
   }
 
   async size(repository: string, digest: Digest): Promise<number | undefined> {
@@ -99,7 +98,9 @@ export class UpstreamCache implements Upstream {
   /** Upstream's; while it is down, those that are known here. */
   async tags(repository: string, signal: AbortSignal): Promise<readonly string[] | undefined> {
     try {
-      return await this.#ask(repository, async (source) => source.tags(this.#limited(signal)));
+      return await this.#ask(repository, async (source) =>
+        source.tags(AbortSignal.any([signal, this.#limit()])),
+      );
     } catch (error) {
       if (isCode(error, "not-found")) return undefined;
       const known = await this.#records.tags(repository);
@@ -114,25 +115,25 @@ export class UpstreamCache implements Upstream {
     return this.#records.expire(Date.now() - maxAgeMs, maxBytes);
   }
 
-  async #byDigest(repository: string, digest: Digest, signal: AbortSignal): Promise<RawManifest | undefined> {
+  async #byDigest(repository: string, digest: Digest): Promise<RawManifest | undefined> {
     const known = await this.#records.manifest(repository, digest);
     if (known !== undefined) return known;
     try {
-      return await this.#fetchManifest(repository, digest, signal);
+      return await this.#fetchManifest(repository, digest);
     } catch (error) {
       if (isCode(error, "not-found")) return undefined;
       throw this.#down(error);
     }
   }
 
-  async #byTag(repository: string, tag: string, signal: AbortSignal): Promise<RawManifest | undefined> {
+  async #byTag(repository: string, tag: string): Promise<RawManifest | undefined> {
     const { ttlMs = 300_000, logger, server } = this.#options;
     const known = await this.#records.tag(repository, tag);
     const manifest = known && (await this.#records.manifest(repository, known.digest));
     const isFresh = known !== undefined && Date.now() - known.checkedMs < ttlMs;
     if (manifest !== undefined && (isFresh || Date.now() < this.#downUntilMs)) return manifest;
     try {
-      const fetched = await this.#fetchManifest(repository, tag, signal);
+      const fetched = await this.#fetchManifest(repository, tag);
       await this.#records.setTag(repository, tag, { digest: fetched.digest, checkedMs: Date.now() });
       return fetched;
     } catch (error) {
@@ -147,10 +148,8 @@ export class UpstreamCache implements Upstream {
     }
   }
 
-  async #fetchManifest(repository: string, reference: string, signal: AbortSignal): Promise<RawManifest> {
-    const manifest = await this.#ask(repository, async (source) =>
-      source.manifest(reference, this.#limited(signal)),
-    );
+  async #fetchManifest(repository: string, reference: string): Promise<RawManifest> {
+    const manifest = await this.#ask(repository, async (source) => source.manifest(reference, this.#limit()));
     const parsed = parseManifest(manifest.bytes, manifest.mediaType);
     const blobs = parsed.kind === "image" ? childrenOf(parsed) : [];
     await this.#records.addManifest(repository, manifest, blobs);
@@ -186,7 +185,7 @@ export class UpstreamCache implements Upstream {
       ended: (id) => metadata.endUpload(id),
       // The collector leaves alone what was touched just now.
       beforeCommit: () => this.#records.touchBlob(blob),
-      afterCommit: () => this.#records.setStored(repository, blob.digest),
+      afterCommit: () => this.#records.setStored(repository, blob),
     });
     fetch.done.then(
       async () => source[Symbol.asyncDispose](),
@@ -212,8 +211,8 @@ export class UpstreamCache implements Upstream {
     }
   }
 
-  #limited(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, AbortSignal.timeout(this.#options.stallMs ?? 30_000)]);
+  #limit(): AbortSignal {
+    return AbortSignal.timeout(this.#options.stallMs ?? 30_000);
   }
 
   #down(error: unknown): RegistryError {
@@ -227,4 +226,17 @@ export class UpstreamCache implements Upstream {
 
 function isCode(error: unknown, code: GantryError["code"]): boolean {
   return error instanceof GantryError && error.code === code;
+}
+
+/** Shared work as one client waits for it: the client's leaving ends its wait, not the work. */
+async function untilGone<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const gone = new Interrupt();
+  const leave = (): void => gone.raise(signal.reason);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    return await gone.wait(work);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
 }

@@ -86,16 +86,15 @@ async function withoutStalls(
 ): Promise<void> {
   const controller = new AbortController();
   const stalled = new Interrupt();
-  const giveUp = (): void => {
-    const error = new GantryError("timeout", `upstream has sent nothing for ${stallMs / 1000} s`);
-    controller.abort(error);
-    stalled.raise(error);
-  };
-  let timer = setTimeout(giveUp, stallMs);
+  // The source is aborted when the wait has ended: an abort first would give its streams, which nobody reads, the error.
+  const giveUp = (): void =>
+    stalled.raise(new GantryError("timeout", `upstream has sent nothing for ${stallMs / 1000} s`));
   async function* watched(): AsyncIterable<Uint8Array> {
-    const source = await stalled.wait(open(controller.signal));
-    const iterator = source[Symbol.asyncIterator]();
+    let timer = setTimeout(giveUp, stallMs);
+    let iterator: AsyncIterator<Uint8Array> | undefined;
     try {
+      const source = await stalled.wait(open(controller.signal));
+      iterator = source[Symbol.asyncIterator]();
       for (;;) {
         const { done, value } = await stalled.wait(iterator.next());
         if (done === true) return;
@@ -106,7 +105,7 @@ async function withoutStalls(
     } finally {
       clearTimeout(timer);
       controller.abort();
-      void iterator.return?.().catch(() => undefined);
+      void iterator?.return?.().catch(() => undefined);
     }
   }
   await work(watched());

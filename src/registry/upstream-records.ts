@@ -98,7 +98,9 @@ export class UpstreamRecords {
       );
       for (const { digest, mediaType, size } of blobs)
         await sql.query(
-          "INSERT INTO upstream_blob VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (repository, digest) DO NOTHING",
+          // Sizes are claims until the blob has been verified: a false one does not stay.
+          `INSERT INTO upstream_blob VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (repository, digest) DO UPDATE
+            SET media_type = excluded.media_type, size = excluded.size WHERE upstream_blob.stored = 0`,
           repository,
           digest,
           mediaType,
@@ -135,12 +137,14 @@ export class UpstreamRecords {
     );
   }
 
-  async setStored(repository: string, digest: Digest): Promise<void> {
+  /** The size is that of the verified bytes, whatever was claimed meanwhile. */
+  async setStored(repository: string, { digest, size }: Descriptor): Promise<void> {
     await this.#sql.query(
-      "UPDATE upstream_blob SET stored = 1, used_ms = $3 WHERE repository = $1 AND digest = $2",
+      "UPDATE upstream_blob SET stored = 1, used_ms = $3, size = $4 WHERE repository = $1 AND digest = $2",
       repository,
       digest,
       Date.now(),
+      size,
     );
   }
 
