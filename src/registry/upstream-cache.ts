@@ -165,14 +165,16 @@ export class UpstreamCache implements Upstream {
     const key = `${repository}@${blob.digest}`;
     const running = this.#fetches.get(key);
     if (running !== undefined) return running;
-    const started = this.#start(repository, blob);
+    const forget = (): void => {
+      if (this.#fetches.get(key) === started) this.#fetches.delete(key);
+    };
+    const started = this.#start(repository, blob, forget);
     this.#fetches.set(key, started);
-    const forget = (): void => void this.#fetches.delete(key);
     started.then(async (fetch) => fetch.done.then(forget, forget), forget);
     return started;
   }
 
-  async #start(repository: string, blob: KnownBlob): Promise<BlobFetch> {
+  async #start(repository: string, blob: KnownBlob, failed: () => void): Promise<BlobFetch> {
     const { blobs, metadata, spoolDirectory, stallMs = 30_000, logger, server } = this.#options;
     // Opened before anything is answered, so that an upstream that is down is told as such.
     const source = await this.#open(repository);
@@ -183,6 +185,7 @@ export class UpstreamCache implements Upstream {
       open: async (signal) => source.blob(blob, { signal }),
       begun: (id) => metadata.beginUpload(id, repository, Date.now()),
       ended: (id) => metadata.endUpload(id),
+      failed,
       // The collector leaves alone what was touched just now.
       beforeCommit: () => this.#records.touchBlob(blob),
       afterCommit: () => this.#records.setStored(repository, blob),

@@ -17,6 +17,8 @@ export interface FetchOptions {
   /** Records the upload, so that the collector knows it. */
   readonly begun: (id: string) => Promise<void>;
   readonly ended: (id: string) => Promise<void>;
+  /** Called before readers are told, so that who tries again at once does not get this fetch again. */
+  readonly failed: () => void;
   readonly beforeCommit: () => Promise<void>;
   readonly afterCommit: () => Promise<void>;
 }
@@ -70,6 +72,7 @@ async function fetched(blob: Descriptor, tail: TailFile, options: FetchOptions):
     await options.afterCommit();
     await tail.finish();
   } catch (error) {
+    options.failed();
     await tail.finish(error);
     await blobs.cancel(id).catch(() => undefined);
     throw error;
