@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { copyImage, Registries } from "../../src/distribution/index.ts";
 import { createLayout, mediaTypes, parseReference } from "../../src/image/index.ts";
 import { parseDigest, sha256 } from "../../src/lib/index.ts";
-import { binary } from "../lib/engine.ts";
+import { binary, TestEngine } from "../lib/engine.ts";
 import { registryCommand } from "../lib/registry-command.ts";
 import { TestRegistry } from "../lib/registry.ts";
 import { MemorySource } from "../system/image-source.ts";
@@ -18,6 +18,9 @@ const program =
   process.env["GANTRY_SOURCE"] === "1"
     ? [process.execPath, new URL("../../src/main.ts", import.meta.url).pathname]
     : [binary];
+/** `login` asks an engine; without these places it would start the machine's own. */
+const engine = new TestEngine("distribution-cli");
+const engineProgram = [...program, "--no-autostart", ...engine.places];
 let registry: TestRegistry;
 let host: string;
 
@@ -52,6 +55,7 @@ const kept = (): string => readFileSync(`${dir}/config/config.json`, "utf8");
 
 beforeAll(async () => {
   mkdirSync(root);
+  await engine.start();
   await registryCommand(root, ["user", "add", "--password-stdin", "alice"], "alice's password\n");
   await registryCommand(root, ["grant", "alice", "team/**", "pull,push,delete"]);
   await registryCommand(root, ["public", "add", "open/*"]);
@@ -64,6 +68,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await registry.stop();
+  await engine.uninstall();
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -75,10 +80,10 @@ function tar(name: string): Buffer {
 }
 
 test("login: a wrong password, the right one; what is kept is a refresh token", async () => {
-  const wrong = await run([...program, "login", "-u", "alice", "--password-stdin", host], "wrong\n");
+  const wrong = await run([...engineProgram, "login", "-u", "alice", "--password-stdin", host], "wrong\n");
   expect([wrong.code === 0, wrong.err]).toEqual([false, expect.stringContaining("unauthorized")]);
   const right = await run(
-    [...program, "login", "-u", "alice", "--password-stdin", host],
+    [...engineProgram, "login", "-u", "alice", "--password-stdin", host],
     "alice's password\n",
   );
   expect([right.code, right.out + right.err]).toEqual([0, expect.stringContaining("Login Succeeded")]);
