@@ -1,5 +1,11 @@
 /** gantry pull and push: images from registries and to them, through the engine. */
-import { familiarName, familiarRepository, parseReference, withDefaultTag } from "../../image/index.ts";
+import {
+  familiarName,
+  familiarRepository,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from "../../image/index.ts";
 import type { CommandSpec, Invocation } from "../command.ts";
 import { authHeader, withCliErrors } from "../connection/credentials.ts";
 import { type Engine, imagePath } from "../connection/engine.ts";
@@ -23,6 +29,23 @@ function refuseContentTrust({ flags }: Invocation): void {
     });
 }
 
+async function givenName(call: Invocation): Promise<Reference> {
+  refuseContentTrust(call);
+  const [name = ""] = call.args;
+  return withCliErrors(async () => parseReference(name));
+}
+
+/** With the default tag, which is told, unless all tags are meant. @throws {CliError} when one tag and all are asked for */
+async function referenceOf({ flags }: Invocation, given: Reference): Promise<Reference> {
+  const isBare = given.tag === undefined && given.digest === undefined;
+  if (flags.bool("all-tags")) {
+    if (!isBare) throw new CliError("tag can't be used with --all-tags/-a", { bare: true });
+    return given;
+  }
+  if (isBare && !flags.bool("quiet")) await print("Using default tag: latest\n");
+  return withDefaultTag(given);
+}
+
 export const pull: CommandSpec = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
   summary: "Download an image from a registry",
@@ -44,17 +67,9 @@ export const pull: CommandSpec = {
   args: [1, 1],
   completes: "images",
   async run(call) {
-    refuseContentTrust(call);
-    const { flags, args, engine } = call;
-    const [name = ""] = args;
-    const all = flags.bool("all-tags");
+    const { flags, engine } = call;
     const quiet = flags.bool("quiet");
-    const given = await withCliErrors(async () => parseReference(name));
-    if (all && (given.tag !== undefined || given.digest !== undefined))
-      throw new CliError("tag can't be used with --all-tags/-a", { bare: true });
-    const reference = all ? given : withDefaultTag(given);
-    if (!all && !quiet && given.tag === undefined && given.digest === undefined)
-      await print("Using default tag: latest\n");
+    const reference = await referenceOf(call, await givenName(call));
     await pullImage(engine, familiarName(reference), { quiet, platform: flags.text("platform") });
     await print(`${reference.domain}/${reference.path}${suffixOf(reference)}\n`);
     return 0;
@@ -105,17 +120,12 @@ export const push: CommandSpec = {
   args: [1, 1],
   completes: "images",
   async run(call) {
-    refuseContentTrust(call);
     const { flags, args, engine } = call;
     const [name = ""] = args;
-    const all = flags.bool("all-tags");
     const quiet = flags.bool("quiet");
-    const given = await withCliErrors(async () => parseReference(name));
+    const given = await givenName(call);
     if (given.digest !== undefined) throw new CliError("cannot push a digest reference", { bare: true });
-    if (all && given.tag !== undefined)
-      throw new CliError("tag can't be used with --all-tags/-a", { bare: true });
-    const reference = all ? given : withDefaultTag(given);
-    if (!all && !quiet && given.tag === undefined) await print("Using default tag: latest\n");
+    const reference = await referenceOf(call, given);
     const response = await engine.request("POST", `/images/${imagePath(familiarRepository(given))}/push`, {
       query: {
         tag: reference.tag ?? "",
