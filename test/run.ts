@@ -8,6 +8,8 @@ import { difference, machineState } from "./lib/leftovers.ts";
 interface Count {
   readonly passed: number;
   readonly failed: number;
+  /** What tells of the failures: one text for each. */
+  readonly told?: readonly string[];
 }
 
 const root = new URL("..", import.meta.url).pathname;
@@ -15,6 +17,9 @@ const bun = `${root}scripts/bun`;
 
 /** A system test file that takes longer than this has hung. */
 const fileDeadlineMs = 8 * 60_000;
+
+/** So many lines before a test's `(fail)` are told again at the end. */
+const toldLines = 30;
 
 async function run(
   command: readonly string[],
@@ -48,7 +53,24 @@ function countOf(result: { readonly code: number; readonly output: string }): Co
     Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(result.output)?.[1] ?? 0);
   const passed = number("pass");
   const failed = number("fail");
-  return result.code !== 0 && failed === 0 ? { passed, failed: 1 } : { passed, failed };
+  const told = failuresIn(result.output);
+  if (result.code === 0 || failed > 0) return { passed, failed, told };
+  return { passed, failed: 1, told: [...told, `ended with ${result.code}:\n${lastLines(result.output)}`] };
+}
+
+/** Each failed test with the lines before it: a record that keeps only a run's end still tells what failed, and why. */
+function failuresIn(output: string): string[] {
+  const lines = output.split("\n");
+  return lines.flatMap((line, index) => {
+    if (!line.startsWith("(fail) ")) return [];
+    const before = lines.slice(Math.max(0, index - toldLines), index);
+    const previous = before.findLastIndex((other) => /^\((pass|fail|skip)\) /.test(other));
+    return [[...before.slice(previous + 1), line].join("\n")];
+  });
+}
+
+function lastLines(output: string): string {
+  return output.trimEnd().split("\n").slice(-toldLines).join("\n");
 }
 
 async function heading(text: string, work: () => Promise<Count>): Promise<Count> {
@@ -57,7 +79,7 @@ async function heading(text: string, work: () => Promise<Count>): Promise<Count>
   const count = await work();
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(`== ${text}: ${count.passed} passed, ${count.failed} failed (${seconds} s)\n`);
-  return count;
+  return { ...count, told: count.told?.map((failure) => `== ${text}\n${failure}`) ?? [] };
 }
 
 async function systemFiles(): Promise<string[]> {
@@ -70,15 +92,15 @@ async function main(which: string): Promise<number> {
   if (which === "all") {
     counts.push(
       await heading("static checks", async () => {
-        const { code } = await run(["scripts/check"], fileDeadlineMs);
-        return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+        const { code, output } = await run(["scripts/check"], fileDeadlineMs);
+        return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1, told: [lastLines(output)] };
       }),
       await heading("unit tests", async () => countOf(await run([bun, "test", "src"], fileDeadlineMs))),
     );
   }
   if (process.getuid?.() !== 0) {
     process.stderr.write("the system tests need root: run them with sudo\n");
-    counts.push({ passed: 0, failed: 1 });
+    counts.push({ passed: 0, failed: 1, told: ["the system tests need root"] });
   } else {
     const before = machineState();
     for (const file of await systemFiles()) {
@@ -92,12 +114,16 @@ async function main(which: string): Promise<number> {
       await heading("nothing is left behind", async () => {
         const left = await difference(before);
         for (const line of left) process.stdout.write(`left behind: ${line}\n`);
-        return left.length === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+        return left.length === 0
+          ? { passed: 1, failed: 0 }
+          : { passed: 0, failed: 1, told: [left.join("\n")] };
       }),
     );
   }
   const passed = counts.reduce((sum, count) => sum + count.passed, 0);
   const failed = counts.reduce((sum, count) => sum + count.failed, 0);
+  for (const failure of counts.flatMap((count) => count.told ?? []))
+    process.stdout.write(`\nfailed: ${failure}\n`);
   process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
   return failed === 0 && passed > 0 ? 0 : 1;
 }
