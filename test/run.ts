@@ -64,6 +64,8 @@ function failuresIn(output: string): string[] {
   return lines.flatMap((line, index) => {
     if (!line.startsWith("(fail) ")) return [];
     const before = lines.slice(Math.max(0, index - toldLines), index);
+    // The summary tells the name once more.
+    if (lines.indexOf(line) !== index) return [];
     const previous = before.findLastIndex((other) => /^\((pass|fail|skip)\) /.test(other));
     return [[...before.slice(previous + 1), line].join("\n")];
   });

@@ -25,6 +25,17 @@ export function footprint(engine: TestEngine): readonly string[] {
   ];
 }
 
+/** The kernel takes the cable of an ended network namespace away in its own time: it has this long. */
+const settleMs = 10_000;
+
+/** The footprint once it is `before` again; else what it is in the end. */
+export function settledFootprint(engine: TestEngine, before: readonly string[]): readonly string[] {
+  const deadline = Date.now() + settleMs;
+  let now = footprint(engine);
+  for (; Date.now() < deadline && !Bun.deepEquals(now, before); now = footprint(engine)) Bun.sleepSync(20);
+  return now;
+}
+
 function listed(engine: TestEngine, kind: string, ...words: string[]): string[] {
   const text = engine.ok(...words);
   return text === "" ? [] : text.split("\n").map((line) => `${kind} ${line}`);
