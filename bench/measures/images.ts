@@ -78,6 +78,8 @@ const acts = ["load", "push", "pull"] as const;
 type Act = (typeof acts)[number];
 
 async function oneRound(player: Player, archive: string, dir: string): Promise<Record<Act, number>> {
+  // Nobody pays for what another has left to the disk.
+  output("sync");
   await using _registry = await startRegistry(dir, player.enter);
   const time = (...words: readonly string[]): number =>
     timeOnce({ name: player.name, words: [...player.client, ...words] });

@@ -114,6 +114,8 @@ interface Running extends AsyncDisposable {
 
 async function start(registry: Registry, dir: string): Promise<Running> {
   const place = mkdtempSync(join(dir, "registry-"));
+  // Nobody pays for what another has left to the disk.
+  output("sync");
   const child = Bun.spawn([...registry.words(place)], {
     stdin: "ignore",
     stdout: "ignore",

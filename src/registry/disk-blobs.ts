@@ -9,6 +9,7 @@ import { lstatSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { mkdir, open, readdir, stat } from "node:fs/promises";
 import { type Digest, digestAlgorithm, digestHex, GantryError, isDigest, isErrno } from "../lib/index.ts";
 import type { BlobStore, ByteRange, StoredBlob } from "./blob-store.ts";
+import { EarlySyncs } from "./early-syncs.ts";
 import { RegistryError } from "./errors.ts";
 import { SharedSync } from "./shared-sync.ts";
 import { Turns } from "./turns.ts";
@@ -21,8 +22,6 @@ const maxIdleMs = 10 * 60_000;
 const maxSynced = 100_000;
 /** Small ones are synced together with the manifest. */
 const earlySyncBytes = 1 << 20;
-/** Those in line beyond these are left to the manifest. */
-const maxEarly = 64;
 
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
@@ -30,9 +29,7 @@ export class DiskBlobs implements BlobStore {
   readonly #turns = new Turns();
   readonly #synced = new Set<string>();
   readonly #syncing = new Map<Digest, Promise<void>>();
-  /** Blobs to be synced early, one after the other: others who need a thread find one. */
-  readonly #early = new Set<Digest>();
-  #isEarlyRunning = false;
+  readonly #early = new EarlySyncs();
   readonly #shards = new Map<string, SharedSync>();
 
   private constructor(root: string) {
@@ -83,7 +80,8 @@ export class DiskBlobs implements BlobStore {
       try {
         if (!(await upload.has(digest)))
           throw new RegistryError("DIGEST_INVALID", `the bytes that were sent are not those of ${digest}`);
-        this.#place(path, digest, length);
+        if (this.#place(path, digest, length) && length >= earlySyncBytes)
+          this.#early.add(digest, upload.takeFile());
         return length;
       } catch (error) {
         remove(path);
@@ -157,7 +155,7 @@ export class DiskBlobs implements BlobStore {
   close(): void {
     for (const upload of this.#kept.values()) upload.close();
     this.#kept.clear();
-    this.#early.clear();
+    this.#early.close();
   }
 
   /** @throws {RegistryError} "BLOB_UPLOAD_UNKNOWN" */
@@ -184,32 +182,24 @@ export class DiskBlobs implements BlobStore {
     }
   }
 
-  #place(path: string, digest: Digest, length: number): void {
+  /** False: it was there already. */
+  #place(path: string, digest: Digest, length: number): boolean {
     const target = this.#blobPath(digest);
-    if (sizeOf(target) === length) return remove(path);
+    if (sizeOf(target) === length) {
+      remove(path);
+      return false;
+    }
     try {
       renameSync(path, target);
     } catch (error) {
       throw told(target, error);
     }
     this.#forgetSync(digest);
-    if (length >= earlySyncBytes && this.#early.size < maxEarly) {
-      this.#early.add(digest);
-      void this.#syncEarly();
-    }
-  }
-
-  async #syncEarly(): Promise<void> {
-    if (this.#isEarlyRunning) return;
-    this.#isEarlyRunning = true;
-    // Whoever pushes the manifest is told of what fails.
-    for (const digest of this.#early) await this.#sync(digest).catch(() => undefined);
-    this.#isEarlyRunning = false;
+    return true;
   }
 
   /** Once for all who ask at about the same time. */
   #sync(digest: Digest): Promise<void> {
-    this.#early.delete(digest);
     if (this.#synced.has(digest)) return Promise.resolve();
     const known = this.#syncing.get(digest);
     if (known !== undefined) return known;
@@ -218,6 +208,7 @@ export class DiskBlobs implements BlobStore {
     const end = (isSynced: boolean): void => {
       if (this.#syncing.get(digest) !== syncing) return;
       this.#syncing.delete(digest);
+      this.#early.forget(digest);
       if (isSynced) this.#addSynced(digest);
     };
     syncing.then(
@@ -229,7 +220,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   async #syncBlob(digest: Digest): Promise<void> {
-    await syncPath(this.#blobPath(digest));
+    await (this.#early.of(digest) ?? syncPath(this.#blobPath(digest)));
     await this.#syncShard(this.#shard(digest));
   }
 
@@ -242,7 +233,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   #forgetSync(digest: Digest): void {
-    this.#early.delete(digest);
+    this.#early.forget(digest);
     this.#syncing.delete(digest);
     this.#synced.delete(digest);
   }

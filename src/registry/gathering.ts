@@ -1,118 +1,63 @@
-/** Small pieces made into big writes, with two buffers: one is filled while the other is written. */
-import { write } from "node:fs";
+/** Small pieces made into blocks that are worth a message to another thread. */
 
-const bufferBytes = 256 << 10;
+export const blockBytes = 256 << 10;
 /** Not copied: clients that are near send half megabytes. */
 const bigBytes = 128 << 10;
-/** Buffers kept for the next who needs some. */
-const maxFree = 16;
-const free: Uint8Array[] = [];
-/**
- * Writes that run beside the receiving, of all uploads together. Who finds so many running writes at once: that holds up all
- * connections in the kernel, where waiting for a turn would have each put megabytes in line here.
- */
-const maxRunning = 3;
-let running = 0;
 
 export class Gathering {
-  readonly #write: (bytes: Uint8Array) => Promise<void>;
-  readonly #writeAtOnce: (bytes: Uint8Array) => void;
-  #filling: Uint8Array | undefined;
+  /** Not copied: most small blobs come in one piece. */
+  #first: Uint8Array | undefined;
+  #filling: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
-  #other: Uint8Array | undefined;
-  #writing: Promise<void> | undefined;
 
-  /** @param write is called with bytes that stay as they are until it resolves, once at a time */
-  constructor(write: (bytes: Uint8Array) => Promise<void>, writeAtOnce: (bytes: Uint8Array) => void) {
-    this.#write = write;
-    this.#writeAtOnce = writeAtOnce;
+  /** Takes the piece, and its memory with it. @returns blocks that are whole, each with a buffer of its own */
+  *add(piece: Uint8Array): Generator<Uint8Array<ArrayBuffer>, void, void> {
+    if (piece.length >= bigBytes && isAlone(piece)) {
+      const before = this.rest();
+      if (before !== undefined) yield before;
+      yield piece;
+      return;
+    }
+    if (this.#filled === 0 && this.#first === undefined) {
+      this.#first = piece;
+      return;
+    }
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) yield* this.#copy(first);
+    yield* this.#copy(piece);
   }
 
-  /** Takes the piece, and its memory with it. @throws what an earlier write has thrown */
-  async add(piece: Uint8Array): Promise<void> {
-    if (piece.length >= bigBytes) return this.#addBig(piece);
+  *#copy(piece: Uint8Array): Generator<Uint8Array<ArrayBuffer>, void, void> {
     for (let at = 0; at < piece.length;) {
-      this.#filling ??= take();
-      const room = Math.min(piece.length - at, bufferBytes - this.#filled);
-      this.#filling.set(room === piece.length ? piece : piece.subarray(at, at + room), this.#filled);
+      this.#filling ??= new Uint8Array(blockBytes);
+      const room = Math.min(piece.length - at, blockBytes - this.#filled);
+      this.#filling.set(piece.subarray(at, at + room), this.#filled);
       this.#filled += room;
       at += room;
-      if (this.#filled === bufferBytes) await this.#turn(this.#filling);
+      if (this.#filled < blockBytes) continue;
+      const full = this.#filling;
+      this.#filling = undefined;
+      this.#filled = 0;
+      yield full;
     }
-    discard(piece);
+    // Thousands of pieces a second would wait for the collector of garbage: hundreds of megabytes.
+    if (isAlone(piece)) piece.buffer.transfer(0);
   }
 
-  /** Waits for what is being written. @returns what has not been, valid until `release` */
-  async end(): Promise<Uint8Array | undefined> {
-    await this.#writing;
-    return this.#filling?.subarray(0, this.#filled);
-  }
-
-  /** The buffers are nobody's any more: only when nothing is being written. */
-  release(): void {
-    for (const buffer of [this.#filling, this.#other])
-      if (buffer !== undefined && free.length < maxFree) free.push(buffer);
-  }
-
-  /** Written as it is. */
-  async #addBig(piece: Uint8Array): Promise<void> {
-    await this.#written();
-    if (this.#filling !== undefined) this.#writeAtOnce(this.#filling.subarray(0, this.#filled));
+  /** What has been gathered and is no whole block yet; nothing is gathered any more. */
+  rest(): Uint8Array<ArrayBuffer> | undefined {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) return isAlone(first) ? first : new Uint8Array(first);
+    const rest = this.#filled === 0 ? undefined : this.#filling?.subarray(0, this.#filled);
+    this.#filling = undefined;
     this.#filled = 0;
-    this.#begin(piece, () => discard(piece));
-  }
-
-  async #turn(full: Uint8Array): Promise<void> {
-    await this.#written();
-    this.#filled = 0;
-    if (!this.#begin(full)) return;
-    this.#filling = this.#other;
-    this.#other = full;
-  }
-
-  async #written(): Promise<void> {
-    await this.#writing;
-    this.#writing = undefined;
-  }
-
-  /** @returns false when all has been written already */
-  #begin(bytes: Uint8Array, then?: () => void): boolean {
-    if (running >= maxRunning) {
-      this.#writeAtOnce(bytes);
-      then?.();
-      return false;
-    }
-    running += 1;
-    this.#writing = this.#write(bytes).finally(() => {
-      running -= 1;
-      then?.();
-    });
-    // What it throws is told when it is waited for.
-    this.#writing.catch(() => undefined);
-    return true;
+    return rest;
   }
 }
 
-/** Thousands of pieces a second would wait for the collector of garbage: hundreds of megabytes. */
-function discard(piece: Uint8Array): void {
-  if (piece.byteLength === piece.buffer.byteLength && piece.buffer instanceof ArrayBuffer)
-    piece.buffer.transfer(0);
-}
-
-/** All of it, however many calls that takes. */
-export async function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await writeOnce(fd, bytes, at, position + at);
-}
-
-function writeOnce(fd: number, bytes: Uint8Array, at: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, at, bytes.length - at, position, (error, written) => {
-      if (error === null) resolve(written);
-      else reject(error);
-    });
-  });
-}
-
-function take(): Uint8Array {
-  return free.pop() ?? new Uint8Array(bufferBytes);
+/** Whether nothing else lives in its buffer. */
+function isAlone(piece: Uint8Array): piece is Uint8Array<ArrayBuffer> {
+  return piece.byteLength === piece.buffer.byteLength && piece.buffer instanceof ArrayBuffer;
 }

@@ -1,25 +1,26 @@
-/** An upload on disk: bytes are appended and hashed as they come. */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+/** An upload on disk: bytes are appended and hashed as they come; big ones by a thread. */
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { type Digest, digestAlgorithm, digestHex, GantryError, isErrno } from "../lib/index.ts";
 import { RegistryError } from "./errors.ts";
-import { Gathering, writeAll } from "./gathering.ts";
+import { Gathering } from "./gathering.ts";
+import { ThreadHash } from "./hash-threads.ts";
 
 export type DigestAlgorithm = "sha256" | "sha512";
 
-/** Bytes read again at once. */
-const readBytes = 1 << 20;
-/** A rehash lets others in after so many bytes. */
-const rehashTurnBytes = 16 << 20;
+/** Blocks of one upload on their way to the thread: one is written while the next one comes. */
+const maxInFlight = 2;
 
 export class UploadFile {
   readonly id: string;
   readonly path: string;
   readonly #fd: number;
+  #isTaken = false;
   #length: number;
   #algorithm: DigestAlgorithm;
-  /** Of the first `#hashed` bytes. */
-  #hash: Bun.CryptoHasher;
+  /** Of the first `#hashed` bytes: enough for small uploads, which are not worth a way to another thread. */
+  readonly #hash: Bun.CryptoHasher;
   #hashed = 0;
+  readonly #thread: ThreadHash;
   usedAt = performance.now();
 
   private constructor(id: string, path: string, fd: number, algorithm: DigestAlgorithm) {
@@ -29,6 +30,7 @@ export class UploadFile {
     this.#length = fstatSync(fd).size;
     this.#algorithm = algorithm;
     this.#hash = new Bun.CryptoHasher(algorithm);
+    this.#thread = new ThreadHash(id, fd);
   }
 
   static create(id: string, path: string, algorithm: DigestAlgorithm): UploadFile {
@@ -61,13 +63,15 @@ export class UploadFile {
   }
 
   /**
-   * Bytes are gathered in one buffer while another is written; a few bytes are written at once.
+   * What came before the source failed is kept.
    * @throws {GantryError} "exhausted" when the disk is full: what could not be written whole is cut off again
    */
   async append(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
     let came = this.#length;
-    let first: Uint8Array | undefined;
-    let gathering: Gathering | undefined;
+    const gathering = new Gathering();
+    const writes = new Writes(this.#length, (block, position) =>
+      this.#thread.write(block, position, this.#algorithm),
+    );
     try {
       for await (const piece of source) {
         came += piece.length;
@@ -75,102 +79,103 @@ export class UploadFile {
           throw new RegistryError("SIZE_INVALID", `the blob has more than ${maxBytes} bytes`, {
             status: 413,
           });
-        if (first === undefined && gathering === undefined) {
-          first = piece;
-          continue;
-        }
-        gathering ??= new Gathering(
-          (bytes) => this.#write(bytes),
-          (bytes) => this.#writeAtOnce(bytes),
-        );
-        if (first !== undefined) await gathering.add(first);
-        first = undefined;
-        await gathering.add(piece);
+        for (const block of gathering.add(piece)) await writes.add(block);
       }
     } finally {
-      await this.#keepRest(first, gathering);
+      await this.#end(writes, gathering.rest());
     }
     return this.#length;
   }
 
-  /** What came before a client was gone is kept. */
-  async #keepRest(first: Uint8Array | undefined, gathering: Gathering | undefined): Promise<void> {
+  async #end(writes: Writes, rest: Uint8Array<ArrayBuffer> | undefined): Promise<void> {
     try {
-      const rest = gathering === undefined ? first : await gathering.end();
-      if (rest !== undefined) this.#writeAtOnce(rest);
-    } finally {
-      gathering?.release();
-    }
-  }
-
-  /** Hashes while the bytes are on their way to the file. */
-  async #write(bytes: Uint8Array): Promise<void> {
-    const written = writeAll(this.#fd, bytes, this.#length);
-    // Told when it is waited for below.
-    written.catch(() => undefined);
-    const isWhole = this.#hashed === this.#length;
-    if (isWhole) this.#hash.update(bytes);
-    try {
-      await written;
+      // What is small as a whole stays in this thread.
+      if (rest !== undefined && this.#hashed === writes.sent) this.#writeHere(rest);
+      else if (rest !== undefined) await writes.add(rest);
+      await writes.settle();
     } catch (error) {
+      await writes.settle().catch(() => undefined);
+      this.#length = Math.max(this.#length, writes.written);
       this.#cutOff();
       throw told(this.path, error);
     }
-    this.#length += bytes.length;
-    if (isWhole) this.#hashed = this.#length;
+    this.#length = Math.max(this.#length, writes.written);
   }
 
-  #writeAtOnce(bytes: Uint8Array): void {
-    try {
-      for (let at = 0; at < bytes.length;)
-        at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#length + at);
-    } catch (error) {
-      this.#cutOff();
-      throw told(this.path, error);
-    }
-    if (this.#hashed === this.#length) {
-      this.#hash.update(bytes);
-      this.#hashed += bytes.length;
-    }
+  #writeHere(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;)
+      at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#length + at);
+    this.#hash.update(bytes);
     this.#length += bytes.length;
+    this.#hashed = this.#length;
   }
 
-  /** Back to what is whole: its hash is made again when it is asked for. */
+  /** Back to what is whole. */
   #cutOff(): void {
     ftruncateSync(this.#fd, this.#length);
-    this.#hash = new Bun.CryptoHasher(this.#algorithm);
-    this.#hashed = 0;
+    this.#thread.forget();
   }
 
-  /** Whether the bytes have this digest; reads those again that this process has not hashed by its algorithm. */
+  /** Whether the bytes have this digest; reads those again that have not been hashed by its algorithm. */
   async has(digest: Digest): Promise<boolean> {
     const algorithm = digestAlgorithm(digest) === "sha512" ? "sha512" : "sha256";
-    if (algorithm !== this.#algorithm) {
-      this.#algorithm = algorithm;
-      this.#hash = new Bun.CryptoHasher(algorithm);
-      this.#hashed = 0;
-    }
-    await this.#rehash();
-    return this.#hash.copy().digest("hex") === digestHex(digest);
+    const isHashed = this.#hashed === this.#length && algorithm === this.#algorithm;
+    const hex = isHashed
+      ? this.#hash.copy().digest("hex")
+      : await this.#thread.digest(this.#length, algorithm);
+    return hex === digestHex(digest);
+  }
+
+  /** The file's descriptor, which whoever takes it closes. */
+  takeFile(): number {
+    this.#isTaken = true;
+    return this.#fd;
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#thread.forget();
+    if (!this.#isTaken) closeSync(this.#fd);
+  }
+}
+
+/** Writes of one append, in order, a few of them on their way at once. */
+class Writes {
+  readonly #write: (block: Uint8Array<ArrayBuffer>, position: number) => Promise<void>;
+  readonly #running: Promise<void>[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  /** Where the next block goes. */
+  sent: number;
+  /** Up to here the file is whole. */
+  written: number;
+
+  constructor(position: number, write: (block: Uint8Array<ArrayBuffer>, position: number) => Promise<void>) {
+    this.sent = position;
+    this.written = position;
+    this.#write = write;
   }
 
-  async #rehash(): Promise<void> {
-    if (this.#hashed === this.#length) return;
-    const buffer = new Uint8Array(Math.min(readBytes, this.#length - this.#hashed));
-    for (let sinceTurn = 0; this.#hashed < this.#length;) {
-      const read = readSync(this.#fd, buffer, 0, buffer.length, this.#hashed);
-      if (read === 0) throw new GantryError("corrupt", `upload ${this.id} has lost its end`);
-      this.#hash.update(buffer.subarray(0, read));
-      this.#hashed += read;
-      sinceTurn += read;
-      if (sinceTurn < rehashTurnBytes) continue;
-      sinceTurn = 0;
-      await Bun.sleep(0);
-    }
+  /** @throws what an earlier write has thrown */
+  async add(block: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const [position, end] = [this.sent, this.sent + block.length];
+    this.sent = end;
+    this.#running.push(
+      this.#write(block, position).then(
+        () => {
+          if (this.#failure === undefined) this.written = end;
+        },
+        (error: unknown) => {
+          this.#failure ??= { error };
+        },
+      ),
+    );
+    if (this.#running.length > maxInFlight) await this.#running.shift();
+  }
+
+  /** Resolves when nothing is being written. @throws what the first failed write has thrown */
+  async settle(): Promise<void> {
+    await Promise.all(this.#running);
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
 

@@ -12,13 +12,15 @@ const maxSources = 20;
 /** How often uploads that nobody goes on with are looked for. */
 const expiryMs = 60_000;
 const expiredAtOnce = 100;
+/** How long the status of an upload that is being written to is kept back. */
+const settleMs = 500;
 /** After how long to try again when too many are open. */
 const fullRetrySeconds = 60;
 
 export class UploadRoutes {
   readonly #registry: Registry;
-  /** Uploads that somebody writes to now. */
-  readonly #busy = new Set<string>();
+  /** Uploads that somebody writes to now, with the end of that. */
+  readonly #busy = new Map<string, Promise<void>>();
   #expiredMs: number;
 
   constructor(registry: Registry) {
@@ -44,6 +46,9 @@ export class UploadRoutes {
   }
 
   async status(_exchange: Exchange, repository: string, id: string): Promise<Response> {
+    // A client that lost its connection asks before we have written all that came by it.
+    const busy = this.#busy.get(id);
+    if (busy !== undefined) await Promise.race([busy, Bun.sleep(settleMs)]);
     return progress(204, repository, id, await this.#length(repository, id));
   }
 
@@ -181,11 +186,13 @@ export class UploadRoutes {
       throw new RegistryError("BLOB_UPLOAD_INVALID", `another request is writing to upload ${id}`, {
         status: 409,
       });
-    this.#busy.add(id);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#busy.set(id, promise);
     try {
       return await work();
     } finally {
       this.#busy.delete(id);
+      resolve();
     }
   }
 
