@@ -7,8 +7,10 @@ import { ThreadHash } from "./hash-threads.ts";
 
 export type DigestAlgorithm = "sha256" | "sha512";
 
-/** Blocks of one upload on their way to the thread: one is written while the next one comes. */
-const maxInFlight = 2;
+/** Blocks of one upload on their way to the thread; all uploads together are held up there. */
+const maxInFlight = 64;
+/** Takes milliseconds and gives 20 MB back. */
+const sweepBytes = 192 << 20;
 
 export class UploadFile {
   readonly id: string;
@@ -67,7 +69,8 @@ export class UploadFile {
    * @throws {GantryError} "exhausted" when the disk is full: what could not be written whole is cut off again
    */
   async append(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
-    let came = this.#length;
+    const before = this.#length;
+    let came = before;
     const gathering = new Gathering();
     const writes = new Writes(this.#length, (block, position) =>
       this.#thread.write(block, position, this.#algorithm),
@@ -84,6 +87,7 @@ export class UploadFile {
     } finally {
       await this.#end(writes, gathering.rest());
     }
+    sweepAfter(this.#length - before);
     return this.#length;
   }
 
@@ -136,6 +140,17 @@ export class UploadFile {
     this.#thread.forget();
     if (!this.#isTaken) closeSync(this.#fd);
   }
+}
+
+/** Received since garbage was collected last. */
+let unswept = 0;
+
+/** What streams leave behind is held for far longer than a busy registry needs it unless it is told to let go. */
+function sweepAfter(bytes: number): void {
+  unswept += bytes;
+  if (unswept < sweepBytes) return;
+  unswept = 0;
+  Bun.gc(true);
 }
 
 /** Writes of one append, in order, a few of them on their way at once. */
