@@ -30,7 +30,7 @@ class HashThread {
   isBroken = false;
 
   constructor(url: string) {
-    this.#worker = new Worker(url, { smol: true });
+    this.#worker = new Worker(url);
     this.#worker.onmessage = ({ data }: MessageEvent<{ readonly id: string; readonly answer: HashAnswer }>) =>
       this.#next(data.id)?.resolve(data.answer);
     this.#worker.onerror = ({ message }) => this.#break(message);

@@ -7,8 +7,8 @@ import { ThreadHash } from "./hash-threads.ts";
 
 export type DigestAlgorithm = "sha256" | "sha512";
 
-/** Blocks of one upload on their way to the thread; all uploads together are held up there. */
-const maxInFlight = 64;
+/** Blocks of one upload on their way to the thread: one is written while the next one comes. */
+const maxInFlight = 2;
 /** Takes milliseconds and gives 20 MB back. */
 const sweepBytes = 192 << 20;
 
