@@ -53,7 +53,6 @@ const maxJobs = 32;
 /** @returns the manifest that was copied in the end. @throws {GantryError} of source or target; what was copied stays */
 export async function copyImage(request: CopyRequest): Promise<RawManifest> {
   request.source.streamTo?.(request.target);
-  request.source.streamTo?.(request.target);
   const root = await chosen(request);
   const state: State = { request, done: new Set(), referrers: 0 };
   await copyTree(state, root, request.tag);

@@ -71,8 +71,10 @@ export async function pushReference(
 ): Promise<RawManifest> {
   try {
     await using source = await images.source(familiarName(reference), options);
-    onLayers?.(await layersOf(source, signal));
     await using target = await registries.target(reference, auth);
+    // Asking for the layers makes them, and sends them meanwhile.
+    source.streamTo?.(target);
+    onLayers?.(await layersOf(source, signal));
     const manifest = await copyImage({ source, target, tag: reference.tag, onProgress, signal });
     images.noteDigest(reference, manifest.digest);
     return manifest;

@@ -202,3 +202,30 @@ test("a full disk: said clearly, nothing is left, and with space again it succee
   await forget();
   expect(unfinished()).toEqual([]);
 });
+
+test("a push sends layers while it makes them: their uploads begin before anybody knows their digests", async () => {
+  const begun: string[] = [];
+  using front = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: (request) => {
+      const { pathname, search } = new URL(request.url);
+      if (request.method === "POST") begun.push(search);
+      return fetch(`http://127.0.0.1:${registry.port}${pathname}${search}`, {
+        method: request.method,
+        headers: request.headers,
+        body: request.body,
+      });
+    },
+  });
+  const name = `127.0.0.1:${front.port}/streamed:1`;
+  writeFileSync(
+    join(engine.dir, "Dockerfile"),
+    "FROM busybox\nRUN head -c 3000000 /dev/urandom >/a\nRUN head -c 2000000 /dev/urandom >/b\n",
+  );
+  await ok("build", "-q", "--no-cache", "-t", name, "-f", join(engine.dir, "Dockerfile"), engine.dir);
+  await ok("push", name);
+  // At least the two new layers. What is compressed already is looked for in other repositories first.
+  expect(begun.filter((search) => search === "").length).toBeGreaterThanOrEqual(2);
+  await ok("rmi", name);
+});
