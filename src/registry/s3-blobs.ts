@@ -40,6 +40,8 @@ const maxKept = 256;
 const maxIdleMs = 10 * 60_000;
 const maxPlaces = 20_000;
 const presignSeconds = 20 * 60;
+/** Bun answers with streams in chunks, without a Content-Length: what is small is read before. */
+const smallBytes = 1 << 20;
 /** Bodies in memory at once: 4 parts of 5 MiB. */
 const bodiesAtOnce = 4;
 
@@ -130,7 +132,8 @@ export class S3Blobs implements BlobStore {
     const bytes = range === undefined ? undefined : `bytes=${range.start}-${range.end}`;
     const answer = await this.#client.get(place.key, bytes);
     if (answer?.body === null) return new Blob([]);
-    if (answer !== undefined) return answer.body;
+    const length = range === undefined ? place.size : range.end - range.start + 1;
+    if (answer !== undefined) return length <= smallBytes ? wholeBody(answer, length) : answer.body;
     this.#places.delete(digest);
     if (known === undefined) throw missing(digest);
     return this.read(digest, range);
@@ -326,4 +329,16 @@ function wrongDigest(digest: Digest): RegistryError {
 
 function missing(digest: Digest): GantryError {
   return new GantryError("not-found", `blob ${digest} is not in S3`);
+}
+
+/** @throws {GantryError} "unavailable" when S3 sends another number of bytes */
+async function wholeBody(answer: Response, length: number): Promise<Blob> {
+  const announced = answer.headers.get("content-length");
+  if (announced !== null && announced !== String(length)) {
+    await answer.body?.cancel();
+    throw new GantryError("unavailable", `S3 has announced ${announced} bytes instead of ${length}`);
+  }
+  const bytes = await answer.arrayBuffer();
+  if (bytes.byteLength === length) return new Blob([bytes]);
+  throw new GantryError("unavailable", `S3 has sent ${bytes.byteLength} bytes instead of ${length}`);
 }
