@@ -1,8 +1,9 @@
-import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { TailFile } from "./tail-file.ts";
 
-const directory = "/tmp/gantry-tail-test";
+const directory = mkdtempSync("/tmp/gantry-tail-");
+afterAll(() => rmSync(directory, { recursive: true }));
 const textOf = (stream: ReadableStream<Uint8Array>): Promise<string> => new Response(stream).text();
 
 test("readers get what is written, early and late, whole and in ranges", async () => {
