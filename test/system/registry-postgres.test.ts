@@ -23,6 +23,20 @@ test("bigint, boolean and bytea come back as from SQLite", async () => {
   expect(await sql.query("SELECT n FROM v WHERE t = $1", "x' OR 'a' = 'a")).toEqual([]);
 });
 
+test("eight instances that start at once on an empty database all find its tables", async () => {
+  for (let round = 0; round < 10; round++) {
+    const url = await server.database();
+    const pools = (await Promise.all(Array.from({ length: 8 }, () => PostgresSql.open({ url })))).map(
+      closing,
+    );
+    const ended = await Promise.allSettled(
+      pools.map(({ sql }) => migrate(sql, "c", [["CREATE TABLE c (n BIGINT)"]])),
+    );
+    expect(ended.filter(({ status }) => status === "rejected")).toEqual([]);
+    for (const pool of pools) await pool[Symbol.asyncDispose]();
+  }
+}, 60_000);
+
 test("instances that start at once migrate once; colliding transactions lose no update", async () => {
   const url = await server.database();
   const pools = (await Promise.all([1, 2, 3].map(() => PostgresSql.open({ url })))).map(closing);
