@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { initialState } from "../container.ts";
 import { formatDuration } from "./format-duration.ts";
-import { statusText } from "./wire-container.ts";
+import { statusText } from "./wire-state.ts";
 
 const second = 1000;
 const hour = 3600 * second;

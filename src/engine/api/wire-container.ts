@@ -1,6 +1,8 @@
 /** Containers as GET /containers/json and /containers/{id}/json show them (Docker Engine API 1.50). Pure. */
 import type { ContainerRecord, ContainerState } from "../container.ts";
-import { formatDuration } from "./format-duration.ts";
+import { wireHostConfig } from "./wire-host-config.ts";
+import { wireNetworks, wirePortList, wirePortMap } from "./wire-networks.ts";
+import { isoTime, statusText, wireState } from "./wire-state.ts";
 
 /** Where a container is reachable; empty texts while it is stopped. */
 export interface EndpointView {
@@ -53,9 +55,6 @@ export interface ContainerView {
   readonly upper: string;
 }
 
-const zeroTime = "0001-01-01T00:00:00Z";
-const isoTime = (ms: number): string => (ms === 0 ? zeroTime : new Date(ms).toISOString());
-
 /** One row of `docker ps`. */
 export function wireSummary(view: ContainerView, nowMs: number): object {
   const { record, state } = view;
@@ -76,72 +75,12 @@ export function wireSummary(view: ContainerView, nowMs: number): object {
   };
 }
 
-/** `Up 5 minutes`, `Exited (0) 3 seconds ago`, … */
-export function statusText(state: ContainerState, nowMs: number): string {
-  const since = (ms: number): string => formatDuration(nowMs - ms);
-  switch (state.status) {
-    case "running":
-      return `Up ${since(state.startedAtMs)}`;
-    case "paused":
-      return `Up ${since(state.startedAtMs)} (Paused)`;
-    case "restarting":
-      return `Restarting (${state.exitCode}) ${since(state.finishedAtMs)} ago`;
-    case "removing":
-      return "Removal In Progress";
-    case "dead":
-      return "Dead";
-    case "created":
-      return "Created";
-    case "exited":
-      return `Exited (${state.exitCode}) ${since(state.finishedAtMs)} ago`;
-  }
-}
-
 function commandOf(record: ContainerRecord): readonly string[] {
   return [...record.config.Entrypoint, ...record.config.Cmd];
 }
 
 function shellJoin(words: readonly string[]): string {
   return words.map((word) => (/[\s"']/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : word)).join(" ");
-}
-
-function wirePortList(record: ContainerRecord, endpoint: EndpointView | undefined): unknown[] {
-  if (endpoint === undefined) return [];
-  const published = new Set(endpoint.ports.map((port) => `${port.containerPort}/${port.protocol}`));
-  const exposed = Object.keys(record.config.ExposedPorts).filter((port) => !published.has(port));
-  return [
-    ...endpoint.ports.map((p) => ({
-      IP: p.hostIp,
-      PrivatePort: p.containerPort,
-      PublicPort: p.hostPort,
-      Type: p.protocol,
-    })),
-    ...exposed.map((port) => ({ PrivatePort: Number.parseInt(port, 10), Type: port.split("/")[1] })),
-  ];
-}
-
-function wireNetworks(view: ContainerView): unknown {
-  const { record, endpoint } = view;
-  const mode = record.host.NetworkMode === "default" ? "bridge" : record.host.NetworkMode;
-  return {
-    [endpoint?.networkName ?? mode]: {
-      IPAMConfig: record.network.ip === "" ? null : { IPv4Address: record.network.ip },
-      Links: null,
-      Aliases: endpoint?.aliases ?? (record.network.aliases.length === 0 ? null : record.network.aliases),
-      MacAddress: endpoint?.mac ?? "",
-      DriverOpts: null,
-      GwPriority: 0,
-      NetworkID: endpoint?.networkId ?? "",
-      EndpointID: endpoint === undefined ? "" : record.id,
-      Gateway: endpoint?.gateway ?? "",
-      IPAddress: endpoint?.ip ?? "",
-      IPPrefixLen: endpoint?.prefixLength ?? 0,
-      IPv6Gateway: "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: endpoint === undefined ? null : [record.name, record.id.slice(0, 12), ...endpoint.aliases],
-    },
-  };
 }
 
 function wireMount(mount: MountView): unknown {
@@ -154,16 +93,6 @@ function wireMount(mount: MountView): unknown {
     RW: !mount.readOnly,
     Propagation: mount.propagation,
   };
-}
-
-function wirePortMap(endpoint: EndpointView | undefined, record: ContainerRecord): unknown {
-  const map: Record<string, { HostIp: string; HostPort: string }[] | null> = {};
-  for (const port of endpoint === undefined ? [] : Object.keys(record.config.ExposedPorts)) map[port] = null;
-  for (const port of endpoint?.ports ?? []) {
-    const key = `${port.containerPort}/${port.protocol}`;
-    (map[key] ??= []).push({ HostIp: port.hostIp, HostPort: String(port.hostPort) });
-  }
-  return map;
 }
 
 /** The whole of `docker inspect`. */
@@ -208,22 +137,6 @@ export function wireInspect(view: ContainerView): object {
   };
 }
 
-function wireState(state: ContainerState): unknown {
-  return {
-    Status: state.status,
-    Running: state.status === "running" || state.status === "paused" || state.status === "restarting",
-    Paused: state.status === "paused",
-    Restarting: state.status === "restarting",
-    OOMKilled: state.oomKilled,
-    Dead: state.status === "dead",
-    Pid: state.pid,
-    ExitCode: state.exitCode,
-    Error: state.error,
-    StartedAt: isoTime(state.startedAtMs),
-    FinishedAt: isoTime(state.finishedAtMs),
-  };
-}
-
 function wireConfig(record: ContainerRecord): unknown {
   const { config } = record;
   return {
@@ -234,24 +147,5 @@ function wireConfig(record: ContainerRecord): unknown {
     Volumes: Object.keys(config.Volumes).length === 0 ? null : config.Volumes,
     StopSignal: config.StopSignal === "" ? undefined : config.StopSignal,
     OnBuild: null,
-  };
-}
-
-function wireHostConfig(record: ContainerRecord): unknown {
-  const { host } = record;
-  return {
-    ...host,
-    NetworkMode: host.NetworkMode === "default" ? "bridge" : host.NetworkMode,
-    Binds: host.Binds.length === 0 ? null : host.Binds,
-    Mounts: host.Mounts.length === 0 ? undefined : host.Mounts,
-    Tmpfs: Object.keys(host.Tmpfs).length === 0 ? undefined : host.Tmpfs,
-    CapAdd: host.CapAdd.length === 0 ? null : host.CapAdd,
-    CapDrop: host.CapDrop.length === 0 ? null : host.CapDrop,
-    SecurityOpt: host.SecurityOpt.length === 0 ? null : host.SecurityOpt,
-    Sysctls: Object.keys(host.Sysctls).length === 0 ? undefined : host.Sysctls,
-    PidsLimit: host.PidsLimit === 0 ? null : host.PidsLimit,
-    CgroupnsMode: "private",
-    Runtime: host.Runtime || "gantry",
-    MaskedPaths: host.Privileged ? null : undefined,
   };
 }
