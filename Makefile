@@ -10,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # setfattr and getfattr: an outside hand and eye for extended attributes in archives.
-test test-unit test-system: export SETUP_EXTRA = setfattr:attr bsdtar:libarchive-tools gpg:gnupg gpgv:gpgv skopeo:skopeo umoci:umoci pebble:pebble docker-registry:docker-registry /usr/lib/postgresql/15/bin/initdb:postgresql-15 sqlite3:sqlite3 python3:python3 pip3:python3-pip tinyproxy:tinyproxy-bin openssl:openssl runc:runc crun:crun dockerd:docker.io podman:podman mmdebstrap:mmdebstrap conmon:conmon newuidmap:uidmap
+test test-unit test-system: export SETUP_EXTRA = setfattr:attr bsdtar:libarchive-tools gpg:gnupg gpgv:gpgv skopeo:skopeo umoci:umoci pebble:pebble docker-registry:docker-registry /usr/lib/postgresql/15/bin/initdb:postgresql-15 sqlite3:sqlite3 python3:python3 pip3:python3-pip tinyproxy:tinyproxy-bin openssl:openssl runc:runc crun:crun dockerd:docker.io podman:podman mmdebstrap:mmdebstrap conmon:conmon newuidmap:uidmap /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client
 
 setup: ## install what building and testing need (npm packages; Debian packages by apt as root)
 	@scripts/setup

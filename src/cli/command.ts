@@ -1,13 +1,19 @@
 /** What a command is: data for parsing, help and completion, and the function that does it. */
 import type { Engine } from "./connection/engine.ts";
 import type { Flag } from "./flags/flag.ts";
+import type { TlsFlags } from "./endpoint/open-endpoint.ts";
 import type { FlagValues } from "./flags/parse-flags.ts";
 
 /** Where the engine is and what may be done to reach it. */
 export interface Globals {
-  /** The value of -H or GANTRY_HOST; empty: the socket below `state`. */
+  /** The value of -H; empty: the environment, the current context or the socket below `state` decides. */
   readonly host: string;
+  /** The value of --context. */
+  readonly context: string;
+  readonly tls: TlsFlags;
   readonly state: string;
+  /** --state was given, and not left to its default. */
+  readonly stateGiven: boolean;
   /** Empty: the engine's own default. */
   readonly root: string;
   readonly autostart: boolean;
@@ -24,7 +30,8 @@ export interface Invocation {
 }
 
 /** What completion offers for arguments. */
-export type Completes = "containers" | "running" | "images" | "volumes" | "networks" | "files" | "none";
+export type Completes =
+  "containers" | "running" | "images" | "volumes" | "networks" | "contexts" | "files" | "none";
 
 export interface CommandSpec {
   /** What follows the command's name in the usage line: `[OPTIONS] CONTAINER`. */

@@ -221,6 +221,47 @@ export const groups: Readonly<Record<string, Group>> = {
       wait,
     },
   },
+  context: {
+    summary: "Manage contexts",
+    members: {
+      create: {
+        summary: "Create a context",
+        load: async () => (await import("./commands/contexts.ts")).createContext,
+      },
+      export: {
+        summary: "Export a context to a tar archive FILE or a tar stream on STDOUT",
+        load: async () => (await import("./commands/context-archives.ts")).exportContext,
+      },
+      import: {
+        summary: "Import a context from a tar file",
+        load: async () => (await import("./commands/context-archives.ts")).importContext,
+      },
+      inspect: {
+        summary: "Display detailed information on one or more contexts",
+        load: async () => (await import("./commands/contexts.ts")).inspectContexts,
+      },
+      ls: {
+        summary: "List contexts",
+        load: async () => (await import("./commands/contexts.ts")).listContexts,
+      },
+      rm: {
+        summary: "Remove one or more contexts",
+        load: async () => (await import("./commands/contexts.ts")).removeContexts,
+      },
+      show: {
+        summary: "Print the name of the current context",
+        load: async () => (await import("./commands/contexts.ts")).showContext,
+      },
+      update: {
+        summary: "Update a context",
+        load: async () => (await import("./commands/contexts.ts")).updateContext,
+      },
+      use: {
+        summary: "Set the current context",
+        load: async () => (await import("./commands/contexts.ts")).useContext,
+      },
+    },
+  },
   image: {
     summary: "Manage images",
     members: {
@@ -309,6 +350,10 @@ export const groups: Readonly<Record<string, Group>> = {
       df: {
         summary: "Show disk usage",
         load: async () => (await import("./commands/disk-usage.ts")).diskUsage,
+      },
+      "dial-stdio": {
+        summary: "Proxy the stdio stream to the engine's connection",
+        load: async () => (await import("./commands/dial-stdio.ts")).dialStdio,
       },
       info,
       prune: {

@@ -39,8 +39,20 @@ async function dispatch(words: readonly string[]): Promise<number> {
     await print(`${versionLine}\n`);
     return 0;
   }
+  const config = global.flags.text("config");
+  // Who reads docker's configuration finds it there.
+  if (config !== "") process.env["DOCKER_CONFIG"] = config;
   const globals: Globals = {
-    host: global.flags.text("host", process.env["GANTRY_HOST"] ?? ""),
+    host: global.flags.text("host"),
+    context: global.flags.text("context"),
+    tls: {
+      use: global.flags.bool("tls"),
+      verify: global.flags.bool("tlsverify"),
+      ca: global.flags.text("tlscacert"),
+      cert: global.flags.text("tlscert"),
+      key: global.flags.text("tlskey"),
+    },
+    stateGiven: global.flags.has("state"),
     state: global.flags.text("state", "/run/gantry").replace(/(?<=.)\/+$/, ""),
     root: global.flags.text("root"),
     autostart: !global.flags.bool("no-autostart"),
@@ -103,21 +115,17 @@ async function runCommand(
     await printError(`gantry: '${name}' ${wrong}\n\n${usage}\n\nRun '${name} --help' for more information\n`);
     return 1;
   }
-  const code = await runSpec(spec, {
-    flags: parsed.flags,
-    args: parsed.args,
-    engine: new Engine(globals),
-    globals,
-    path,
-  });
-  if (spec.readsKeyboard === true) process.exit(code);
+  const engine = await Engine.open(globals);
+  const code = await runSpec(spec, { flags: parsed.flags, args: parsed.args, globals, path, engine });
+  if (engine.close() || spec.readsKeyboard === true) process.exit(code);
   return code;
 }
 
 async function runSpec(spec: CommandSpec, call: Invocation): Promise<number> {
   try {
     return await spec.run(call);
-  } catch (error) {
+  } catch (thrown) {
+    const error = call.engine.explained(thrown);
     if (error instanceof BrokenPipeError) return brokenPipe;
     return fail(toCliError(error), spec.failure ?? 1);
   }

@@ -107,6 +107,13 @@ export class DockerConfig {
     return true;
   }
 
+  /** What `context use` says; undefined: none. */
+  setCurrentContext(name: string | undefined): void {
+    this.#write(({ currentContext: _before, ...document }) =>
+      name === undefined ? document : { ...document, currentContext: name },
+    );
+  }
+
   #auths(): Json {
     return objectOf(this.#document["auths"]);
   }

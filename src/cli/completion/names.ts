@@ -40,6 +40,10 @@ const kinds: Readonly<Record<string, Ask>> = {
       .flatMap((image) => image.RepoTags ?? [])
       .flatMap((tag) => (tag.endsWith(":latest") ? [tag.slice(0, -7), tag] : [tag])),
   volumes: async (engine) => (await ask(engine, "/volumes")).map((one) => one.Name ?? ""),
+  contexts: async () => {
+    const { ContextStore } = await import("../endpoint/context-store.ts");
+    return ["default", ...new ContextStore().list().map(({ Name }) => Name)];
+  },
   networks: async (engine) => (await ask(engine, "/networks")).map((one) => one.Name ?? ""),
 };
 

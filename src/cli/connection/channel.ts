@@ -3,7 +3,7 @@
  * on Bun.connect: node:http would cost more than the whole start of a container.
  */
 import { CliError } from "../errors.ts";
-import type { Address } from "./address.ts";
+import { type Address, tlsOptions } from "./address.ts";
 import { refusal } from "./engine.ts";
 
 export interface ChannelRequest {
@@ -55,7 +55,12 @@ export class Channel {
     channel.#socket =
       address.is === "unix"
         ? await Bun.connect({ ...options, unix: address.path })
-        : await Bun.connect({ ...options, hostname: address.host, port: address.port });
+        : await Bun.connect({
+            ...options,
+            hostname: address.host,
+            port: address.port,
+            ...(address.tls === undefined ? {} : { tls: tlsOptions(address.tls) }),
+          });
     channel.#outgoing.push(requestBytes(request));
     channel.#flush();
     return channel;

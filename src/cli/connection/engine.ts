@@ -1,7 +1,9 @@
 /** The client of the engine's HTTP API. When no engine listens on our own socket, the first request starts one. */
 import type { Globals } from "../command.ts";
 import { CliError, hasErrno } from "../errors.ts";
-import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { type Endpoint, openEndpoint } from "../endpoint/open-endpoint.ts";
+import type { SshTunnel } from "../endpoint/ssh-tunnel.ts";
+import { type Address, formatTarget, tlsOptions } from "./address.ts";
 
 export interface RequestOptions {
   readonly query?:
@@ -16,17 +18,56 @@ export interface RequestOptions {
   readonly mayStart?: boolean;
 }
 
+/** How an engine is connected to; an Error where flags, environment or context name none. */
+type Way =
+  | { readonly endpoint: Endpoint; readonly address: Address; readonly tunnel?: SshTunnel }
+  | { readonly wrong: unknown };
+
 export class Engine {
-  readonly address: Address;
   readonly #globals: Globals;
-  readonly #ownSocket: boolean;
+  readonly #way: Way;
   #started = false;
 
-  constructor(globals: Globals) {
-    const own = `${globals.state}/engine.sock`;
-    this.address = globals.host === "" ? { is: "unix", path: own } : parseAddress(globals.host);
-    this.#ownSocket = this.address.is === "unix" && this.address.path === own;
+  private constructor(globals: Globals, way: Way) {
     this.#globals = globals;
+    this.#way = way;
+  }
+
+  /** Nothing is connected yet, and what is wrong with the address is told by the first use: not every command needs one. */
+  static async open(globals: Globals): Promise<Engine> {
+    return new Engine(globals, await findWay(globals));
+  }
+
+  /** What is connected to; with ssh, the tunnel's near end. @throws {CliError} when flags, environment or context name no engine */
+  get address(): Address {
+    return this.#found.address;
+  }
+
+  get #found(): Exclude<Way, { readonly wrong: unknown }> {
+    if ("wrong" in this.#way) throw this.#way.wrong;
+    return this.#way;
+  }
+
+  /** Where the user said the engine is. */
+  get where(): string {
+    return formatTarget(this.#found.endpoint.target);
+  }
+
+  /** After a command. @returns whether something may still run that would keep the program from its end */
+  close(): boolean {
+    if ("wrong" in this.#way || this.#way.tunnel === undefined) return false;
+    this.#way.tunnel.close();
+    return true;
+  }
+
+  /** What ended a command, with what ssh has said of it. */
+  explained(error: unknown): unknown {
+    if ("wrong" in this.#way) return error;
+    const complaint = this.#way.tunnel?.complaint ?? "";
+    if (complaint === "") return error;
+    return new CliError(`cannot connect to the engine at ${this.where}: ${complaint}`, {
+      hint: "try the way by hand: ssh HOST gantry system dial-stdio",
+    });
   }
 
   /** One request. @throws {CliError} when the engine cannot be reached or refuses */
@@ -65,7 +106,7 @@ export class Engine {
         )
       )
         throw error;
-      if (!mayStart || this.#started || !this.#ownSocket || hasErrno(error, "EACCES", "EPERM"))
+      if (!mayStart || this.#started || !this.#found.endpoint.own || hasErrno(error, "EACCES", "EPERM"))
         throw this.#unreachable(error);
       const { startEngine } = await import("./start-engine.ts");
       await startEngine(this.#globals);
@@ -76,10 +117,6 @@ export class Engine {
 
   #fetch(method: string, path: string, options: RequestOptions): Promise<Response> {
     const { address } = this;
-    const base =
-      address.is === "unix"
-        ? "http://gantry"
-        : `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
     const headers: Record<string, string> = { ...options.headers };
     let body: Exclude<Bun.BodyInit, null | undefined> | undefined = options.body?.();
     if (options.json !== undefined) {
@@ -94,21 +131,40 @@ export class Engine {
       ...(body === undefined ? {} : { body }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(address.is === "unix" ? { unix: address.path } : {}),
+      ...(address.is === "tcp" && address.tls !== undefined ? { tls: tlsOptions(address.tls) } : {}),
     };
-    return fetch(`${base}${path}${queryString(options.query)}`, init);
+    return fetch(`${baseUrl(address)}${path}${queryString(options.query)}`, init);
   }
 
   #unreachable(cause: unknown): CliError {
-    const where = formatAddress(this.address);
+    const { where } = this;
     if (hasErrno(cause, "EACCES", "EPERM")) {
       return new CliError(`permission denied while connecting to the engine at ${where}`, {
         hint: "run it as root",
       });
     }
     return new CliError(`cannot connect to the engine at ${where}`, {
-      hint: this.#ownSocket ? "start one with: gantry engine" : "is an engine running there?",
+      hint: this.#found.endpoint.own ? "start one with: gantry engine" : "is an engine running there?",
     });
   }
+}
+
+async function findWay(globals: Globals): Promise<Way> {
+  try {
+    const endpoint = await openEndpoint(globals);
+    if (endpoint.target.is !== "ssh") return { endpoint, address: endpoint.target };
+    const { SshTunnel } = await import("../endpoint/ssh-tunnel.ts");
+    const tunnel = await SshTunnel.open(endpoint.target);
+    return { endpoint, tunnel, address: tunnel.address };
+  } catch (wrong) {
+    return { wrong };
+  }
+}
+
+function baseUrl(address: Address): string {
+  if (address.is === "unix") return "http://gantry";
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${address.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
 }
 
 function queryString(query: RequestOptions["query"]): string {

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import { timeQuery } from "../commands/logs.ts";
-import { parseAddress } from "./address.ts";
 import { failureOf } from "./json-stream.ts";
 import { lastError } from "./start-engine.ts";
 
@@ -14,18 +13,6 @@ test.each([
   ["", ""],
 ])("the last complaint of a log", (text, message) => {
   expect(lastError(text)).toBe(message);
-});
-
-test.each([
-  ["unix:///a/b", { is: "unix", path: "/a/b" }],
-  ["tcp://host", { is: "tcp", host: "host", port: 2375 }],
-  ["tcp://[::1]:99", { is: "tcp", host: "::1", port: 99 }],
-] as const)("address %s", (text, address) => {
-  expect(parseAddress(text)).toEqual(address);
-});
-
-test.each(["foo://x", "unix://", "ssh://h"])("no address: %s", (text) => {
-  expect(() => parseAddress(text)).toThrow("invalid host");
 });
 
 test.each([
