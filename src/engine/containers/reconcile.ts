@@ -1,7 +1,7 @@
 /** The first work of an engine: find the containers of an earlier one again, end what it began, clear away what belongs to nobody. */
-import { existsSync, readFileSync } from "node:fs";
-import { isErrno, messageOf } from "../../lib/index.ts";
-import type { Started, StatusFile } from "../../runtime/index.ts";
+import { existsSync } from "node:fs";
+import { messageOf } from "../../lib/index.ts";
+import type { StatusFile } from "../../runtime/index.ts";
 import { isAlive } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
@@ -11,6 +11,7 @@ import { firstLook, verdict } from "./decide-reconcile.ts";
 import { eachBounded } from "./each-bounded.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { clearOrphans } from "./orphans.ts";
+import { isSameProcess } from "./same-process.ts";
 
 const parallel = 16;
 /** How long a monitor that was being spawned may take to say how it went. */
@@ -125,18 +126,5 @@ export class Reconciler {
   async #remove({ record }: StoredContainer): Promise<void> {
     await clearLeftovers(this.#context, record.id);
     await this.#lifecycle.dispose(record.id, record.host.AutoRemove);
-  }
-}
-
-/** A pid alone may be another process's by now: its start time tells. */
-export function isSameProcess({ pid, startTime }: Pick<Started, "pid" | "startTime">): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // Field 3 is the state: a zombie has ended. Field 22 is the start time.
-    return fields[19] === startTime && fields[0] !== "Z";
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ESRCH")) return false;
-    throw error;
   }
 }
