@@ -41,6 +41,7 @@ async function end(child: Bun.Subprocess): Promise<void> {
 export interface GantryHost extends Host {
   /** Milliseconds from the start of the process to the word `ready`. */
   readonly readyMs: number;
+  readonly socket: string;
 }
 
 /** Starts `gantry engine` in `dir` inside the namespace and waits for the word `ready`. */
@@ -63,6 +64,7 @@ export async function startGantry(dir: string, namespace: string): Promise<Gantr
   return {
     pid: child.pid,
     readyMs: performance.now() - started,
+    socket: join(dir, "run/engine.sock"),
     client: [gantryBinary, "--no-autostart", ...places],
     stop: () => end(child),
   };

@@ -1,7 +1,7 @@
 /**
  * `make bench`: Gantry and its peers side by side in one run. Prints a Markdown table, writes it and a chart to bench/out,
  * and fails when a limit is missed. Words: `--rounds N` (default 25), `--total N` containers of the crowd (default 1000),
- * `--only oci` for the OCI runtime alone, `--only images` for load, push and pull, `--only registry` for the registry alone.
+ * `--only oci` for the OCI runtime alone, `--only images` for load, push and pull, `--only engine` for the engine's daily work, `--only registry` for the registry alone.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -16,6 +16,7 @@ import {
   startDocker,
   startGantry,
 } from "./hosts.ts";
+import { measureEngine } from "./measures/engine.ts";
 import { measureImages } from "./measures/images.ts";
 import { measureMany, measureRestart } from "./measures/many.ts";
 import { measureIdleEngine, measureMonitor } from "./measures/memory.ts";
@@ -79,10 +80,12 @@ async function measure(): Promise<Result[]> {
     if (values.only === "images") return await measureImages(images);
     for (const client of [gantry.client, docker.client, podman])
       output(...client, "import", archive, "busybox");
+    if (values.only === "engine") return measureEngine({ gantry, docker, dir, rounds });
     const sides = { gantry, docker, podman, rounds };
     const results = [
       measureRun(sides),
       measureExec(sides),
+      ...measureEngine({ gantry, docker, dir, rounds }),
       ...(await measureOci(dir, rootfs, rounds)),
       measureVersion(sides),
       measureMonitor(gantry, docker),
