@@ -66,7 +66,6 @@ export function joinedContainer(
  * @throws {GantryError} "conflict" when it has just ended
  */
 export function namespacePath({ record, state }: StoredContainer, file: JoinedNamespace | "user"): string {
-  if (!isSameProcess(state))
-    throw new GantryError("conflict", `container ${record.id} is not running`);
+  if (!isSameProcess(state)) throw new GantryError("conflict", `container ${record.id} is not running`);
   return `/proc/${state.pid}/ns/${file === "user" ? file : files[file]}`;
 }

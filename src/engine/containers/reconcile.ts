@@ -1,7 +1,7 @@
 /** The first work of an engine: find the containers of an earlier one again, end what it began, clear away what belongs to nobody. */
 import { existsSync } from "node:fs";
 import { messageOf } from "../../lib/index.ts";
-import type { StatusFile } from "../../runtime/index.ts";
+import type { Started, StatusFile } from "../../runtime/index.ts";
 import { isAlive } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
