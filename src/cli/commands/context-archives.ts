@@ -15,7 +15,7 @@ export const exportContext: CommandSpec = {
   args: [1, 2],
   completes: "contexts",
   async run({ args: [name = "", file = `${name}.dockercontext`] }) {
-    const store = new ContextStore();
+    const store = await ContextStore.open();
     const bytes = packContext(store.read(name), store.readTls(name));
     if (file === "-") {
       if (process.stdout.isTTY)
@@ -41,7 +41,7 @@ export const importContext: CommandSpec = {
   args: [2, 2],
   completes: "files",
   async run({ args: [name = "", file = ""] }) {
-    const store = new ContextStore();
+    const store = await ContextStore.open();
     checkNewContext(name, store);
     const bytes =
       file === "-"

@@ -56,9 +56,9 @@ export const createContext: CommandSpec = {
   args: [1, 1],
   completes: "none",
   async run({ args: [name = ""], flags, globals }) {
-    const store = new ContextStore();
+    const store = await ContextStore.open();
     checkNewContext(name, store);
-    const { endpoint, tls } = endpointFor(flags.text("docker"), flags.text("from"), store, globals);
+    const { endpoint, tls } = await endpointFor(flags.text("docker"), flags.text("from"), store, globals);
     const from = flags.text("from");
     const copied = from === "" || from === defaultContext ? undefined : store.read(from);
     const description = flags.text("description", copied?.Metadata.Description ?? "");
@@ -77,19 +77,24 @@ export const createContext: CommandSpec = {
 };
 
 /** Without --docker and --from: what holds now. */
-function endpointFor(docker: string, from: string, store: ContextStore, globals: Globals): EndpointWithTls {
+async function endpointFor(
+  docker: string,
+  from: string,
+  store: ContextStore,
+  globals: Globals,
+): Promise<EndpointWithTls> {
   if (docker !== "" && from !== "")
     throw new CliError("cannot use --docker flag when --from is set", { bare: true });
   if (docker !== "") return endpointOfOption(docker, store);
   if (from !== "" && from !== defaultContext) return endpointOfContext(from, store);
-  return { endpoint: { Host: defaultHost(globals), SkipTLSVerify: false }, tls: {} };
+  return { endpoint: { Host: await defaultHost(globals), SkipTLSVerify: false }, tls: {} };
 }
 
 /** What the default context stands for. */
-function defaultHost({ state }: Pick<Globals, "state">): string {
-  const chosen = chooseHost(
+async function defaultHost({ state }: Pick<Globals, "state">): Promise<string> {
+  const chosen = await chooseHost(
     { host: "", context: defaultContext, stateGiven: false, env: process.env },
-    () => "",
+    async () => "",
   );
   return chosen.from === "host" ? chosen.text : `unix://${state}/engine.sock`;
 }
@@ -101,7 +106,7 @@ export const updateContext: CommandSpec = {
   args: [1, 1],
   completes: "contexts",
   async run({ args: [name = ""], flags }) {
-    const store = new ContextStore();
+    const store = await ContextStore.open();
     const meta = store.read(name);
     const docker = flags.text("docker");
     const changed = docker === "" ? undefined : endpointOfOption(docker, store);
@@ -124,8 +129,8 @@ export const listContexts: CommandSpec = {
   flags: [listFormat, quiet],
   args: [0, 0],
   async run({ flags, globals }) {
-    const current = currentContextName(globals);
-    const rows = [defaultMeta(globals), ...new ContextStore().list()]
+    const current = await currentContextName(globals);
+    const rows = [await defaultMeta(globals), ...(await ContextStore.open()).list()]
       .toSorted((a, b) => (a.Name < b.Name ? -1 : 1))
       .map((meta) => contextRow(meta, current));
     const known = rows.some(({ isCurrent }) => isCurrent);
@@ -159,11 +164,11 @@ function overridingVariable(): string | undefined {
   return ["GANTRY_HOST", "DOCKER_HOST"].find((name) => (process.env[name] ?? "") !== "");
 }
 
-function defaultMeta(globals: Globals): ContextMeta {
+async function defaultMeta(globals: Globals): Promise<ContextMeta> {
   return {
     Name: defaultContext,
     Metadata: { Description: "Current DOCKER_HOST based configuration" },
-    Endpoints: { docker: { Host: defaultHost(globals), SkipTLSVerify: false } },
+    Endpoints: { docker: { Host: await defaultHost(globals), SkipTLSVerify: false } },
   };
 }
 
@@ -186,18 +191,19 @@ export const inspectContexts: CommandSpec = {
   args: [0, Infinity],
   completes: "contexts",
   async run({ args, flags, globals }) {
-    const store = new ContextStore();
+    const store = await ContextStore.open();
     const printer = objectPrinter(flags.text("format"));
-    const names = args.length === 0 ? [currentContextName(globals)] : args;
-    const texts = names.map((name) => printer.one(inspected(name, store, globals)));
+    const names = args.length === 0 ? [await currentContextName(globals)] : args;
+    const texts: string[] = [];
+    for (const name of names) texts.push(printer.one(await inspected(name, store, globals)));
     await print(printer.join(texts));
     return 0;
   },
 };
 
-function inspected(name: string, store: ContextStore, globals: Globals): object {
+async function inspected(name: string, store: ContextStore, globals: Globals): Promise<object> {
   if (name === defaultContext) {
-    const { Endpoints } = defaultMeta(globals);
+    const { Endpoints } = await defaultMeta(globals);
     return {
       Name: name,
       Metadata: {},
@@ -222,11 +228,11 @@ export const removeContexts: CommandSpec = {
   flags: [{ ...force, help: "Force the removal of a context in use" }],
   args: [1, Infinity],
   completes: "contexts",
-  run: ({ args, flags, globals }) => {
-    const store = new ContextStore();
+  async run({ args, flags, globals }) {
+    const store = await ContextStore.open();
     return each(args, async (name) => {
       if (name === defaultContext) throw new CliError('context "default" cannot be removed');
-      const isCurrent = name === currentContextName(globals);
+      const isCurrent = name === (await currentContextName(globals));
       if (isCurrent && !flags.bool("force"))
         throw new CliError(`context ${JSON.stringify(name)} is in use, set -f flag to force remove`);
       if (!store.has(name) && !flags.bool("force"))
@@ -245,7 +251,7 @@ export const useContext: CommandSpec = {
   args: [1, 1],
   completes: "contexts",
   async run({ args: [name = ""] }) {
-    if (name !== defaultContext) new ContextStore().read(name);
+    if (name !== defaultContext) (await ContextStore.open()).read(name);
     await setCurrent(name === defaultContext ? undefined : name);
     await print(`${name}\n`);
     await printError(`Current context is now ${JSON.stringify(name)}\n`);
@@ -267,7 +273,7 @@ export const showContext: CommandSpec = {
   flags: [],
   args: [0, 0],
   async run({ globals }) {
-    await print(`${currentContextName(globals)}\n`);
+    await print(`${await currentContextName(globals)}\n`);
     return 0;
   },
 };

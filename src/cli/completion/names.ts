@@ -42,7 +42,7 @@ const kinds: Readonly<Record<string, Ask>> = {
   volumes: async (engine) => (await ask(engine, "/volumes")).map((one) => one.Name ?? ""),
   contexts: async () => {
     const { ContextStore } = await import("../endpoint/context-store.ts");
-    return ["default", ...new ContextStore().list().map(({ Name }) => Name)];
+    return ["default", ...(await ContextStore.open()).list().map(({ Name }) => Name)];
   },
   networks: async (engine) => (await ask(engine, "/networks")).map((one) => one.Name ?? ""),
 };

@@ -24,7 +24,10 @@ export const defaultContext = "default";
  * @param currentContext of docker's configuration; asked only when nothing else decides
  * @throws {CliError} when flags contradict each other
  */
-export function chooseHost(wishes: HostWishes, currentContext: () => string): ChosenHost {
+export async function chooseHost(
+  wishes: HostWishes,
+  currentContext: () => Promise<string>,
+): Promise<ChosenHost> {
   const { host, context, stateGiven, env } = wishes;
   if (host !== "" && context !== "")
     throw new CliError("conflicting options: cannot specify both --host and --context", { bare: true });
@@ -33,7 +36,7 @@ export function chooseHost(wishes: HostWishes, currentContext: () => string): Ch
   if (stateGiven) return { from: "state" };
   const hostOfEnv = env["GANTRY_HOST"] || env["DOCKER_HOST"] || "";
   if (hostOfEnv !== "") return { from: "host", text: hostOfEnv };
-  return named(env["DOCKER_CONTEXT"] || currentContext(), env);
+  return named(env["DOCKER_CONTEXT"] || (await currentContext()), env);
 }
 
 /** The default context is what holds without contexts. */

@@ -24,7 +24,15 @@ export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
 export type TlsFiles = Readonly<Partial<Record<(typeof tlsFiles)[number], Uint8Array>>>;
 
 export class ContextStore {
-  readonly #root = join(dockerDirectory(), "contexts");
+  readonly #root: string;
+
+  private constructor(directory: string) {
+    this.#root = join(directory, "contexts");
+  }
+
+  static async open(): Promise<ContextStore> {
+    return new ContextStore(await dockerDirectory());
+  }
 
   metaDirectory(name: string): string {
     return join(this.#root, "meta", idOf(name));

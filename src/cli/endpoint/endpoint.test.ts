@@ -79,14 +79,13 @@ describe("the host is chosen", () => {
     ["by DOCKER_CONTEXT", { ...none, env: { DOCKER_CONTEXT: "y" } }, "c", { from: "context", name: "y" }],
     ["by the current context", none, "c", { from: "context", name: "c" }],
     ["by --context default", { ...none, context: "default" }, "c", state],
-  ] as const)("%s", (_, wishes, current, chosen) => {
-    expect(chooseHost(wishes, () => current)).toEqual(chosen);
+  ] as const)("%s", async (_, wishes, current, chosen) => {
+    expect(await chooseHost(wishes, async () => current)).toEqual(chosen);
   });
 
-  test("-H and --context contradict each other", () => {
-    expect(() => chooseHost({ ...none, host: "tcp://a", context: "x" }, () => "")).toThrow(
-      "cannot specify both",
-    );
+  test("-H and --context contradict each other", async () => {
+    const both = chooseHost({ ...none, host: "tcp://a", context: "x" }, async () => "");
+    await expect(both).rejects.toThrow("cannot specify both");
   });
 });
 

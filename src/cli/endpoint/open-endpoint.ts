@@ -1,6 +1,4 @@
 /** From flags, environment and contexts to an address with its certificates. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Globals } from "../command.ts";
 import { type Address, parseTarget, type SshTarget, type TlsMaterial } from "../connection/address.ts";
 import { CliError, hasErrno } from "../errors.ts";
@@ -16,16 +14,18 @@ export interface Endpoint {
 /** @throws {CliError} for a wrong host, an unknown context, a certificate that cannot be read */
 export async function openEndpoint(globals: Globals): Promise<Endpoint> {
   const socket = `${globals.state}/engine.sock`;
-  const chosen = chooseHost({ ...globals, env: process.env }, readCurrentContext);
+  const chosen = await chooseHost({ ...globals, env: process.env }, readCurrentContext);
   if (chosen.from === "state") return { target: { is: "unix", path: socket }, own: true };
   if (chosen.from === "context") return { target: await targetOfContext(chosen.name), own: false };
-  const target = parseTarget(chosen.text, tlsOf(globals.tls, process.env));
+  const target = parseTarget(chosen.text, await tlsOf(globals.tls, process.env));
   return { target, own: target.is === "unix" && target.path === socket };
 }
 
 /** The name that `context show` prints. */
-export function currentContextName(globals: Pick<Globals, "host" | "context" | "stateGiven">): string {
-  const chosen = chooseHost({ ...globals, env: process.env }, readCurrentContext);
+export async function currentContextName(
+  globals: Pick<Globals, "host" | "context" | "stateGiven">,
+): Promise<string> {
+  const chosen = await chooseHost({ ...globals, env: process.env }, readCurrentContext);
   return chosen.from === "context" ? chosen.name : defaultContext;
 }
 
@@ -39,20 +39,23 @@ export interface TlsFlags {
 }
 
 /** Undefined: no TLS. A file that is named must be there; the usual ones are taken where they are. */
-function tlsOf(flags: TlsFlags, env: Readonly<Record<string, string | undefined>>): TlsMaterial | undefined {
+async function tlsOf(
+  flags: TlsFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<TlsMaterial | undefined> {
   const verify = flags.verify || (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
   if (!verify && !flags.use && (env["DOCKER_TLS"] ?? "") === "") return undefined;
-  const directory = env["DOCKER_CERT_PATH"] || dockerDirectory();
-  const ca = pemOf(flags.ca, join(directory, "ca.pem"));
-  const cert = pemOf(flags.cert, join(directory, "cert.pem"));
-  const key = pemOf(flags.key, join(directory, "key.pem"));
+  const directory = env["DOCKER_CERT_PATH"] || (await dockerDirectory());
+  const ca = await pemOf(flags.ca, `${directory}/ca.pem`);
+  const cert = await pemOf(flags.cert, `${directory}/cert.pem`);
+  const key = await pemOf(flags.key, `${directory}/key.pem`);
   return material({ ca: verify ? ca : undefined, cert, key }, verify);
 }
 
-function pemOf(named: string, usual: string): string | undefined {
+async function pemOf(named: string, usual: string): Promise<string | undefined> {
   const path = named || usual;
   try {
-    return readFileSync(path, "utf8");
+    return await Bun.file(path).text();
   } catch (error) {
     if (named === "" && hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw new CliError(
@@ -78,7 +81,7 @@ function material(
 
 async function targetOfContext(name: string): Promise<Address | SshTarget> {
   const { ContextStore } = await import("./context-store.ts");
-  const store = new ContextStore();
+  const store = await ContextStore.open();
   const { Host = "", SkipTLSVerify = false } = store.read(name).Endpoints.docker ?? {};
   if (Host === "")
     throw new CliError(`context ${JSON.stringify(name)} has no docker endpoint`, { bare: true });
