@@ -1,6 +1,7 @@
 /** The records of all containers: in memory for reading, in SQLite first for every change. */
 import { type Database, GantryError } from "../lib/index.ts";
 import { canBecome, type ContainerRecord, type ContainerState, initialState } from "./container.ts";
+import { defaultHostConfig } from "./create-defaults.ts";
 
 export interface StoredContainer {
   readonly record: ContainerRecord;
@@ -25,7 +26,7 @@ export class ContainerStore {
     this.#db = db;
     db.migrate("engine", migrations);
     for (const row of db.all("SELECT id, name, record, state FROM containers")) {
-      const record = JSON.parse(String(row["record"])) as ContainerRecord;
+      const record = complete(JSON.parse(String(row["record"])) as ContainerRecord);
       const state: ContainerState = {
         ...initialState,
         ...(JSON.parse(String(row["state"])) as ContainerState),
@@ -155,6 +156,11 @@ export class ContainerStore {
   list(): readonly StoredContainer[] {
     return [...this.#byId.values()].sort((a, b) => b.record.createdAtMs - a.record.createdAtMs);
   }
+}
+
+/** Records of earlier versions lack what was added since. */
+function complete(record: ContainerRecord): ContainerRecord {
+  return { ...record, host: { ...defaultHostConfig, ...record.host } };
 }
 
 function notFound(reference: string): GantryError {

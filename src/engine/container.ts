@@ -23,6 +23,10 @@ export interface ContainerConfig {
   readonly StopSignal: string;
   /** Seconds until SIGKILL; undefined: 10. */
   readonly StopTimeout?: number | undefined;
+  /** No network but a loopback, whatever NetworkMode says. */
+  readonly NetworkDisabled?: boolean;
+  /** For inspection alone: what it does is the image's shell form of commands. */
+  readonly Shell?: readonly string[] | undefined;
 }
 
 export interface PortBinding {
@@ -44,6 +48,26 @@ export interface DeviceRequest {
   readonly PathOnHost: string;
   readonly PathInContainer: string;
   readonly CgroupPermissions: string;
+}
+
+/** `--gpus` and the like; no driver takes any. */
+export interface DriverRequest {
+  readonly Driver: string;
+  readonly Count: number;
+  readonly DeviceIDs: readonly string[];
+  readonly Capabilities: readonly (readonly string[])[];
+  readonly Options: Readonly<Record<string, string>>;
+}
+
+export interface DeviceWeight {
+  readonly Path: string;
+  readonly Weight: number;
+}
+
+/** Bytes or operations a second. */
+export interface DeviceRate {
+  readonly Path: string;
+  readonly Rate: number;
 }
 
 export interface Ulimit {
@@ -87,13 +111,46 @@ export interface HostConfig {
   readonly Sysctls: Readonly<Record<string, string>>;
   readonly ReadonlyRootfs: boolean;
   readonly ShmSize: number;
-  readonly Init: boolean;
+  /** null: as the engine does by default. */
+  readonly Init: boolean | null;
   /** "": our own. Missing in records of earlier versions. */
   readonly Runtime?: string;
+  /** "none", "private", "shareable", "host", "container:ID". */
   readonly IpcMode: string;
+  /** "", "host", "container:ID". */
   readonly PidMode: string;
   readonly UTSMode: string;
+  /** "host": none of its own where the engine has one for all. */
+  readonly UsernsMode: string;
+  /** "host" or "private"; "" in requests of old clients: the host's where there is cgroup v1. */
+  readonly CgroupnsMode: string;
   readonly CgroupParent: string;
+  readonly CpuRealtimePeriod: number;
+  readonly CpuRealtimeRuntime: number;
+  readonly BlkioWeight: number;
+  readonly BlkioWeightDevice: readonly DeviceWeight[];
+  readonly BlkioDeviceReadBps: readonly DeviceRate[];
+  readonly BlkioDeviceWriteBps: readonly DeviceRate[];
+  readonly BlkioDeviceReadIOps: readonly DeviceRate[];
+  readonly BlkioDeviceWriteIOps: readonly DeviceRate[];
+  /** null: the kernel's own. */
+  readonly MemorySwappiness: number | null;
+  readonly OomKillDisable: boolean;
+  /** Bytes of TCP buffers, which cgroup v1 counts apart; 0: no limit. */
+  readonly KernelMemoryTCP: number;
+  readonly DeviceCgroupRules: readonly string[];
+  readonly DeviceRequests: readonly DriverRequest[];
+  /** null: Docker's defaults. */
+  readonly MaskedPaths: readonly string[] | null;
+  readonly ReadonlyPaths: readonly string[] | null;
+  readonly StorageOpt: Readonly<Record<string, string>>;
+  readonly VolumeDriver: string;
+  readonly Annotations: Readonly<Record<string, string>>;
+  /** Rows and columns of its terminal. */
+  readonly ConsoleSize: readonly [number, number];
+  /** Where the client wrote the id; for inspection alone. */
+  readonly ContainerIDFile: string;
+  readonly Isolation: string;
   readonly ExtraHosts: readonly string[];
   readonly Dns: readonly string[];
   readonly DnsSearch: readonly string[];

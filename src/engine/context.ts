@@ -7,6 +7,7 @@ import type { Networks } from "../network/index.ts";
 import type { Runtime } from "../runtime/index.ts";
 import type { VolumeStore } from "../volume/index.ts";
 import type { ContainerStore } from "./container-store.ts";
+import type { EngineDefaults } from "./engine-defaults.ts";
 import type { EventBus } from "./events.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { Runtimes } from "./runtimes.ts";
@@ -20,6 +21,7 @@ export interface EngineContext {
   readonly db: Database;
   readonly cgroups: CgroupLayout;
   readonly host: HostFacts;
+  readonly defaults: EngineDefaults;
   readonly runtime: Runtime;
   readonly runtimes: Runtimes;
   readonly images: ImageStore;

@@ -18,6 +18,7 @@ import { Lifecycle } from "./containers/lifecycle.ts";
 import { leaseOf } from "./containers/lease.ts";
 import { Reconciler } from "./containers/reconcile.ts";
 import type { EngineContext } from "./context.ts";
+import { type EngineDefaults, engineDefaults } from "./engine-defaults.ts";
 import { engineId } from "./engine-id.ts";
 import { EngineLock } from "./engine-lock.ts";
 import { EventBus } from "./events.ts";
@@ -40,6 +41,8 @@ export interface EngineOptions {
   readonly snapshotter?: SnapshotterWish;
   /** Mirrors, insecure registries, certificates. */
   readonly registries?: RegistriesConfig;
+  /** For containers that do not say otherwise. */
+  readonly defaults?: EngineDefaults;
 }
 
 export class Engine {
@@ -133,7 +136,7 @@ export class Engine {
 async function openRooms(
   paths: EnginePaths,
   sys: Sys,
-  { logger, runtimes = {}, snapshotter = "auto", registries = noRegistriesConfig }: EngineOptions,
+  { logger, runtimes = {}, snapshotter = "auto", registries = noRegistriesConfig, defaults = engineDefaults }: EngineOptions,
 ): Promise<EngineContext> {
   sys.raiseFileLimit();
   for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
@@ -149,6 +152,7 @@ async function openRooms(
       db,
       cgroups,
       host: hostFacts(cgroups),
+      defaults,
       runtime: new Runtime(sys),
       runtimes: new Runtimes(runtimes),
       images: new ImageStore({ root: paths.root, db, sys, logger, snapshotter }),

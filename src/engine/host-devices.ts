@@ -32,8 +32,13 @@ const maxDevices = 4096;
  * @throws {GantryError} "invalid" for bad permissions; "not-found" for a path that is no device
  */
 export function hostDevices(host: Pick<HostConfig, "Devices" | "Privileged">): readonly HostDevice[] {
-  if (host.Privileged) return devicesBelow("/dev", "/dev", "rwm");
-  return host.Devices.flatMap(requestedDevices);
+  if (!host.Privileged) return host.Devices.flatMap(requestedDevices);
+  // All are there already; some are wanted at a further place.
+  const moved = host.Devices.filter(({ PathOnHost, PathInContainer }) => PathOnHost !== PathInContainer);
+  return [
+    ...devicesBelow("/dev", "/dev", "rwm"),
+    ...moved.flatMap((request) => requestedDevices({ ...request, CgroupPermissions: "rwm" })),
+  ];
 }
 
 function requestedDevices(request: DeviceRequest): readonly HostDevice[] {

@@ -2,11 +2,15 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { CgroupLayout } from "../kernel/index.ts";
+import { type LimitAbilities, limitAbilities } from "./limit-abilities.ts";
 
 export interface HostFacts {
   readonly hostname: string;
   /** Whether memory and swap together can be limited. */
   readonly swapAccounting: boolean;
+  readonly abilities: LimitAbilities;
+  /** Whether AppArmor is on: else its profiles say nothing here. */
+  readonly appArmor: boolean;
   /** Docker's: any user of a container may bind low ports and ping. */
   readonly defaultSysctls: Readonly<Record<string, string>>;
 }
@@ -14,12 +18,12 @@ export interface HostFacts {
 const sysctls = { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" };
 
 export function hostFacts(cgroups: CgroupLayout): HostFacts {
-  const memory = cgroups.controllers["memory"];
-  const isV1 = memory !== undefined && memory !== cgroups.unified;
+  const abilities = limitAbilities(cgroups);
   return {
     hostname: hostname(),
-    // On cgroup v2 swap is counted wherever the kernel has swap at all.
-    swapAccounting: isV1 ? existsSync(`${memory}/memory.memsw.limit_in_bytes`) : existsSync("/proc/swaps"),
+    abilities,
+    swapAccounting: abilities.swap,
+    appArmor: existsSync("/sys/kernel/security/apparmor"),
     defaultSysctls: Object.fromEntries(
       Object.entries(sysctls).filter(([key]) => existsSync(`/proc/sys/${key.replaceAll(".", "/")}`)),
     ),

@@ -84,7 +84,17 @@ describe("namespaces", () => {
     [{ PidMode: "host" }, all.filter((type) => type !== "pid")],
     [{ IpcMode: "host" }, all.filter((type) => type !== "ipc")],
     [{ UTSMode: "host" }, all.filter((type) => type !== "uts")],
+    [{ CgroupnsMode: "host" }, all.filter((type) => type !== "cgroup")],
   ] as const)("of %o", (host, want) => expect(types(host)).toEqual([...want]));
+
+  test("of other containers are joined by their files", () => {
+    const host = { PidMode: "container:a", IpcMode: "container:b" };
+    const joins = { pid: "/proc/7/ns/pid", ipc: "/proc/8/ns/ipc" };
+    const linux = make(host, {}, { joins, sharedMemory: "/b/shm" });
+    expect(linux.linux?.namespaces).toContainEqual({ type: "pid", path: "/proc/7/ns/pid" });
+    expect(linux.linux?.namespaces).toContainEqual({ type: "ipc", path: "/proc/8/ns/ipc" });
+    expect(linux.mounts?.find(({ destination }) => destination === "/dev/shm")?.source).toBe("/b/shm");
+  });
 
   test("the host's names and settings are left alone", () => {
     expect(make({ UTSMode: "host" }).hostname).toBeUndefined();
@@ -125,6 +135,35 @@ describe("resources", () => {
         cpu: { quota: 50_000, period: 100_000, shares: 512, cpus: "0", mems: "0" },
         pids: { limit: 7 },
         devices: [denied],
+      },
+    ],
+    [
+      "what only some kernels have",
+      {
+        MemorySwappiness: 0,
+        OomKillDisable: true,
+        KernelMemoryTCP: 9,
+        CpuRealtimePeriod: 1000,
+        CpuRealtimeRuntime: 500,
+      },
+      true,
+      {
+        memory: { kernelTCP: 9, swappiness: 0, disableOOMKiller: true },
+        cpu: { realtimePeriod: 1000, realtimeRuntime: 500 },
+        devices: [denied],
+      },
+    ],
+    [
+      "device rules",
+      { DeviceCgroupRules: ["c 42:* rw", "a *:7 m"] },
+      true,
+      {
+        devices: [
+          denied,
+          { allow: true, type: "c", major: 42, access: "rw" },
+          { allow: true, type: "b", minor: 7, access: "m" },
+          { allow: true, type: "c", minor: 7, access: "m" },
+        ],
       },
     ],
     ["privileged", { Privileged: true }, true, { devices: [{ allow: true, access: "rwm" }] }],
@@ -179,7 +218,17 @@ describe("mounts", () => {
   test.each([
     ["/dev/shm", { ShmSize: 4096 }, { options: ["nosuid", "noexec", "nodev", "mode=1777", "size=4096"] }],
     ["/dev/shm", { IpcMode: "host" }, { type: "bind", source: "/dev/shm" }],
-    ["/dev/mqueue", { IpcMode: "host" }, { type: "bind", source: "/dev/mqueue" }],
+    ["/dev/mqueue", { IpcMode: "host" }, { type: "mqueue" }],
+    [
+      "/sys/fs/cgroup",
+      { SecurityOpt: ["writable-cgroups"] },
+      { options: ["nosuid", "noexec", "nodev", "rw"] },
+    ],
+    [
+      "/sys/fs/cgroup",
+      { Privileged: true, SecurityOpt: ["writable-cgroups=false"] },
+      { options: ["ro", "nosuid", "noexec", "nodev"] },
+    ],
     ["/sys", { Privileged: true }, { options: ["nosuid", "noexec", "nodev", "rw"] }],
     ["/sys/fs/cgroup", {}, { options: ["ro", "nosuid", "noexec", "nodev"] }],
   ] as const)("%s with %o", (target, host, want) => {
@@ -237,13 +286,39 @@ describe("security", () => {
   });
 
   test.each([
-    [[], { noNewPrivileges: false, systemPaths: true, seccomp: "" }],
+    [[], { noNewPrivileges: false, systemPaths: true, seccomp: undefined }],
     [["no-new-privileges:true", "seccomp=unconfined"], { noNewPrivileges: true, seccomp: "unconfined" }],
     [["no-new-privileges=false"], { noNewPrivileges: false }],
     [["systempaths=unconfined", "label=disable", "apparmor=unconfined"], { systemPaths: false }],
     [['seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'], { seccomp: '{"defaultAction":"SCMP_ACT_ALLOW"}' }],
-    [["seccomp=unconfined", "seccomp=builtin"], { seccomp: "" }],
+    [["seccomp=unconfined", "seccomp=builtin"], { seccomp: "builtin" }],
+    [["writable-cgroups", "writable-cgroups=0"], { writableCgroups: false }],
+    [["label=type:x", "disable", "apparmor=mine"], { appArmor: "mine" }],
   ] as const)("options %o", (options, want) => expect(securityOptions(options)).toMatchObject(want));
+
+  test.each([
+    ["fly", 'invalid --security-opt 1: "fly"'],
+    ["fly=high", 'invalid --security-opt 2: "fly=high"'],
+    ["no-new-privileges=perhaps", 'invalid --security-opt 2: "no-new-privileges=perhaps"'],
+    ["systempaths=confined", 'invalid --security-opt 2: "systempaths=confined"'],
+  ])("refuses the option %s", (option, message) => expect(() => securityOptions([option])).toThrow(message));
+
+  test("lists of paths come before privileged and before the defaults", () => {
+    const linux = make({ MaskedPaths: ["/proc/x"], ReadonlyPaths: [], Privileged: true }).linux;
+    expect([linux?.maskedPaths, linux?.readonlyPaths]).toEqual([["/proc/x"], []]);
+  });
+
+  test("an AppArmor profile is named where AppArmor is on", () => {
+    const host = { SecurityOpt: ["apparmor=mine"] };
+    expect(make(host, {}, { appArmor: true }).process?.apparmorProfile).toBe("mine");
+    expect(make(host).process?.apparmorProfile).toBeUndefined();
+  });
+
+  test("a privileged container keeps the profile that it asks for", () => {
+    const profile = '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}';
+    const { linux } = make({ Privileged: true, SecurityOpt: [`seccomp=${profile}`] });
+    expect(linux?.seccomp?.defaultAction).toBe("SCMP_ACT_ALLOW");
+  });
 
   test("what is hidden and filtered", () => {
     const confined = make().linux;

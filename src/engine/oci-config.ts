@@ -2,13 +2,15 @@
 import {
   defaultMaskedPaths,
   defaultReadonlyPaths,
+  type OciBlockIo,
   type OciConfig,
   type OciLinux,
   type OciNamespace,
   type OciProcess,
 } from "../runtime/index.ts";
+import type { JoinedPaths } from "./containers/joined-container.ts";
 import { mergeEnv } from "./containers/merge-config.ts";
-import type { ContainerRecord } from "./container.ts";
+import type { ContainerRecord, HostConfig } from "./container.ts";
 import type { HostDevice } from "./host-devices.ts";
 import { ociMounts, type ResolvedMount, rootPropagation } from "./oci-mounts.ts";
 import { ociResources } from "./oci-resources.ts";
@@ -30,6 +32,13 @@ export interface OciConfigInput {
   readonly defaultSysctls: Readonly<Record<string, string>>;
   /** Whether the kernel counts swap: else `--memory` limits memory alone. */
   readonly swapAccounting: boolean;
+  /** Namespaces of other containers that it joins. */
+  readonly joins?: JoinedPaths;
+  /** Its /dev/shm on the host, when others share it. */
+  readonly sharedMemory?: string | undefined;
+  readonly blockIo?: OciBlockIo | undefined;
+  /** Whether AppArmor is on. */
+  readonly appArmor?: boolean;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -44,15 +53,16 @@ export function ociConfig(input: OciConfigInput): OciConfig {
     root: { path: input.rootPath, readonly: host.ReadonlyRootfs },
     ...(host.UTSMode === "host" ? {} : { hostname: config.Hostname }),
     ...(host.UTSMode === "host" || config.Domainname === "" ? {} : { domainname: config.Domainname }),
-    mounts: ociMounts(host, input.mounts),
+    mounts: ociMounts(host, input.mounts, input.sharedMemory),
+    ...(Object.keys(host.Annotations).length === 0 ? {} : { annotations: host.Annotations }),
     linux: ociLinux(input),
   };
 }
 
-function ociProcess({ record, user }: OciConfigInput): OciProcess {
+function ociProcess({ record, user, appArmor }: OciConfigInput): OciProcess {
   const { config, host } = record;
   const capabilities = grantedCapabilities(host);
-  const { noNewPrivileges } = securityOptions(host.SecurityOpt);
+  const { noNewPrivileges, appArmor: profile } = securityOptions(host.SecurityOpt);
   return {
     terminal: config.Tty,
     user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
@@ -62,6 +72,7 @@ function ociProcess({ record, user }: OciConfigInput): OciProcess {
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     rlimits: host.Ulimits.map(toRlimit),
     noNewPrivileges,
+    ...(appArmor === true && profile !== "" ? { apparmorProfile: profile } : {}),
     ...(host.OomScoreAdj === 0 ? {} : { oomScoreAdj: host.OomScoreAdj }),
   };
 }
@@ -81,17 +92,15 @@ export function processEnv(record: ContainerRecord, user: Pick<ResolvedUser, "ho
 function ociLinux(input: OciConfigInput): OciLinux {
   const { record, devices } = input;
   const { host } = record;
-  const { systemPaths, seccomp } = securityOptions(host.SecurityOpt);
-  const confined = !host.Privileged && systemPaths;
-  const filter = host.Privileged ? undefined : seccompFor(seccomp, grantedCapabilities(host));
+  const filter = seccompFor(host);
   const propagation = rootPropagation(input.mounts);
   return {
-    namespaces: namespaces(record),
+    namespaces: namespaces(input),
     cgroupsPath: input.cgroupsPath,
-    resources: ociResources(host, devices, input.swapAccounting),
+    resources: ociResources(host, devices, input),
     devices: devices.map(({ access: _access, ...device }) => device),
-    maskedPaths: confined ? defaultMaskedPaths : [],
-    readonlyPaths: confined ? defaultReadonlyPaths : [],
+    maskedPaths: maskedPaths(host),
+    readonlyPaths: readonlyPaths(host),
     sysctl: {
       ...(networkKind(host.NetworkMode).kind === "host" ? {} : input.defaultSysctls),
       ...host.Sysctls,
@@ -101,13 +110,30 @@ function ociLinux(input: OciConfigInput): OciLinux {
   };
 }
 
-function namespaces({ host }: ContainerRecord): readonly OciNamespace[] {
+/** Lists of the request come before all: empty ones are `systempaths=unconfined`. Pure. */
+export function maskedPaths(host: HostConfig): readonly string[] {
+  return host.MaskedPaths ?? (isConfined(host) ? defaultMaskedPaths : []);
+}
+
+export function readonlyPaths(host: HostConfig): readonly string[] {
+  return host.ReadonlyPaths ?? (isConfined(host) ? defaultReadonlyPaths : []);
+}
+
+function isConfined({ Privileged, SecurityOpt }: HostConfig): boolean {
+  return !Privileged && securityOptions(SecurityOpt).systemPaths;
+}
+
+function namespaces({ record: { host }, joins = {} }: OciConfigInput): readonly OciNamespace[] {
+  const own = (type: "pid" | "ipc" | "network"): OciNamespace => {
+    const path = joins[type];
+    return path === undefined ? { type } : { type, path };
+  };
   return [
     { type: "mount" },
-    { type: "cgroup" },
-    ...(networkKind(host.NetworkMode).kind === "host" ? [] : [{ type: "network" } as const]),
-    ...(host.PidMode === "host" ? [] : [{ type: "pid" } as const]),
-    ...(host.IpcMode === "host" ? [] : [{ type: "ipc" } as const]),
+    ...(host.CgroupnsMode === "host" ? [] : [{ type: "cgroup" } as const]),
+    ...(networkKind(host.NetworkMode).kind === "host" ? [] : [own("network")]),
+    ...(host.PidMode === "host" ? [] : [own("pid")]),
+    ...(host.IpcMode === "host" ? [] : [own("ipc")]),
     ...(host.UTSMode === "host" ? [] : [{ type: "uts" } as const]),
   ];
 }

@@ -1,6 +1,7 @@
 /** The mounts of a container as OCI mounts: Docker's defaults, changed by flags, then the user's. Pure. */
 import { defaultMounts, type OciMount } from "../runtime/index.ts";
 import type { HostConfig } from "./container.ts";
+import { securityOptions } from "./oci-security.ts";
 
 /** A mount whose source on the host is known. */
 export interface ResolvedMount {
@@ -14,19 +15,29 @@ export interface ResolvedMount {
   readonly options: string;
 }
 
-export function ociMounts(host: HostConfig, mounts: readonly ResolvedMount[]): OciMount[] {
+/** @param sharedMemory the host's directory that is its /dev/shm */
+export function ociMounts(
+  host: HostConfig,
+  mounts: readonly ResolvedMount[],
+  sharedMemory?: string,
+): OciMount[] {
   const taken = new Set(mounts.map(({ target }) => target));
   const defaults = defaultMounts
-    .map((mount) => changedByFlags(mount, host))
+    .map((mount) => changedByFlags(mount, host, sharedMemory))
     .filter((mount) => mount !== undefined);
   return [...defaults.filter(({ destination }) => !taken.has(destination)), ...mounts.map(toOci)];
 }
 
-function changedByFlags(mount: OciMount, host: HostConfig): OciMount | undefined {
+function changedByFlags(
+  mount: OciMount,
+  host: HostConfig,
+  sharedMemory: string | undefined,
+): OciMount | undefined {
   switch (mount.destination) {
     case "/dev/shm":
       if (host.IpcMode === "none") return undefined;
-      if (host.IpcMode === "host") return hostBind(mount.destination);
+      if (host.IpcMode === "host") return bindAt(mount.destination, mount.destination);
+      if (sharedMemory !== undefined) return bindAt(sharedMemory, mount.destination);
       return {
         ...mount,
         options: [
@@ -34,19 +45,22 @@ function changedByFlags(mount: OciMount, host: HostConfig): OciMount | undefined
           `size=${host.ShmSize}`,
         ],
       };
-    case "/dev/mqueue":
-      return host.IpcMode === "host" ? hostBind(mount.destination) : mount;
     case "/sys":
     case "/sys/fs/cgroup":
-      if (!host.Privileged) return mount;
+      if (!isWritable(mount.destination, host)) return mount;
       return { ...mount, options: [...(mount.options ?? []).filter((option) => option !== "ro"), "rw"] };
     default:
       return mount;
   }
 }
 
-function hostBind(path: string): OciMount {
-  return { destination: path, type: "bind", source: path, options: ["rbind", "nosuid", "noexec", "nodev"] };
+function bindAt(source: string, destination: string): OciMount {
+  return { destination, type: "bind", source, options: ["rbind", "nosuid", "noexec", "nodev"] };
+}
+
+function isWritable(path: string, { Privileged, SecurityOpt }: HostConfig): boolean {
+  if (path !== "/sys/fs/cgroup") return Privileged;
+  return securityOptions(SecurityOpt).writableCgroups ?? Privileged;
 }
 
 function toOci(mount: ResolvedMount): OciMount {

@@ -4,12 +4,14 @@ import { GantryError } from "../lib/index.ts";
 import {
   type DeviceRule,
   defaultDeviceRules,
+  type OciBlockIo,
   type OciCpu,
   type OciMemory,
   type OciResources,
 } from "../runtime/index.ts";
 import type { HostConfig } from "./container.ts";
 import { cpuLimits } from "./cpu-limits.ts";
+import { parseDeviceRule } from "./device-cgroup-rules.ts";
 import type { HostDevice } from "./host-devices.ts";
 
 type Limits = Pick<
@@ -21,18 +23,33 @@ type Limits = Pick<
   | "CpuShares"
   | "CpuPeriod"
   | "CpuQuota"
+  | "CpuRealtimePeriod"
+  | "CpuRealtimeRuntime"
   | "CpusetCpus"
   | "CpusetMems"
   | "PidsLimit"
+  | "MemorySwappiness"
+  | "OomKillDisable"
+  | "KernelMemoryTCP"
 >;
 
-/** @param swapAccounting false: the kernel cannot limit swap, memory is limited alone */
+/** What was looked up. */
+export interface ResourceFacts {
+  /** False: the kernel cannot limit swap, memory is limited alone. */
+  readonly swapAccounting: boolean;
+  readonly blockIo?: OciBlockIo | undefined;
+}
+
 export function ociResources(
-  host: Limits & Pick<HostConfig, "Privileged">,
+  host: Limits & Pick<HostConfig, "Privileged" | "DeviceCgroupRules">,
   devices: readonly HostDevice[],
-  swapAccounting: boolean,
+  { swapAccounting, blockIo }: ResourceFacts,
 ): OciResources {
-  return { ...limitResources(host, swapAccounting), devices: deviceRules(host.Privileged, devices) };
+  return {
+    ...limitResources(host, swapAccounting),
+    ...(blockIo === undefined ? {} : { blockIO: blockIo }),
+    devices: deviceRules(host, devices),
+  };
 }
 
 /** The part that can be changed while the container runs. */
@@ -46,13 +63,17 @@ export function limitResources(host: Limits, swapAccounting: boolean): OciResour
   };
 }
 
-function memoryLimits({ Memory, MemorySwap, MemoryReservation }: Limits, swapAccounting: boolean): OciMemory {
+function memoryLimits(host: Limits, swapAccounting: boolean): OciMemory {
+  const { Memory, MemorySwap, MemoryReservation, MemorySwappiness, KernelMemoryTCP } = host;
   // Docker: without a word on swap, as much swap as memory.
   const swap = MemorySwap !== 0 ? MemorySwap : Memory * 2;
   return {
     ...(Memory > 0 ? { limit: Memory } : {}),
     ...(Memory > 0 && swapAccounting ? { swap } : {}),
     ...(MemoryReservation > 0 ? { reservation: MemoryReservation } : {}),
+    ...(KernelMemoryTCP > 0 ? { kernelTCP: KernelMemoryTCP } : {}),
+    ...(MemorySwappiness === null ? {} : { swappiness: MemorySwappiness }),
+    ...(host.OomKillDisable ? { disableOOMKiller: true } : {}),
   };
 }
 
@@ -62,13 +83,18 @@ function cpuResources(host: Limits): OciCpu {
     ...(host.CpuShares > 0 ? { shares: host.CpuShares } : {}),
     ...(quotaUs === undefined ? {} : { quota: quotaUs }),
     ...(periodUs === undefined ? {} : { period: periodUs }),
+    ...(host.CpuRealtimePeriod > 0 ? { realtimePeriod: host.CpuRealtimePeriod } : {}),
+    ...(host.CpuRealtimeRuntime > 0 ? { realtimeRuntime: host.CpuRealtimeRuntime } : {}),
     ...(host.CpusetCpus === "" ? {} : { cpus: host.CpusetCpus }),
     ...(host.CpusetMems === "" ? {} : { mems: host.CpusetMems }),
   };
 }
 
-function deviceRules(privileged: boolean, devices: readonly HostDevice[]): readonly DeviceRule[] {
-  if (privileged) return [{ allow: true, access: "rwm" }];
+function deviceRules(
+  { Privileged, DeviceCgroupRules }: Pick<HostConfig, "Privileged" | "DeviceCgroupRules">,
+  devices: readonly HostDevice[],
+): readonly DeviceRule[] {
+  if (Privileged) return [{ allow: true, access: "rwm" }];
   const allowed = devices.map(({ type, major = 0, minor = 0, access }): DeviceRule => ({
     allow: true,
     type: type === "b" ? "b" : "c",
@@ -76,13 +102,14 @@ function deviceRules(privileged: boolean, devices: readonly HostDevice[]): reado
     minor,
     access,
   }));
-  return [...defaultDeviceRules, ...allowed];
+  return [...defaultDeviceRules, ...allowed, ...DeviceCgroupRules.flatMap(parseDeviceRule)];
 }
 
 /** @throws {GantryError} "unsupported" when a limit is asked for whose cgroup controller this machine does not offer */
 export function checkControllers(host: Limits, cgroups: CgroupLayout): void {
   const wanted: readonly (readonly [flag: string, set: boolean, controller: string])[] = [
     ["--memory", host.Memory > 0 || host.MemoryReservation > 0, "memory"],
+    ["--oom-kill-disable", host.OomKillDisable, "memory"],
     ["--cpus", host.NanoCpus > 0 || host.CpuQuota > 0 || host.CpuPeriod > 0 || host.CpuShares > 0, "cpu"],
     ["--cpuset-cpus", host.CpusetCpus !== "" || host.CpusetMems !== "", "cpuset"],
     ["--pids-limit", host.PidsLimit > 0, "pids"],

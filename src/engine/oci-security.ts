@@ -13,31 +13,79 @@ export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
   /** False: nothing in /proc and /sys is masked or read-only. */
   readonly systemPaths: boolean;
-  /** "" is the default profile; "unconfined", or a profile as JSON. */
-  readonly seccomp: string;
+  /** undefined: the default profile, or none with `--privileged`; "builtin", "unconfined", or a profile as JSON. */
+  readonly seccomp: string | undefined;
+  /** "": the engine says nothing. */
+  readonly appArmor: string;
+  /** undefined: only with `--privileged`. */
+  readonly writableCgroups: boolean | undefined;
 }
 
-/** The later of two options wins. */
+const unset: SecurityOptions = {
+  noNewPrivileges: false,
+  systemPaths: true,
+  seccomp: undefined,
+  appArmor: "",
+  writableCgroups: undefined,
+};
+
+/** The later of two options wins. @throws {GantryError} "invalid", worded as dockerd does */
 export function securityOptions(options: readonly string[]): SecurityOptions {
-  let noNewPrivileges = false;
-  let systemPaths = true;
-  let seccomp = "";
-  for (const option of options) {
-    const at = option.search(/[:=]/);
-    const name = at < 0 ? option : option.slice(0, at);
-    const value = at < 0 ? "" : option.slice(at + 1);
-    if (name === "no-new-privileges") noNewPrivileges = value !== "false";
-    else if (name === "systempaths") systemPaths = value !== "unconfined";
-    else if (name === "seccomp") seccomp = value === "builtin" ? "" : value;
-  }
-  return { noNewPrivileges, systemPaths, seccomp };
+  return options.reduce((sum, option) => ({ ...sum, ...readOption(option) }), unset);
 }
 
-/** @throws {GantryError} "invalid" for a profile that is none */
-export function seccompFor(option: string, capabilities: readonly string[]): SeccompProfile | undefined {
-  if (option === "unconfined") return undefined;
-  if (option === "") return defaultSeccompProfile(capabilities);
-  return resolveSeccompProfile(option, capabilities);
+function readOption(option: string): Partial<SecurityOptions> {
+  // Labels are SELinux's, which Gantry as dockerd by default leaves off.
+  if (option === "disable") return {};
+  if (option === "no-new-privileges") return { noNewPrivileges: true };
+  if (option === "writable-cgroups") return { writableCgroups: true };
+  const at = option.includes("=") ? option.indexOf("=") : option.indexOf(":");
+  if (at < 0) throw invalidOption(1, option);
+  const value = option.slice(at + 1);
+  switch (option.slice(0, at)) {
+    case "label":
+      return {};
+    case "apparmor":
+      return { appArmor: value };
+    case "seccomp":
+      return { seccomp: value === "" ? undefined : value };
+    case "no-new-privileges":
+      return { noNewPrivileges: booleanOf(value, option) };
+    case "writable-cgroups":
+      return { writableCgroups: booleanOf(value, option) };
+    case "systempaths":
+      // docker's client turns it into empty lists of paths; other clients may send it as it is.
+      if (value === "unconfined") return { systemPaths: false };
+      throw invalidOption(2, option);
+    default:
+      throw invalidOption(2, option);
+  }
+}
+
+/** The words of Go's strconv.ParseBool. */
+function booleanOf(text: string, option: string): boolean {
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
+  throw invalidOption(2, option);
+}
+
+/** dockerd numbers the two places that find it. */
+function invalidOption(place: 1 | 2, option: string): GantryError {
+  return new GantryError(
+    "invalid",
+    `invalid --security-opt ${place}: ${JSON.stringify(option.slice(0, 200))}`,
+  );
+}
+
+/** A profile that is asked for is kept by a privileged container, too. @throws {GantryError} "invalid" for one that is none */
+export function seccompFor(
+  host: Pick<HostConfig, "Privileged" | "CapAdd" | "CapDrop" | "SecurityOpt">,
+): SeccompProfile | undefined {
+  const { seccomp } = securityOptions(host.SecurityOpt);
+  if (seccomp === "unconfined" || (host.Privileged && seccomp === undefined)) return undefined;
+  const capabilities = grantedCapabilities(host);
+  if (seccomp === undefined || seccomp === "builtin") return defaultSeccompProfile(capabilities);
+  return resolveSeccompProfile(seccomp, capabilities);
 }
 
 /** "net_admin" is CAP_NET_ADMIN. @throws {GantryError} "invalid" */

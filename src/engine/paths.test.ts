@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cgroupParent, containerPaths, defaultRoot, defaultState, enginePaths } from "./paths.ts";
+import { cgroupParent, containerPaths, defaultRoot, defaultState, enginePaths, slicePath } from "./paths.ts";
 
 test("engines of other directories have another instance", () => {
   expect(enginePaths(defaultRoot, defaultState).instance).toBe("");
@@ -17,3 +17,11 @@ test("the monitor's socket fits a unix address in the longest state directory", 
   expect(() => enginePaths("/r", `${state}sss`)).toThrow("longer than");
   expect(() => enginePaths("r", "/s")).toThrow("--root must be an absolute path");
 });
+
+test.each([
+  ["a.slice", "a.slice"],
+  ["a-b-c.slice", "a.slice/a-b.slice/a-b-c.slice"],
+  ["-.slice", "/"],
+  ["mine", "mine"],
+  ["x/a-b.slice", "x/a-b.slice"],
+])("the slice %s is at %s", (parent, path) => expect(slicePath(parent)).toBe(path));

@@ -53,6 +53,8 @@ export interface ContainerPaths {
   readonly dir: string;
   readonly upper: string;
   readonly work: string;
+  /** Its /dev/shm, when others may share it. */
+  readonly shm: string;
   readonly log: string;
   readonly hosts: string;
   readonly resolvConf: string;
@@ -70,6 +72,7 @@ export function containerPaths(paths: EnginePaths, id: string): ContainerPaths {
     dir,
     upper: join(dir, "upper"),
     work: join(dir, "work"),
+    shm: join(dir, "shm"),
     log: join(dir, "container.log"),
     hosts: join(dir, "hosts"),
     resolvConf: join(dir, "resolv.conf"),
@@ -89,5 +92,15 @@ export function cgroupParent(paths: EnginePaths): string {
 /** The cgroup of one container, relative to the mount of a hierarchy; below `--cgroup-parent` when that is given. */
 export function cgroupPath(paths: EnginePaths, record: Pick<ContainerRecord, "id" | "host">): string {
   const parent = record.host.CgroupParent;
-  return join("/", parent === "" ? cgroupParent(paths) : parent, record.id);
+  return join("/", parent === "" ? cgroupParent(paths) : slicePath(parent), record.id);
+}
+
+/** The path that systemd has for a slice: `a-b.slice` is below `a.slice`. Others are paths. Pure. */
+export function slicePath(parent: string): string {
+  const [, name] = /^([^/]+)\.slice$/.exec(parent) ?? [];
+  if (name === undefined) return parent;
+  const words = name.split("-");
+  // "-.slice" is the root; a name with an empty part is none of systemd's.
+  if (words.some((word) => word === "")) return name === "-" ? "/" : parent;
+  return words.map((_, index) => `${words.slice(0, index + 1).join("-")}.slice`).join("/");
 }

@@ -127,6 +127,7 @@ export function request(
     entrypointSet: false,
     host: { ...defaultHostConfig, NetworkMode: "none", ...host },
     network: { aliases: [], ip: "", mac: "" },
+    warnings: [],
   };
 }
 

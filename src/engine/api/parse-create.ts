@@ -4,6 +4,7 @@ import type { ContainerConfig, HostConfig, NetworkRequest } from "../container.t
 import { Fields } from "./json-fields.ts";
 import { parseHostConfig } from "./parse-host-config.ts";
 import { parseNetworking, parsePorts } from "./parse-networking.ts";
+import { type ApiVersion, gateHostConfig, latest } from "./version-gates.ts";
 
 export interface CreateRequest {
   /** Empty: the engine picks one. */
@@ -13,12 +14,14 @@ export interface CreateRequest {
   readonly entrypointSet: boolean;
   readonly host: HostConfig;
   readonly network: NetworkRequest;
+  /** What was passed over. */
+  readonly warnings: readonly string[];
 }
 
 /**
  * @throws {GantryError} "invalid" with the field's name; "unsupported" for a field that is set and not honoured
  */
-export function parseCreate(name: string, body: unknown): CreateRequest {
+export function parseCreate(name: string, body: unknown, version: ApiVersion = latest): CreateRequest {
   const fields = new Fields(body, "");
   if (name !== "" && !/^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
     throw new GantryError(
@@ -26,7 +29,7 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
       `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
     );
   }
-  const host = parseHostConfig(fields.object("HostConfig"));
+  const { host, warnings } = readHostConfig(fields, version);
   const entrypoint = fields.strings("Entrypoint");
   const config: ContainerConfig = {
     ...parseIdentity(fields),
@@ -43,11 +46,16 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
     Volumes: fields.set("Volumes"),
     WorkingDir: checkWorkingDir(fields.string("WorkingDir")),
     StopSignal: fields.string("StopSignal"),
+    NetworkDisabled: fields.boolean("NetworkDisabled"),
+    Shell: fields.strings("Shell"),
     ...(fields.has("StopTimeout") ? { StopTimeout: fields.integer("StopTimeout") } : {}),
   };
   const network = parseNetworking(fields, host.NetworkMode);
   checkHealthcheck(fields.object("Healthcheck"));
   fields.string("MacAddress");
+  // Of images, and of Windows: a container makes nothing of them.
+  fields.strings("OnBuild");
+  fields.boolean("ArgsEscaped");
   fields.refuseOthers();
   return {
     name: name.replace(/^\//, ""),
@@ -55,7 +63,21 @@ export function parseCreate(name: string, body: unknown): CreateRequest {
     entrypointSet: fields.has("Entrypoint") && entrypoint.length > 0,
     host,
     network,
+    warnings,
   };
+}
+
+function readHostConfig(fields: Fields, version: ApiVersion): Pick<CreateRequest, "host" | "warnings"> {
+  const hostFields = fields.object("HostConfig");
+  const parsed = parseHostConfig(hostFields);
+  const given = {
+    ipcMode: hostFields.string("IpcMode") !== "",
+    cgroupnsMode: hostFields.string("CgroupnsMode") !== "",
+    kernelMemory: hostFields.integer("KernelMemory"),
+  };
+  const gated = gateHostConfig(parsed, given, version);
+  if (!fields.boolean("NetworkDisabled")) return gated;
+  return { ...gated, host: { ...gated.host, NetworkMode: "none" } };
 }
 
 /** `--no-healthcheck` is what we do anyway; a check of its own is refused. */
@@ -86,9 +108,8 @@ function parseIdentity(
 }
 
 function checkEnv(entry: string): string {
-  if (entry.startsWith("=") || entry === "" || entry.includes("\0")) {
-    throw new GantryError("invalid", `invalid environment variable: ${JSON.stringify(entry)}`);
-  }
+  if (entry.startsWith("=") || entry === "" || entry.includes("\0"))
+    throw new GantryError("invalid", `invalid environment variable: ${entry.slice(0, 200)}`);
   return entry;
 }
 

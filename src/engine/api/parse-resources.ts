@@ -1,87 +1,146 @@
 /** Limits and the restart policy, as create and update requests carry them. Pure. */
 import { GantryError } from "../../lib/index.ts";
-import type { DeviceRequest, HostConfig, RestartPolicyName, Ulimit } from "../container.ts";
+import type { HostConfig, RestartPolicyName, Ulimit } from "../container.ts";
 import { defaultHostConfig } from "../create-defaults.ts";
 import type { Fields } from "./json-fields.ts";
 
-/** @throws {GantryError} "invalid", worded as dockerd does */
-export function parseResources(
-  fields: Fields,
-): Pick<
-  HostConfig,
+type ResourceFields =
   | "Memory"
   | "MemorySwap"
   | "MemoryReservation"
+  | "MemorySwappiness"
+  | "KernelMemoryTCP"
+  | "OomKillDisable"
   | "NanoCpus"
   | "CpuShares"
   | "CpuPeriod"
   | "CpuQuota"
+  | "CpuRealtimePeriod"
+  | "CpuRealtimeRuntime"
   | "CpusetCpus"
   | "CpusetMems"
   | "PidsLimit"
   | "OomScoreAdj"
   | "Ulimits"
-  | "ShmSize"
-  | "Devices"
-> {
-  const memory = checkMemory(fields.integer("Memory"));
-  const memorySwap = fields.integer("MemorySwap");
-  if (memorySwap > 0 && memorySwap < memory) {
-    throw new GantryError(
-      "invalid",
-      "Minimum memoryswap limit should be larger than memory limit, see usage",
-    );
-  }
-  if (memorySwap > 0 && memory === 0) {
-    throw new GantryError(
-      "invalid",
-      "You should always set the Memory limit when using Memoryswap limit, see usage",
-    );
-  }
-  const nanoCpus = fields.integer("NanoCpus");
-  if (nanoCpus < 0 || nanoCpus > navigator.hardwareConcurrency * 1e9) {
-    throw new GantryError(
-      "invalid",
-      `range of CPUs is from 0.01 to ${navigator.hardwareConcurrency}.00, as there are only ${navigator.hardwareConcurrency} CPUs available`,
-    );
-  }
-  const quota = fields.integer("CpuQuota");
-  if (nanoCpus > 0 && (quota > 0 || fields.integer("CpuPeriod") > 0)) {
-    throw new GantryError(
-      "invalid",
-      "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set.",
-    );
-  }
+  | "ShmSize";
+
+/** @throws {GantryError} "invalid", worded as dockerd does */
+export function parseResources(fields: Fields): Pick<HostConfig, ResourceFields> {
+  const shmSize = fields.integer("ShmSize");
+  if (shmSize < 0) throw new GantryError("invalid", "SHM size can not be less than 0");
+  const score = fields.integer("OomScoreAdj");
+  if (score < -1000 || score > 1000)
+    throw new GantryError("invalid", `Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
+  refuseOtherSystems(fields);
   return {
-    Memory: memory,
-    MemorySwap: memorySwap,
-    MemoryReservation: fields.integer("MemoryReservation"),
-    NanoCpus: nanoCpus,
-    CpuShares: fields.integer("CpuShares"),
-    CpuPeriod: fields.integer("CpuPeriod"),
-    CpuQuota: quota,
-    CpusetCpus: fields.string("CpusetCpus"),
-    CpusetMems: fields.string("CpusetMems"),
+    ...parseMemory(fields),
+    ...parseCpu(fields),
     PidsLimit: Math.max(0, fields.integer("PidsLimit")),
-    OomScoreAdj: checkRange(fields.integer("OomScoreAdj"), -1000, 1000, "OomScoreAdj"),
+    OomScoreAdj: score,
     Ulimits: fields.list("Ulimits").map(parseUlimit),
-    ShmSize: fields.integer("ShmSize") || defaultHostConfig.ShmSize,
-    Devices: fields.list("Devices").map(parseDevice),
+    ShmSize: shmSize || defaultHostConfig.ShmSize,
   };
 }
 
-/** @returns `bytes` @throws {GantryError} "invalid" below 6 MiB; 0 is no limit */
-export function checkMemory(bytes: number): number {
-  if (bytes !== 0 && bytes < 6 * 1024 * 1024)
-    throw new GantryError("invalid", "Minimum memory limit allowed is 6MB");
+/** Settings of Windows. */
+function refuseOtherSystems(fields: Fields): void {
+  const refuse = (what: string): GantryError =>
+    new GantryError("invalid", `invalid option: QoS maximum ${what} configuration is not supported on linux`);
+  if (fields.integer("IOMaximumBandwidth") !== 0) throw refuse("bandwidth");
+  if (fields.integer("IOMaximumIOps") !== 0) throw refuse("IOPs");
+  // Without any meaning here, as with dockerd.
+  fields.integer("CpuCount");
+  fields.integer("CpuPercent");
+}
+
+type MemoryFields =
+  "Memory" | "MemorySwap" | "MemoryReservation" | "MemorySwappiness" | "KernelMemoryTCP" | "OomKillDisable";
+
+function parseMemory(fields: Fields): Pick<HostConfig, MemoryFields> {
+  const invalid = (message: string): GantryError => new GantryError("invalid", message);
+  const swappiness = fields.has("MemorySwappiness") ? fields.integer("MemorySwappiness") : -1;
+  const limits = {
+    Memory: checkMemory(fields.integer("Memory")),
+    MemorySwap: fields.integer("MemorySwap"),
+    MemoryReservation: checkReservation(fields.integer("MemoryReservation")),
+    MemorySwappiness: swappiness === -1 ? null : swappiness,
+    KernelMemoryTCP: Math.max(0, fields.integer("KernelMemoryTCP")),
+    OomKillDisable: fields.boolean("OomKillDisable"),
+  };
+  if (limits.MemorySwap > 0 && limits.Memory > 0 && limits.MemorySwap < limits.Memory)
+    throw invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
+  if (limits.MemorySwap > 0 && limits.Memory === 0)
+    throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
+  if (swappiness !== -1 && (swappiness < 0 || swappiness > 100))
+    throw invalid(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
+  if (limits.Memory > 0 && limits.MemoryReservation > limits.Memory)
+    throw invalid("Minimum memory limit can not be less than memory reservation limit, see usage");
+  return limits;
+}
+
+/** @returns `bytes` @throws {GantryError} "invalid" below 6 MiB; 0 is none */
+export function checkReservation(bytes: number): number {
+  if (bytes > 0 && bytes < leastMemory)
+    throw new GantryError("invalid", "Minimum memory reservation allowed is 6MB");
   return bytes;
 }
 
-function checkRange(value: number, low: number, high: number, name: string): number {
-  if (value < low || value > high) {
-    throw new GantryError("invalid", `Invalid value ${value}, range for ${name} is [${low}, ${high}]`);
-  }
-  return value;
+type CpuFields =
+  | "NanoCpus"
+  | "CpuShares"
+  | "CpuPeriod"
+  | "CpuQuota"
+  | "CpuRealtimePeriod"
+  | "CpuRealtimeRuntime"
+  | "CpusetCpus"
+  | "CpusetMems";
+
+/** Of create and update. @throws {GantryError} "invalid", worded as dockerd does */
+export function parseCpu(fields: Fields): Pick<HostConfig, CpuFields> {
+  const cpu = {
+    NanoCpus: fields.integer("NanoCpus"),
+    CpuShares: fields.integer("CpuShares"),
+    CpuPeriod: fields.integer("CpuPeriod"),
+    CpuQuota: fields.integer("CpuQuota"),
+    CpuRealtimePeriod: fields.integer("CpuRealtimePeriod"),
+    CpuRealtimeRuntime: fields.integer("CpuRealtimeRuntime"),
+    CpusetCpus: checkCpuset(fields.string("CpusetCpus"), "cpus"),
+    CpusetMems: checkCpuset(fields.string("CpusetMems"), "mems"),
+  };
+  for (const wrong of wrongCpu(cpu)) throw new GantryError("invalid", wrong);
+  return cpu;
+}
+
+function* wrongCpu(cpu: Pick<HostConfig, CpuFields>): Generator<string> {
+  const processors = navigator.hardwareConcurrency;
+  if (cpu.CpuRealtimePeriod !== 0 && cpu.CpuRealtimeRuntime > cpu.CpuRealtimePeriod)
+    yield "cpu real-time runtime cannot be higher than cpu real-time period";
+  if (cpu.CpuShares < 0) yield `invalid CPU shares (${cpu.CpuShares}): value must be a positive integer`;
+  if (cpu.NanoCpus > 0 && cpu.CpuPeriod > 0)
+    yield "Conflicting options: Nano CPUs and CPU Period cannot both be set";
+  if (cpu.NanoCpus > 0 && cpu.CpuQuota > 0)
+    yield "Conflicting options: Nano CPUs and CPU Quota cannot both be set";
+  if (cpu.NanoCpus < 0 || cpu.NanoCpus > processors * 1e9)
+    yield `range of CPUs is from 0.01 to ${processors}.00, as there are only ${processors} CPUs available`;
+  if (cpu.CpuPeriod !== 0 && (cpu.CpuPeriod < 1000 || cpu.CpuPeriod > 1_000_000))
+    yield "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)";
+  if (cpu.CpuQuota > 0 && cpu.CpuQuota < 1000) yield "CPU cfs quota can not be less than 1ms (i.e. 1000)";
+}
+
+/** Numbers and ranges, `0-3,7`; the kernel judges whether there are such. */
+function checkCpuset(text: string, what: "cpus" | "mems"): string {
+  if (text !== "" && !/^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/.test(text))
+    throw new GantryError("invalid", `Invalid value ${text} for cpuset ${what}: invalid format`);
+  return text;
+}
+
+const leastMemory = 6 * 1024 * 1024;
+
+/** @returns `bytes` @throws {GantryError} "invalid" below 6 MiB; 0 is no limit */
+export function checkMemory(bytes: number): number {
+  if (bytes !== 0 && bytes < leastMemory)
+    throw new GantryError("invalid", "Minimum memory limit allowed is 6MB");
+  return bytes;
 }
 
 function parseUlimit(fields: Fields): Ulimit {
@@ -93,15 +152,6 @@ function parseUlimit(fields: Fields): Ulimit {
     );
   }
   return ulimit;
-}
-
-function parseDevice(fields: Fields): DeviceRequest {
-  const host = fields.string("PathOnHost");
-  return {
-    PathOnHost: host,
-    PathInContainer: fields.string("PathInContainer") || host,
-    CgroupPermissions: fields.string("CgroupPermissions") || "rwm",
-  };
 }
 
 /** @throws {GantryError} "invalid", worded as dockerd does */

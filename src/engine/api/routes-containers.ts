@@ -93,7 +93,7 @@ export async function sizesOf(
 async function create({ containers }: ApiEngine, call: Call): Promise<Reply> {
   const platform = textOf(call.query, "platform");
   const body = await readJson(call.request);
-  const request = parseCreate(textOf(call.query, "name"), body);
+  const request = parseCreate(textOf(call.query, "name"), body, call.version);
   checkPlatform(platform);
   const { id, warnings } = await inStartWords(() => containers.create(request));
   return new Reply(201, { Id: id, Warnings: warnings });

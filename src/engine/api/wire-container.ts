@@ -146,6 +146,8 @@ function wireConfig(record: ContainerRecord): unknown {
     Entrypoint: config.Entrypoint.length === 0 ? null : config.Entrypoint,
     Volumes: Object.keys(config.Volumes).length === 0 ? null : config.Volumes,
     StopSignal: config.StopSignal === "" ? undefined : config.StopSignal,
+    NetworkDisabled: config.NetworkDisabled === true ? true : undefined,
+    Shell: (config.Shell ?? []).length === 0 ? undefined : config.Shell,
     OnBuild: null,
   };
 }

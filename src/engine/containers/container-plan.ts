@@ -8,6 +8,8 @@ import {
 } from "../../runtime/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import { blockIo } from "../block-devices.ts";
+import { usesInit } from "../engine-defaults.ts";
 import { flagReasons } from "../flag-reasons.ts";
 import { hostDevices } from "../host-devices.ts";
 import { ociConfig } from "../oci-config.ts";
@@ -15,6 +17,7 @@ import type { ResolvedMount } from "../oci-mounts.ts";
 import { cgroupPath, containerPaths } from "../paths.ts";
 import { foreignPlan } from "./foreign.ts";
 import type { ContainerImage } from "./image-of.ts";
+import type { JoinedPaths } from "./joined-container.ts";
 import { networkFileMounts } from "./network-files.ts";
 
 export interface PlanRequest {
@@ -22,6 +25,9 @@ export interface PlanRequest {
   readonly image: ContainerImage;
   readonly mounts: readonly ResolvedMount[];
   readonly network: ExtraSteps | undefined;
+  /** Of other containers that it joins; without them its own ones stand there. */
+  readonly joins?: JoinedPaths;
+  readonly sharedMemory?: string | undefined;
 }
 
 /** @throws {GantryError} "invalid" (user, capability, …), "not-found" (device) */
@@ -44,7 +50,7 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
     cgroups: context.cgroups,
     readText: nodeCgroupIo.read,
     reasons: flagReasons(record),
-    useInit: record.host.Init,
+    useInit: usesInit(context.defaults, record),
     ...(network === undefined ? {} : { network }),
   });
 }
@@ -52,7 +58,7 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
 /** The OCI config of a container; also what an exec in it starts from. */
 export function configOf(
   context: EngineContext,
-  { record, image, mounts }: Omit<PlanRequest, "network">,
+  { record, image, mounts, joins, sharedMemory }: Omit<PlanRequest, "network">,
 ): OciConfig {
   const paths = containerPaths(context.paths, record.id);
   const user = context.users.resolve({
@@ -72,5 +78,9 @@ export function configOf(
     devices: hostDevices(record.host),
     defaultSysctls: context.host.defaultSysctls,
     swapAccounting: context.host.swapAccounting,
+    ...(joins === undefined ? {} : { joins }),
+    sharedMemory,
+    blockIo: blockIo(record.host),
+    appArmor: context.host.appArmor,
   });
 }

@@ -5,16 +5,18 @@ import { GantryError, newId } from "../../lib/index.ts";
 import type { CreateRequest } from "../api/parse-create.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import { blockIo } from "../block-devices.ts";
 import { hostDevices } from "../host-devices.ts";
 import { logSettings } from "../log-settings.ts";
 import { networkKind } from "../network-mode.ts";
 import { checkControllers } from "../oci-resources.ts";
-import { grantedCapabilities, securityOptions, seccompFor } from "../oci-security.ts";
+import { grantedCapabilities, seccompFor } from "../oci-security.ts";
 import { randomName } from "../random-name.ts";
 import { parseSignal } from "../signals.ts";
 import { toRlimit } from "../ulimits.ts";
 import { containerAttributes } from "./container-events.ts";
 import { removeUnusedVolumes } from "./dispose.ts";
+import { fitHost } from "./fit-host.ts";
 import { leaseOf } from "./lease.ts";
 import { mergeConfig } from "./merge-config.ts";
 import { mountsOf, requestedMounts, volumeUses } from "./mount-spec.ts";
@@ -31,14 +33,16 @@ export interface Created {
  * The record is written first, then its volumes are made: a crash leaves a container whose start makes what is missing.
  * @throws {GantryError} "not-found" (image), "conflict" (name), "invalid" (network, device, bind source …), "unsupported"; nothing stays
  */
-export async function createContainer(context: EngineContext, request: CreateRequest): Promise<Created> {
+export async function createContainer(context: EngineContext, asked: CreateRequest): Promise<Created> {
   const { store, images, events, volumes } = context;
-  const image = findImage(context, request.config.Image);
+  const image = findImage(context, asked.config.Image);
+  const fit = fitHost(context, asked.host);
+  const request = { ...asked, host: fit.host };
   // Nothing below waits: no removal of the image can come between here and the record that keeps it.
   using hold = images.hold();
   hold.keep(image.id);
   const record = newRecord(context, request, image);
-  const warnings = check(context, record);
+  const warnings = [...request.warnings, ...fit.warnings, ...check(context, record)];
   store.insert(record);
   images.lease(leaseOf(record.id), image.id);
   const madeVolumes: string[] = [];
@@ -92,10 +96,11 @@ function check(context: EngineContext, record: ContainerRecord): string[] {
   const { host, config } = record;
   context.runtimes.programOf(host.Runtime ?? "");
   checkControllers(host, context.cgroups);
-  const { seccomp } = securityOptions(host.SecurityOpt);
-  seccompFor(seccomp, grantedCapabilities(host));
+  seccompFor(host);
+  grantedCapabilities(host);
   host.Ulimits.forEach(toRlimit);
   hostDevices({ Devices: host.Devices, Privileged: false });
+  blockIo(host);
   logSettings(host.LogConfig);
   if (config.StopSignal !== "") parseSignal(config.StopSignal);
   const kind = networkKind(host.NetworkMode);
@@ -104,7 +109,7 @@ function check(context: EngineContext, record: ContainerRecord): string[] {
     if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source))
       throw missingSource(mount.source);
   }
-  return warningsFor(context, record);
+  return warningsFor(record);
 }
 
 /** Docker's client takes a "not found" of a create for the image's and would go and pull it. */
@@ -130,13 +135,8 @@ function missingSource(path: string): GantryError {
   );
 }
 
-function warningsFor({ host: facts }: EngineContext, { host }: ContainerRecord): string[] {
+function warningsFor({ host }: ContainerRecord): string[] {
   const warnings: string[] = [];
-  if (host.Memory > 0 && !facts.swapAccounting) {
-    warnings.push(
-      "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.",
-    );
-  }
   const kind = networkKind(host.NetworkMode).kind;
   if (kind !== "bridge" && Object.keys(host.PortBindings).length > 0) {
     warnings.push(`Published ports are discarded when using ${kind} network mode`);

@@ -7,6 +7,7 @@ import type { EngineContext } from "../context.ts";
 import { containerPaths } from "../paths.ts";
 import { leaseOf } from "./lease.ts";
 import { clearForeign } from "./foreign.ts";
+import { releaseSharedMemory } from "./shared-memory.ts";
 
 /**
  * @param anonymousVolumes those without a name of the user's go too
@@ -25,6 +26,7 @@ export async function dispose(
     const paths = containerPaths(context.paths, id);
     rmSync(paths.monitorSocket, { force: true });
     clearForeign(context, id);
+    releaseSharedMemory(context, record);
     await rm(paths.dir, { recursive: true, force: true });
     if (anonymousVolumes) {
       const names = record.volumes.filter((use) => use.anonymous).map((use) => use.name);

@@ -8,8 +8,10 @@ import { networkKind } from "../network-mode.ts";
 import { attachRequest } from "./attach-network.ts";
 import { containerPlan } from "./container-plan.ts";
 import { imageOf } from "./image-of.ts";
+import { joinedPaths } from "./joined-container.ts";
 import { mountsOf } from "./mount-spec.ts";
 import { resolveMount } from "./prepare-mounts.ts";
+import { sharedMemoryOf } from "./shared-memory.ts";
 
 /** Rebuilds the plan from the record: nothing is made or reserved. */
 export async function explainContainer(
@@ -23,6 +25,8 @@ export async function explainContainer(
     image,
     mounts,
     network: explainedNetwork(context, record),
+    joins: joinedPaths(context, record),
+    sharedMemory: sharedMemoryOf(context, record),
   });
   return explainPlan(plan);
 }

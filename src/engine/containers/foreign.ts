@@ -12,6 +12,7 @@ import {
 import type { ContainerPlan, ExtraSteps, OverlayRoot, Plan } from "../../runtime/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import { usesInit } from "../engine-defaults.ts";
 import { containerPaths, type EnginePaths } from "../paths.ts";
 import { initFile } from "./init-file.ts";
 
@@ -61,7 +62,7 @@ export function writeBundle(context: EngineContext, record: ContainerRecord, con
   const { bundle } = containerPaths(context.paths, record.id);
   clearForeign(context, record.id);
   mkdirSync(bundle, { recursive: true, mode: 0o700 });
-  const complete = record.host.Init ? withInit(config, initFile(context)) : config;
+  const complete = usesInit(context.defaults, record) ? withInit(config, initFile(context)) : config;
   writeFileSync(join(bundle, "config.json"), JSON.stringify({ ...complete, ociVersion: bundleVersion }), {
     mode: 0o600,
   });

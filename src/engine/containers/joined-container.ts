@@ -1,5 +1,6 @@
 /** `container:ID`: the namespaces of another container that one joins, by `--pid`, `--ipc` and `--network`. */
 import { GantryError, messageOf } from "../../lib/index.ts";
+import type { ContainerRecord } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
 import { isSameProcess } from "./same-process.ts";
@@ -59,6 +60,25 @@ export function joinedContainer(
       : refuse("conflict", `container ${reference} is not running`);
   }
   return found;
+}
+
+/** Of each namespace that is joined, its file. */
+export type JoinedPaths = Partial<Record<JoinedNamespace, string>>;
+
+/** At a start. @throws {GantryError} as joinedContainer */
+export function joinedPaths(context: Pick<EngineContext, "store">, record: ContainerRecord): JoinedPaths {
+  const { PidMode, IpcMode, NetworkMode } = record.host;
+  const paths: JoinedPaths = {};
+  for (const [kind, mode] of [
+    ["pid", PidMode],
+    ["ipc", IpcMode],
+    ["network", NetworkMode],
+  ] as const) {
+    const reference = joinedReference(mode);
+    if (reference !== undefined)
+      paths[kind] = namespacePath(joinedContainer(context, record.id, kind, reference), kind);
+  }
+  return paths;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { shortId } from "../../lib/index.ts";
 import type { AttachStreams, Launched, MonitorOptions } from "../../runtime/index.ts";
-import type { ContainerRecord, ContainerState } from "../container.ts";
+import type { ContainerRecord, ContainerState, HostConfig } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { logSettings } from "../log-settings.ts";
 import { type ContainerPaths, containerPaths } from "../paths.ts";
@@ -11,7 +11,9 @@ import { configOf, containerPlan } from "./container-plan.ts";
 import { writeBundle } from "./foreign.ts";
 import { imageOf } from "./image-of.ts";
 import { writeNetworkFiles } from "./network-files.ts";
+import { joinedPaths } from "./joined-container.ts";
 import { prepareMounts } from "./prepare-mounts.ts";
+import { prepareSharedMemory } from "./shared-memory.ts";
 
 export interface LaunchOptions {
   /** Streams of a session that exists from the first byte. */
@@ -48,13 +50,16 @@ export async function launchContainer(
   });
   rmSync(paths.monitorSocket, { force: true });
   const image = imageOf(context, record);
+  const joins = joinedPaths(context, record);
   const mounts = await prepareMounts(context, record, image);
+  const sharedMemory = prepareSharedMemory(context, record);
+  const parts = { record, image, mounts, joins, sharedMemory };
   const attachment = await attachNetwork(context, record);
   try {
     writeNetworkFiles(context, record, paths, attachment?.endpoint);
     if (context.runtimes.programOf(record.host.Runtime ?? "") !== undefined)
-      writeBundle(context, record, configOf(context, { record, image, mounts }));
-    const { plan, oomPath } = containerPlan(context, { record, image, mounts, network: attachment?.steps });
+      writeBundle(context, record, configOf(context, parts));
+    const { plan, oomPath } = containerPlan(context, { ...parts, network: attachment?.steps });
     return await context.runtime.launch({
       plan,
       options: monitorOptions(record, paths, oomPath, options),
@@ -85,9 +90,18 @@ function monitorOptions(
     socketPath: paths.monitorSocket,
     statusPath: paths.status,
     ...(log === undefined ? {} : { log: { path: paths.log, ...log } }),
-    ...(config.Tty ? { terminal: { rows, cols } } : {}),
+    ...(config.Tty ? { terminal: terminalOf(host.ConsoleSize, rows, cols) } : {}),
     ...(config.OpenStdin ? { stdin: { once: config.StdinOnce } } : {}),
     ...(oomPath === undefined ? {} : { oomPath }),
     processTitle: `gantry-init: monitor ${shortId(record.id)}`,
   };
+}
+
+/** What the starting client says; else what was said at creation. */
+function terminalOf(
+  [defaultRows, defaultCols]: HostConfig["ConsoleSize"],
+  rows: number,
+  cols: number,
+): { readonly rows: number; readonly cols: number } {
+  return rows > 0 && cols > 0 ? { rows, cols } : { rows: defaultRows, cols: defaultCols };
 }

@@ -13,6 +13,7 @@ import { containerAttributes } from "./container-events.ts";
 import { dispose } from "./dispose.ts";
 import { KeyedLocks } from "./keyed-locks.ts";
 import { launchContainer, type LaunchOptions } from "./launch.ts";
+import { releaseSharedMemory } from "./shared-memory.ts";
 import { checkStartable, startFailure } from "./start-checks.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -100,6 +101,7 @@ export class Lifecycle {
       return own;
     } catch (error) {
       networks.release(id);
+      releaseSharedMemory(this.#context, store.get(id).record);
       for (const waiting of pending) waiting.connect(undefined);
       const { message, exitCode } = startFailure(error);
       const state = store.update(id, { launching: false, error: message, exitCode });
@@ -157,6 +159,7 @@ export class Lifecycle {
     const { store, networks } = this.#context;
     const { record, state } = store.get(id);
     networks.release(id);
+    releaseSharedMemory(this.#context, record);
     const ranMs = Math.max(0, exited.atMs - state.startedAtMs);
     const restart = nextRestart(
       record.host.RestartPolicy,

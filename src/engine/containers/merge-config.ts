@@ -33,6 +33,7 @@ export function mergeConfig(request: MergeRequest, image: ContainerDefaults): Co
     Labels: { ...image.Labels, ...config.Labels },
     StopSignal: config.StopSignal || (image.StopSignal ?? ""),
     StopTimeout: config.StopTimeout ?? image.StopTimeout,
+    Shell: (config.Shell ?? []).length > 0 ? config.Shell : image.Shell,
     Hostname: hostnameOf(request),
   };
 }
