@@ -57,12 +57,14 @@ const route = NETLINK_ROUTE;
 const filter = NETLINK_NETFILTER;
 
 describe("the plan of a start", () => {
-  test("without ports: one message on the host, four in the container", () => {
+  test("without ports: the cable is made on the host and dressed in the container; neither end has IPv6", () => {
     const { monitor, container, teardown } = plan([]);
     expect(words(monitor)).toEqual([
       `${route} create cable gv01234567007 from bridge gantry0 to eth0 of the container`,
+      `${route}? give gv01234567007 no IPv6 address of its own`,
     ]);
     expect(words(container)).toEqual([
+      `${route}? give eth0 no IPv6 address of its own`,
       `${route} switch on lo`,
       `${route} switch on eth0`,
       `${route} give eth0 the address 10.88.0.2/16`,
@@ -70,6 +72,8 @@ describe("the plan of a start", () => {
     ]);
     expect(words(teardown)).toEqual([`${route}? switch off cable gv01234567007`]);
     expect([...monitor, ...container].map((step) => step.because)).toEqual([
+      "--network back",
+      "--network back",
       "--network back",
       "--network back",
     ]);
@@ -98,6 +102,7 @@ describe("the plan of a start", () => {
     const ports = "0.0.0.0:8080 to 10.88.0.2:80/tcp, 192.0.2.1:53 to 10.88.0.2:5353/udp";
     expect(words(monitor).slice(1)).toEqual([
       `${route} let gv01234567007 send back to where it came from`,
+      `${route}? give gv01234567007 no IPv6 address of its own`,
       `${filter} publish ${ports}`,
       `${filter}? forget old UDP flows to port 53`,
     ]);
@@ -105,11 +110,11 @@ describe("the plan of a start", () => {
       `${filter}? unpublish ${ports}`,
       `${route}? switch off cable gv01234567007`,
     ]);
-    expect(monitor[1]?.because).toBe("--publish 0.0.0.0:8080:80/tcp --publish 192.0.2.1:53:5353/udp");
+    expect(monitor[2]?.because).toBe("--publish 0.0.0.0:8080:80/tcp --publish 192.0.2.1:53:5353/udp");
   });
 
   test("an internal network has no route out", () => {
-    expect(words(plan([], { internal: true }).container)).toHaveLength(3);
+    expect(words(plan([], { internal: true }).container)).toHaveLength(4);
   });
 
   test("--network none has its loopback", () => {

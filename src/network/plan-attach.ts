@@ -19,7 +19,7 @@ export interface AttachPlanInput {
 
 /**
  * The cable is made, plugged in and switched on by one message; a second one per published container adds its ports to the
- * maps. Inside, four messages need no look-up, because the interface's number is given by us.
+ * maps. Inside, no message needs a look-up, because the interface's number is given by us.
  */
 export function planAttach(input: AttachPlanInput): ExtraSteps {
   return { monitor: monitorSteps(input), container: containerSteps(input), teardown: teardownSteps(input) };
@@ -60,13 +60,28 @@ function monitorSteps({
   const messages: NetlinkMessage[] = [
     { ...cable, description: `create cable ${name} from bridge ${bridge.device} to eth0 of the container` },
   ];
-  if (endpoint.ports.length === 0) return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because }];
+  const quiet = quietStep(hostIndex, name, because);
+  if (endpoint.ports.length === 0)
+    return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because }, quiet];
   // Only a published container can come back to itself through the bridge: by its own published port.
   messages.push({
     message: route.setHairpin(hostIndex),
     description: `let ${name} send back to where it came from`,
   });
-  return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because }, ...publishSteps(instance, endpoint)];
+  const plug: MonitorStep = { do: "netlink", protocol: NETLINK_ROUTE, messages, because };
+  return [plug, quiet, ...publishSteps(instance, endpoint)];
+}
+
+/** A kernel without IPv6 refuses it. */
+function quietStep(index: number, name: string, because: string) {
+  const message = route.withoutLinkLocal(index);
+  return {
+    do: "netlink",
+    protocol: NETLINK_ROUTE,
+    messages: [{ message, description: `give ${name} no IPv6 address of its own` }],
+    because,
+    optional: true,
+  } as const;
 }
 
 function publishSteps(instance: string, endpoint: Endpoint): MonitorStep[] {
@@ -112,7 +127,11 @@ function containerSteps({ endpoint, bridge }: AttachPlanInput): ContainerStep[] 
       description: `send everything else to the gateway ${endpoint.gateway}`,
     });
   }
-  return [{ do: "netlink", protocol: NETLINK_ROUTE, messages, because: `--network ${endpoint.networkName}` }];
+  const because = `--network ${endpoint.networkName}`;
+  return [
+    quietStep(containerIfIndex, "eth0", because),
+    { do: "netlink", protocol: NETLINK_ROUTE, messages, because },
+  ];
 }
 
 function teardownSteps({ instance, endpoint, slot }: AttachPlanInput): MonitorStep[] {

@@ -80,6 +80,17 @@ describe("rtnetlink requests", () => {
       route.setMaster(5, 9),
       bytes(header("28", "13", "0500"), "00 00 0000 05000000 00000000 00000000", "0800 0a00 09000000"),
     ],
+    [
+      "a link without IPv6 addresses of its own",
+      route.withoutLinkLocal(5),
+      bytes(
+        header("30", "13", "0500"),
+        "00 00 0000 05000000 00000000 00000000",
+        "1000 1a80",
+        "0c00 0a80",
+        "0500 0800 01 000000",
+      ),
+    ],
     ["all links", route.dumpLinks(), bytes(header("20", "12", "0103"), "00".repeat(16))],
   ])("%s", (_, got, want) => {
     expect(hex(got)).toBe(want);

@@ -29,6 +29,7 @@ const RTM_GETROUTE = 26;
 const AF_UNSPEC = 0;
 const AF_INET = 2;
 const AF_BRIDGE = 7;
+const AF_INET6 = 10;
 const IFF_UP = 1;
 
 const IFLA_ADDRESS = 1;
@@ -38,6 +39,9 @@ const IFLA_MASTER = 10;
 const IFLA_PROTINFO = 12;
 const IFLA_BRPORT_MODE = 4;
 const IFLA_LINKINFO = 18;
+const IFLA_AF_SPEC = 26;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_NET_NS_PID = 19;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -172,6 +176,15 @@ function setHairpin(index: number): Uint8Array {
   return message(RTM_SETLINK, change, [header, nested(IFLA_PROTINFO, [attribute(IFLA_BRPORT_MODE, u8(1))])]);
 }
 
+/**
+ * The link gets no IPv6 address by itself. To be sent before it comes up: on a bridge, the announcements of each new address
+ * go to all ports, so that a thousand containers would cost a million packets.
+ */
+function withoutLinkLocal(link: string | number): Uint8Array {
+  const mode = attribute(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE));
+  return message(RTM_SETLINK, change, [...linkParts(link), nested(IFLA_AF_SPEC, [nested(AF_INET6, [mode])])]);
+}
+
 function linkUp(link: string | number): Uint8Array {
   return message(RTM_NEWLINK, change, linkParts(link, { up: true }));
 }
@@ -259,6 +272,7 @@ function dumpRoutes(): Uint8Array {
 export const routeRequests = {
   createBridge,
   createVethInto,
+  withoutLinkLocal,
   setMaster,
   setHairpin,
   linkUp,
