@@ -44,8 +44,10 @@ fuzz: sanitize ## MINUTES=10 of hostile configs and plans, half of the time each
 test: build sanitize ## everything, then the clean-up check
 	@scripts/test
 
-soak: build ## gantry-oci for minutes: 10,000 cycles and 2,000 containers at once leave nothing (root)
+soak: build ## for half an hour: 10,000 cycles of gantry-oci, 20,000 of the engine, 5,000 containers at once (root)
 	@$(BUN) test/soak/oci-cycles.ts
+	@$(BUN) test/soak/engine-cycles.ts
+	@$(BUN) test/soak/engine-crowd.ts
 
 bench: build ## side by side with docker.io, podman and runc; fails when a ratio is missed
 	@scripts/bench
