@@ -41,6 +41,21 @@ export function hostDevices(host: Pick<HostConfig, "Devices" | "Privileged">): r
   ];
 }
 
+/**
+ * `--gpus` and the like: no driver is here that could take any.
+ * @throws {GantryError} "invalid", worded as a dockerd without the vendor's runtime
+ */
+export function refuseDrivers({ DeviceRequests }: Pick<HostConfig, "DeviceRequests">): void {
+  for (const { Driver, Capabilities } of DeviceRequests) {
+    const lists = Capabilities.map((list) => `[${list.join(" ")}]`).join(" ");
+    throw new GantryError(
+      "invalid",
+      `could not select device driver ${JSON.stringify(Driver)} with capabilities: [${lists}]`,
+      { hint: "give the container its device files by --device" },
+    );
+  }
+}
+
 function requestedDevices(request: DeviceRequest): readonly HostDevice[] {
   const { PathOnHost, PathInContainer, CgroupPermissions } = request;
   if (!/^[rwm]{1,3}$/.test(CgroupPermissions)) {

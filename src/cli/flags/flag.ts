@@ -28,6 +28,7 @@ export const kinds = {
   filter: { label: "filter", repeats: true, read: readFilter },
   mount: { label: "mount", repeats: true, read: same },
   network: { label: "network", repeats: true, read: same },
+  gpus: { label: "gpu-request", repeats: true, read: same },
   ulimit: { label: "ulimit", repeats: true, read: same },
   bytes: { label: "bytes", read: (text) => String(parseBytes(text)) },
   /** As bytes, and -1 for "no limit". */

@@ -10,8 +10,11 @@ import {
   readLabel,
   readSysctl,
 } from "./read-values.ts";
+import { checkedBy, parseByteRate, parseDeviceWeight, parseOperationRate } from "./parse-block-limits.ts";
+import { parseGpus } from "./parse-gpus.ts";
 import { readMount } from "./parse-mount.ts";
 import { readNetwork } from "./parse-networks.ts";
+import { readDeviceRule } from "./parse-security.ts";
 import { readUlimit } from "./parse-ulimit.ts";
 
 function readWeight(text: string): string {
@@ -35,6 +38,12 @@ export const createFlags: readonly Flag[] = [
     read: readWeight,
     help: "Relative block I/O weight: 10 to 1000, 0 for none",
   },
+  {
+    name: "blkio-weight-device",
+    kind: "list",
+    read: checkedBy(parseDeviceWeight),
+    help: "Relative block I/O weight of a device (/dev/sda:300)",
+  },
   { name: "cap-add", kind: "list", help: "Add Linux capabilities" },
   { name: "cap-drop", kind: "list", help: "Drop Linux capabilities" },
   { name: "cgroup-parent", kind: "string", help: "Parent cgroup of the container" },
@@ -42,12 +51,27 @@ export const createFlags: readonly Flag[] = [
   { name: "cidfile", kind: "string", help: "Write the container ID to this file" },
   { name: "cpu-period", kind: "int", help: "Length of a CPU quota period, in microseconds" },
   { name: "cpu-quota", kind: "int", help: "CPU time in each period, in microseconds" },
+  { name: "cpu-rt-period", kind: "int", help: "Length of a real-time period, in microseconds" },
+  { name: "cpu-rt-runtime", kind: "int", help: "Real-time CPU time in each period, in microseconds" },
   { name: "cpu-shares", short: "c", kind: "int", help: "CPU shares (relative weight)" },
   { name: "cpus", kind: "decimal", help: "Number of CPUs" },
   { name: "cpuset-cpus", kind: "string", help: "CPUs the container may run on (0-3, 0,1)" },
   { name: "cpuset-mems", kind: "string", help: "Memory nodes the container may use (0-3, 0,1)" },
   { name: "device", kind: "list", help: "Add a host device (host[:container[:rwm]])" },
-  { name: "device-cgroup-rule", kind: "list", help: "Add a rule to the list of allowed devices" },
+  {
+    name: "device-cgroup-rule",
+    kind: "list",
+    read: readDeviceRule,
+    help: "Add a rule to the list of allowed devices",
+  },
+  ...(
+    [
+      ["device-read-bps", parseByteRate, "Bytes a second read from a device (/dev/sda:1mb)"],
+      ["device-read-iops", parseOperationRate, "Reads a second from a device (/dev/sda:1000)"],
+      ["device-write-bps", parseByteRate, "Bytes a second written to a device (/dev/sda:1mb)"],
+      ["device-write-iops", parseOperationRate, "Writes a second to a device (/dev/sda:1000)"],
+    ] as const
+  ).map(([name, parse, help]): Flag => ({ name, kind: "list", read: checkedBy(parse), help })),
   { name: "dns", kind: "list", read: readDns, help: "Use this DNS server" },
   { name: "dns-option", kind: "list", also: ["dns-opt"], help: "Set a DNS option" },
   { name: "dns-search", kind: "list", read: readDnsSearch, help: "Set a DNS search domain" },
@@ -62,6 +86,7 @@ export const createFlags: readonly Flag[] = [
   },
   { name: "env-file", kind: "list", help: "Read environment variables from a file" },
   { name: "expose", kind: "list", help: "Expose a port or a range of ports" },
+  { name: "gpus", kind: "gpus", read: checkedBy(parseGpus), help: "Add GPUs (all, or how many)" },
   { name: "group-add", kind: "list", help: "Add a supplementary group" },
   { name: "health-cmd", kind: "string", help: "Command that checks the container's health" },
   { name: "health-interval", kind: "duration", help: "Time between checks (ms|s|m|h)" },
@@ -83,6 +108,8 @@ export const createFlags: readonly Flag[] = [
   { name: "ip", kind: "string", help: "IPv4 address (172.30.100.104)" },
   { name: "ip6", kind: "string", help: "IPv6 address (2001:db8::33)" },
   { name: "ipc", kind: "string", help: "IPC namespace to use" },
+  { name: "isolation", kind: "string", help: "Isolation technology: default" },
+  { name: "kernel-memory", kind: "bytes", help: "No kernel limits it any more", hidden: true },
   { name: "label", short: "l", kind: "list", read: readLabel, help: "Set a label" },
   { name: "label-file", kind: "list", help: "Read labels from a file, one a line" },
   { name: "link", kind: "list", help: "Add a link to another container", hidden: true },

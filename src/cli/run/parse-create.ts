@@ -2,6 +2,8 @@
 import { CliError } from "../errors.ts";
 import { pairsToMap } from "../flags/pairs.ts";
 import type { FlagValues } from "../flags/parse-flags.ts";
+import { parseByteRate, parseDeviceWeight, parseOperationRate } from "./parse-block-limits.ts";
+import { parseGpus } from "./parse-gpus.ts";
 import { absolute, parseMount } from "./parse-mount.ts";
 import { parseNetworks } from "./parse-networks.ts";
 import { parsePorts } from "./parse-ports.ts";
@@ -122,7 +124,7 @@ function namespacesOf(flags: FlagValues): object {
     UsernsMode: mode("userns", /^(|host)$/, "USER"),
     CgroupnsMode: mode("cgroupns", /^(|host|private)$/, "CGROUP"),
     Cgroup: "",
-    Isolation: "",
+    Isolation: flags.text("isolation"),
   };
 }
 
@@ -139,7 +141,7 @@ function securityOf(flags: FlagValues): object {
     ReadonlyPaths: security.openPaths ? [] : null,
     Devices: flags.list("device").map(parseDevice),
     DeviceCgroupRules: orNull(flags.list("device-cgroup-rule")),
-    DeviceRequests: null,
+    DeviceRequests: flags.has("gpus") ? flags.list("gpus").map(parseGpus) : null,
   };
 }
 
@@ -154,15 +156,15 @@ function limitsOf(flags: FlagValues): object {
     NanoCpus: flags.number("cpus"),
     CgroupParent: flags.text("cgroup-parent"),
     BlkioWeight: flags.number("blkio-weight"),
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: [],
-    BlkioDeviceWriteBps: [],
-    BlkioDeviceReadIOps: [],
-    BlkioDeviceWriteIOps: [],
+    BlkioWeightDevice: flags.list("blkio-weight-device").map(parseDeviceWeight),
+    BlkioDeviceReadBps: flags.list("device-read-bps").map(parseByteRate),
+    BlkioDeviceWriteBps: flags.list("device-write-bps").map(parseByteRate),
+    BlkioDeviceReadIOps: flags.list("device-read-iops").map(parseOperationRate),
+    BlkioDeviceWriteIOps: flags.list("device-write-iops").map(parseOperationRate),
     CpuPeriod: flags.number("cpu-period"),
     CpuQuota: flags.number("cpu-quota"),
-    CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0,
+    CpuRealtimePeriod: flags.number("cpu-rt-period"),
+    CpuRealtimeRuntime: flags.number("cpu-rt-runtime"),
     CpusetCpus: flags.text("cpuset-cpus"),
     CpusetMems: flags.text("cpuset-mems"),
     MemoryReservation: flags.number("memory-reservation"),

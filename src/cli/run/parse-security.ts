@@ -1,5 +1,5 @@
 /** Security options, capabilities and devices. Pure but for seccomp profiles, which are files. */
-import { CliError } from "../errors.ts";
+import { CliError, FlagError } from "../errors.ts";
 import { readUserFile } from "./read-files.ts";
 
 export interface Security {
@@ -71,6 +71,13 @@ export interface Device {
 }
 
 const isMode = (mode: string): boolean => /^[rwm]{1,3}$/.test(mode) && new Set(mode).size === mode.length;
+
+/** Checks the text of `--device-cgroup-rule` and keeps it. */
+export function readDeviceRule(text: string): string {
+  if (!/^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$/.test(text))
+    throw new FlagError(`invalid device cgroup format '${text}'`);
+  return text;
+}
 
 /** `host[:container][:rwm]`. @throws {CliError} with docker's words */
 export function parseDevice(text: string): Device {

@@ -4,6 +4,7 @@ import { shortId } from "../../lib/index.ts";
 import type { AttachStreams, Launched, MonitorOptions } from "../../runtime/index.ts";
 import type { ContainerRecord, ContainerState, HostConfig } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import { refuseDrivers } from "../host-devices.ts";
 import { logSettings } from "../log-settings.ts";
 import { type ContainerPaths, containerPaths } from "../paths.ts";
 import { attachNetwork } from "./attach-network.ts";
@@ -50,6 +51,7 @@ export async function launchContainer(
   });
   rmSync(paths.monitorSocket, { force: true });
   const image = imageOf(context, record);
+  refuseDrivers(record.host);
   const joins = joinedPaths(context, record);
   const mounts = await prepareMounts(context, record, image);
   const sharedMemory = prepareSharedMemory(context, record);
