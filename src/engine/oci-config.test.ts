@@ -3,7 +3,7 @@ import { capabilityNames, defaultCapabilities } from "../runtime/index.ts";
 import type { ContainerConfig, HostConfig } from "./container.ts";
 import { defaultConfig, defaultHostConfig } from "./create-defaults.ts";
 import { type OciConfigInput, ociConfig } from "./oci-config.ts";
-import { checkControllers } from "./oci-resources.ts";
+import { changedResources, checkControllers } from "./oci-resources.ts";
 import { grantedCapabilities, securityOptions } from "./oci-security.ts";
 import { sampleRecord } from "./sample.test-data.ts";
 
@@ -169,6 +169,29 @@ describe("resources", () => {
     ["privileged", { Privileged: true }, true, { devices: [{ allow: true, access: "rwm" }] }],
   ] as const)("%s", (_, host, swapAccounting, want) => {
     expect(make(host, {}, { swapAccounting }).linux?.resources as unknown).toEqual(want);
+  });
+
+  test.each([
+    ["nothing", { Memory: 9 }, { Memory: 9 }, {}],
+    [
+      "memory, with its swap",
+      { Memory: 9, MemorySwap: 20 },
+      { Memory: 10, MemorySwap: 20 },
+      { memory: { limit: 10, swap: 20 } },
+    ],
+    ["a first limit", {}, { Memory: 9 }, { memory: { limit: 9, swap: 18 } }],
+    ["a limit is lifted", { Memory: 9 }, {}, { memory: { limit: -1, swap: -1 } }],
+    [
+      "quota with its period",
+      { CpuPeriod: 5000 },
+      { CpuPeriod: 5000, CpuQuota: 9 },
+      { cpu: { quota: 9, period: 5000 } },
+    ],
+    ["pids are lifted", { PidsLimit: 9, CpuShares: 3 }, { CpuShares: 3 }, { pids: { limit: -1 } }],
+    ["weight", { BlkioWeight: 10 }, { BlkioWeight: 20 }, { blockIO: { weight: 20 } }],
+  ] as const)("changed while it runs: %s", (_, from, to, want) => {
+    const all = (change: Partial<HostConfig>): HostConfig => ({ ...defaultHostConfig, ...change });
+    expect(changedResources(all(from), all(to), true) as unknown).toEqual(want);
   });
 
   test("a device is made and allowed", () => {

@@ -63,6 +63,51 @@ export function limitResources(host: Limits, swapAccounting: boolean): OciResour
   };
 }
 
+type Updated = Limits & Pick<HostConfig, "BlkioWeight">;
+
+/** What the kernel is told of a running container whose limits become others: what stays is left alone. */
+export function changedResources(from: Updated, to: Updated, swapAccounting: boolean): OciResources {
+  const before = limitResources(from, swapAccounting);
+  const after = limitResources(to, swapAccounting);
+  const memory = changedMemory(before.memory ?? {}, after.memory ?? {});
+  const cpu = changedCpu(before.cpu ?? {}, after.cpu ?? {});
+  return {
+    ...(Object.keys(memory).length === 0 ? {} : { memory }),
+    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(before.pids?.limit === after.pids?.limit ? {} : { pids: { limit: after.pids?.limit ?? -1 } }),
+    ...(from.BlkioWeight === to.BlkioWeight || to.BlkioWeight === 0
+      ? {}
+      : { blockIO: { weight: to.BlkioWeight } }),
+  };
+}
+
+/** cgroup v2 limits swap alone: the two belong together. */
+function changedMemory(before: OciMemory, after: OciMemory): OciMemory {
+  const hasMoved = before.limit !== after.limit || before.swap !== after.swap;
+  const hasSwap = before.swap !== undefined || after.swap !== undefined;
+  return {
+    ...(hasMoved ? { limit: after.limit ?? -1 } : {}),
+    ...(hasMoved && hasSwap ? { swap: after.swap ?? -1 } : {}),
+    ...(before.reservation === after.reservation ? {} : { reservation: after.reservation ?? -1 }),
+  };
+}
+
+/** cgroup v2 writes quota and period together. Processors that are no more chosen stay: they are the parent's to give. */
+function changedCpu(before: OciCpu, after: OciCpu): OciCpu {
+  const hasMoved = before.quota !== after.quota || before.period !== after.period;
+  const { realtimePeriod, realtimeRuntime, cpus, mems } = after;
+  return {
+    ...(before.shares === after.shares ? {} : { shares: after.shares ?? 1024 }),
+    ...(hasMoved ? { quota: after.quota ?? -1, period: after.period ?? 100_000 } : {}),
+    ...(realtimePeriod === undefined || realtimePeriod === before.realtimePeriod ? {} : { realtimePeriod }),
+    ...(realtimeRuntime === undefined || realtimeRuntime === before.realtimeRuntime
+      ? {}
+      : { realtimeRuntime }),
+    ...(cpus === undefined || cpus === before.cpus ? {} : { cpus }),
+    ...(mems === undefined || mems === before.mems ? {} : { mems }),
+  };
+}
+
 function memoryLimits(host: Limits, swapAccounting: boolean): OciMemory {
   const { Memory, MemorySwap, MemoryReservation, MemorySwappiness, KernelMemoryTCP } = host;
   // Docker: without a word on swap, as much swap as memory.

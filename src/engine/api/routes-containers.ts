@@ -146,7 +146,7 @@ async function rename({ containers }: ApiEngine, call: Call): Promise<void> {
 }
 
 async function update({ containers }: ApiEngine, call: Call): Promise<unknown> {
-  const request = parseUpdate(await readJson(call.request));
+  const request = parseUpdate(await readJson(call.request), call.version);
   return { Warnings: await containers.update(param(call, "id"), request) };
 }
 

@@ -195,9 +195,13 @@ describe("prune", () => {
 describe("update", () => {
   const host = { ...defaultHostConfig, Memory: 100, MemorySwap: 200 };
   test("what is not said stays", () => {
-    expect(mergeUpdate(host, { Memory: 50, PidsLimit: 0, CpusetCpus: "" })).toEqual({ ...host, Memory: 50 });
+    expect(mergeUpdate("x", host, { Memory: 50, CpuShares: 0, CpusetCpus: "" })).toEqual({
+      ...host,
+      Memory: 50,
+    });
+    expect(mergeUpdate("x", { ...host, PidsLimit: 5 }, { PidsLimit: 0 }).PidsLimit).toBe(0);
     expect(
-      mergeUpdate(host, { RestartPolicy: { Name: "always", MaximumRetryCount: 0 } }).RestartPolicy.Name,
+      mergeUpdate("x", host, { RestartPolicy: { Name: "always", MaximumRetryCount: 0 } }).RestartPolicy.Name,
     ).toBe("always");
   });
   test.each([
@@ -210,7 +214,7 @@ describe("update", () => {
       "AutoRemove",
     ],
   ] as const)("%# is refused", (before, request, words) =>
-    expect(() => mergeUpdate(before, request)).toThrow(words),
+    expect(() => mergeUpdate("x", before, request)).toThrow(words),
   );
 });
 
