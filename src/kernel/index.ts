@@ -29,3 +29,4 @@ export type {
   SeccompRule,
 } from "./seccomp/profile.ts";
 export type { SpawnRequest, Sys } from "./sys.ts";
+export { parseSignal } from "./signals.ts";

@@ -2,6 +2,7 @@
 import type { CgroupLayout } from "../kernel/index.ts";
 import { cgroupDirs } from "./cgroup-dirs.ts";
 import * as files from "./cgroup-files.ts";
+import * as late from "./cgroup-late.ts";
 import { freezeDeadlineMs, freezePollMs, freezerOf, notFrozen } from "./cgroup-freeze.ts";
 import { nodeCgroupIo } from "./cgroup-io-node.ts";
 import { killAll, removeDeadlineMs, stillInUse, tryRemove } from "./cgroup-remove.ts";
@@ -29,6 +30,11 @@ export function isFrozen(cgroups: CgroupLayout, cgroupsPath: string): boolean {
 /** @see cgroup-update.ts */
 export function updateResources(cgroups: CgroupLayout, cgroupsPath: string, resources: OciResources): void {
   files.updateResources(nodeCgroupIo, cgroups, cgroupsPath, resources);
+}
+
+/** @see cgroup-late.ts */
+export function enterHierarchy(cgroups: CgroupLayout, cgroupsPath: string, controller: string): void {
+  late.enterHierarchy(nodeCgroupIo, cgroups, cgroupsPath, controller);
 }
 
 /** @see cgroup-stats.ts */

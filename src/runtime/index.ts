@@ -4,6 +4,7 @@ export { capabilityNames, defaultSeccompProfile } from "../kernel/index.ts";
 export type { AttachHandlers, AttachSession } from "./attach-session.ts";
 export {
   cgroupPids,
+  enterHierarchy,
   existingCgroupDirs,
   isFrozen,
   killCgroup,

@@ -1,6 +1,8 @@
 /** Instructions that change the configuration only: each gives the new one and docker's words for the history. Pure. */
 import { posix } from "node:path";
+import { parseSignal } from "../../kernel/index.ts";
 import type { ContainerDefaults } from "../../image/index.ts";
+import { messageOf } from "../../lib/index.ts";
 import type { CommandLine, Healthcheck, Instruction, KeyValue } from "../dockerfile/instruction.ts";
 import { SyntaxProblem } from "../dockerfile/source.ts";
 import { withEnv } from "./env-list.ts";
@@ -100,10 +102,11 @@ function changeHealthcheck(scope: Scope, check: Healthcheck): ConfigChange {
 
 function changeStopSignal(scope: Scope, word: string): ConfigChange {
   const StopSignal = expandIn(scope, word);
-  const name = /^(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d{1,2})?$/i;
-  const number = /^\d{1,2}$/.test(StopSignal) && Number(StopSignal) >= 1 && Number(StopSignal) <= 64;
-  if (!number && !name.test(StopSignal))
-    throw new SyntaxProblem(`Invalid signal: ${StopSignal.slice(0, 60)}`);
+  try {
+    parseSignal(StopSignal);
+  } catch (error) {
+    throw new SyntaxProblem(messageOf(error).slice(0, 80));
+  }
   return { config: { ...scope.config, StopSignal }, comment: `STOPSIGNAL ${StopSignal}` };
 }
 

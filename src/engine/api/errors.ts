@@ -1,5 +1,5 @@
 /** The one place where error codes become HTTP statuses and exit codes. */
-import { type ErrorCode, type GantryError, toGantryError } from "../../lib/index.ts";
+import { type ErrorCode, GantryError, toGantryError } from "../../lib/index.ts";
 
 const statuses = {
   "not-found": 404,
@@ -35,9 +35,24 @@ export function renderError(thrown: unknown): ErrorAnswer {
   const error: GantryError = toGantryError(thrown);
   return {
     statusCode: statuses[error.code],
-    exitCode: exitCodes[error.code] ?? 125,
+    exitCode: exitCodeOf(error),
     body: { message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) },
   };
+}
+
+function exitCodeOf({ code, fields }: GantryError): number {
+  const told = fields["exitCode"];
+  return typeof told === "number" ? told : (exitCodes[code] ?? 125);
+}
+
+/** The same error, with the exit code that our own client ends with. */
+export function withExitCode(thrown: unknown, exitCode: number): GantryError {
+  const { code, message, hint, fields, cause } = toGantryError(thrown);
+  return new GantryError(code, message, {
+    fields: { ...fields, exitCode },
+    ...(hint === undefined ? {} : { hint }),
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /**

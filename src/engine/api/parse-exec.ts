@@ -3,9 +3,10 @@ import { GantryError } from "../../lib/index.ts";
 import type { ExecConfig } from "../execs/exec.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { Fields } from "./json-fields.ts";
+import { type ApiVersion, isBefore, latest } from "./version-gates.ts";
 
 /** @throws {GantryError} "invalid" with the field's name; "unsupported" for a field that is set and not honoured */
-export function parseExec(body: unknown): ExecConfig {
+export function parseExec(body: unknown, version: ApiVersion = latest): ExecConfig {
   const fields = new Fields(body, "");
   const config: ExecConfig = {
     cmd: fields.strings("Cmd"),
@@ -18,6 +19,7 @@ export function parseExec(body: unknown): ExecConfig {
     attachStdout: fields.boolean("AttachStdout"),
     attachStderr: fields.boolean("AttachStderr"),
     detachKeys: fields.string("DetachKeys"),
+    consoleSize: isBefore(version, [1, 42]) ? [0, 0] : consoleSize(fields),
   };
   // Clients send what POST /exec/{id}/start wants here too, and docker-py the container once more.
   for (const key of ["Detach", "ConsoleSize", "Container"]) fields.raw(key);
@@ -29,7 +31,7 @@ export function parseExec(body: unknown): ExecConfig {
 
 function checkEnv(entry: string): string {
   if (entry === "" || entry.startsWith("=") || entry.includes("\0")) {
-    throw new GantryError("invalid", `invalid environment variable: ${JSON.stringify(entry)}`);
+    throw new GantryError("invalid", `invalid environment variable: ${entry.slice(0, 200)}`);
   }
   return entry;
 }
@@ -45,14 +47,14 @@ export interface ExecStartRequest {
 /** @throws {GantryError} "invalid" with the field's name */
 export function parseExecStart(body: unknown): ExecStartRequest {
   const fields = new Fields(body, "");
+  const [rows, cols] = consoleSize(fields);
+  return { detach: fields.boolean("Detach"), tty: fields.boolean("Tty"), rows, cols };
+}
+
+function consoleSize(fields: Fields): readonly [rows: number, cols: number] {
   const size = fields.raw("ConsoleSize");
   const [rows, cols]: unknown[] = Array.isArray(size) ? size : [];
-  return {
-    detach: fields.boolean("Detach"),
-    tty: fields.boolean("Tty"),
-    rows: terminalSide(rows),
-    cols: terminalSide(cols),
-  };
+  return [terminalSide(rows), terminalSide(cols)];
 }
 
 /** Rows or columns of a terminal: what is no sensible number means "not told". */

@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import type { AttachSession } from "../../runtime/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
 import { startMessage } from "./errors.ts";
 import { endConnection, frame } from "./hijack.ts";
 import {
@@ -24,7 +25,7 @@ import { terminalSizeOf } from "./terminal-size.ts";
 export function addExecRoutes(router: Router, engine: ApiEngine): void {
   const { execs } = engine;
   router.json("POST", "/containers/:id/exec", async (call) => {
-    const config = parseExec(await readJson(call.request));
+    const config = parseExec(await readJson(call.request), call.version);
     return new Reply(201, { Id: execs.create(param(call, "id"), config).id });
   });
   router.add("POST", "/exec/:id/start", {
@@ -111,6 +112,11 @@ function tell(sink: Writable, error: GantryError, tty: boolean): void {
   endConnection(sink);
 }
 
+/** As Go writes bytes. */
+function detachBytes(keys: string): string {
+  return keys === "" ? "" : Buffer.from(parseDetachKeys(keys)).toString("base64");
+}
+
 /** GET /exec/{id}/json. */
 export function wireExec({ execs }: ApiEngine, id: string): object {
   const { config, running, exitCode, pid, containerId } = execs.inspect(id);
@@ -131,7 +137,7 @@ export function wireExec({ execs }: ApiEngine, id: string): object {
     OpenStdout: config.attachStdout,
     CanRemove: exitCode !== undefined,
     ContainerID: containerId,
-    DetachKeys: config.detachKeys,
+    DetachKeys: detachBytes(config.detachKeys),
     Pid: pid,
   };
 }

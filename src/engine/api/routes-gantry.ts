@@ -2,7 +2,9 @@
 import type { ServerResponse } from "node:http";
 import { bootstrap } from "../../image/index.ts";
 import { GantryError, toGantryError } from "../../lib/index.ts";
+import type { ExecConfig } from "../execs/exec.ts";
 import type { ApiEngine } from "./api-engine.ts";
+import { withExitCode } from "./errors.ts";
 import { type RunFrame, type RunningProgram, serveRun } from "./joined-run.ts";
 import { JsonMessages } from "./output.ts";
 import { parseCreate } from "./parse-create.ts";
@@ -66,9 +68,25 @@ async function runContainer({ containers }: ApiEngine, run: RunFrame): Promise<R
   return { id, warnings, session, exited, signal: (number) => containers.kill(id, String(number)) };
 }
 
+/** An exec that does not come to be ends our client with docker's code of an error, 1; one that cannot start with its own. */
 async function runExec({ execs }: ApiEngine, container: string, run: RunFrame): Promise<RunningProgram> {
-  const config = parseExec(run.body);
-  const { id } = execs.create(container, config);
+  let id: string | undefined;
+  try {
+    const config = parseExec(run.body);
+    id = execs.create(container, config).id;
+    return await startExec(execs, id, config, run);
+  } catch (error) {
+    const failed = id === undefined ? undefined : execs.inspect(id).exitCode;
+    throw withExitCode(error, failed ?? 1);
+  }
+}
+
+async function startExec(
+  execs: ApiEngine["execs"],
+  id: string,
+  config: ExecConfig,
+  run: RunFrame,
+): Promise<RunningProgram> {
   const exited = execs.exited(id);
   exited.catch(() => undefined);
   const attach = run.detach

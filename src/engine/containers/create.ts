@@ -1,6 +1,7 @@
 /** A new container: checked completely, then recorded. Its directories are made by its first start. */
 import { existsSync } from "node:fs";
 import type { ImageRecord } from "../../image/index.ts";
+import { parseSignal } from "../../kernel/index.ts";
 import { GantryError, newId } from "../../lib/index.ts";
 import type { CreateRequest } from "../api/parse-create.ts";
 import type { ContainerRecord } from "../container.ts";
@@ -12,7 +13,6 @@ import { networkKind } from "../network-mode.ts";
 import { checkControllers } from "../oci-resources.ts";
 import { grantedCapabilities, seccompFor } from "../oci-security.ts";
 import { randomName } from "../random-name.ts";
-import { parseSignal } from "../signals.ts";
 import { toRlimit } from "../ulimits.ts";
 import { containerAttributes } from "./container-events.ts";
 import { removeUnusedVolumes } from "./dispose.ts";

@@ -12,6 +12,7 @@ import { afterVanish } from "./after-vanish.ts";
 import { containerAttributes } from "./container-events.ts";
 import { dispose } from "./dispose.ts";
 import { KeyedLocks } from "./keyed-locks.ts";
+import { removeLateCgroups } from "./late-cgroups.ts";
 import { launchContainer, type LaunchOptions } from "./launch.ts";
 import { releaseSharedMemory } from "./shared-memory.ts";
 import { checkStartable, startFailure } from "./start-checks.ts";
@@ -160,6 +161,7 @@ export class Lifecycle {
     const { record, state } = store.get(id);
     networks.release(id);
     releaseSharedMemory(this.#context, record);
+    await removeLateCgroups(this.#context, record);
     const ranMs = Math.max(0, exited.atMs - state.startedAtMs);
     const restart = nextRestart(
       record.host.RestartPolicy,

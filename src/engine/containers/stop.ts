@@ -4,7 +4,7 @@ import { setFrozen } from "../../runtime/index.ts";
 import { type ContainerRecord, isAlive } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { cgroupPath } from "../paths.ts";
-import { parseSignal } from "../signals.ts";
+import { parseSignal } from "../../kernel/index.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 
 export interface StopOptions {

@@ -1,6 +1,6 @@
 /** Changing limits and restart policy of a container, also while it runs. */
 import { GantryError, messageOf, toGantryError } from "../../lib/index.ts";
-import { type OciResources, updateResources } from "../../runtime/index.ts";
+import { enterHierarchy, type OciResources, updateResources } from "../../runtime/index.ts";
 import { type ContainerRecord, type HostConfig, isAlive } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { checkAvailable } from "../cpuset.ts";
@@ -87,11 +87,15 @@ function fitUpdate(
 /** @throws {GantryError} why the kernel refuses; all is as before then */
 function applyUpdate(context: EngineContext, record: ContainerRecord, host: HostConfig): void {
   const { cgroups, paths, logger } = context;
-  const write = (resources: OciResources): void =>
-    updateResources(cgroups, cgroupPath(paths, record), resources);
+  const path = cgroupPath(paths, record);
+  const write = (resources: OciResources): void => updateResources(cgroups, path, resources);
   const { swapAccounting } = context.host;
   try {
-    write(changedResources(record.host, host, swapAccounting));
+    const changed = changedResources(record.host, host, swapAccounting);
+    if (changed.cpu?.cpus !== undefined || changed.cpu?.mems !== undefined)
+      enterHierarchy(cgroups, path, "cpuset");
+    if (changed.blockIO !== undefined) enterHierarchy(cgroups, path, "blkio");
+    write(changed);
   } catch (error) {
     try {
       write(changedResources(host, record.host, swapAccounting));

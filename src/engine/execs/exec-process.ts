@@ -64,7 +64,7 @@ export async function startExecProcess(
       plan,
       options: {
         processTitle: `gantry-init: exec ${shortId(record.id)}`,
-        ...(config.tty ? { terminal: { rows, cols } } : {}),
+        ...(config.tty ? { terminal: terminalOf(config, rows, cols) } : {}),
         ...(config.attachStdin ? { stdin: { once: true } } : {}),
       },
       attach: attach === undefined ? [] : [attach],
@@ -73,6 +73,15 @@ export async function startExecProcess(
   } catch (error) {
     throw execFailure(error);
   }
+}
+
+/** The size that the start tells, else the one of the creation. */
+function terminalOf(
+  { consoleSize: [defaultRows, defaultCols] = [0, 0] }: ExecConfig,
+  rows: number,
+  cols: number,
+): { readonly rows: number; readonly cols: number } {
+  return rows > 0 && cols > 0 ? { rows, cols } : { rows: defaultRows, cols: defaultCols };
 }
 
 function withoutSeccomp(config: OciConfig): OciConfig {

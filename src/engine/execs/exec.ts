@@ -15,6 +15,8 @@ export interface ExecConfig {
   readonly attachStdout: boolean;
   readonly attachStderr: boolean;
   readonly detachKeys: string;
+  /** Of its terminal, for a start that says nothing; 0 by 0: not told. */
+  readonly consoleSize?: readonly [rows: number, cols: number];
 }
 
 /** What is known of an exec. */
