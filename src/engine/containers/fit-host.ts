@@ -18,6 +18,12 @@ export function fitHost(
   const { abilities, appArmor } = context.host;
   if ((host.CpuRealtimePeriod !== 0 || host.CpuRealtimeRuntime !== 0) && !abilities.realtime)
     throw new GantryError("invalid", "kernel does not support CPU real-time scheduler");
+  if (Object.keys(host.StorageOpt).length > 0)
+    throw new GantryError(
+      "unsupported",
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+      { hint: "a tmpfs (--tmpfs /path:size=100m) has a limit that holds" },
+    );
   checkAvailable(host.CpusetCpus, abilities.cpus, "CPUs");
   checkAvailable(host.CpusetMems, abilities.mems, "memory nodes");
   const { change, warnings } = fitLimits(host, abilities);
