@@ -272,6 +272,17 @@ describe("exec", () => {
     ]);
   });
 
+  test("the start's Tty decides whether there are frames; its spelling does not matter", async () => {
+    const { api, session } = await serveExec();
+    const client = new RawClient(api.path);
+    client.upgrade("/exec/e1/start", { tty: true });
+    expect(await client.head()).toContain("raw-stream");
+    await session.say(1, "bare");
+    await client.hear(Buffer.from("bare"));
+    await session.end(exitedWith(0));
+    expect(await client.rest()).toBe("");
+  });
+
   test("detached: no streams, an empty answer", async () => {
     const { api, started } = await serveExec();
     const answer = await api.post("/exec/e1/start", { Detach: true });

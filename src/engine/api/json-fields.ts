@@ -6,6 +6,7 @@ export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
   readonly #path: string;
   readonly #seen = new Set<string>();
+  #byLowerCase: ReadonlyMap<string, string> | undefined;
 
   /** @param path what errors call this object, such as "HostConfig" */
   constructor(value: unknown, path: string) {
@@ -20,9 +21,17 @@ export class Fields {
   }
 
   raw(key: string): unknown {
-    this.#seen.add(key);
-    const value = this.#values[key];
+    const spelled = this.#spelled(key);
+    this.#seen.add(spelled);
+    const value = this.#values[spelled];
     return value === null ? undefined : value;
+  }
+
+  /** As Go reads JSON: a key that is not there as it is written is looked for in any case (docker-py: `detachKeys`). */
+  #spelled(key: string): string {
+    if (Object.hasOwn(this.#values, key)) return key;
+    this.#byLowerCase ??= new Map(Object.keys(this.#values).map((name) => [name.toLowerCase(), name]));
+    return this.#byLowerCase.get(key.toLowerCase()) ?? key;
   }
 
   #typed<T>(key: string, kind: string, is: (value: unknown) => value is T): T | undefined {

@@ -80,6 +80,11 @@ export class JsonMessages {
   /** Ends the answer with a failure; throws it on when nothing was sent yet. */
   async fail(error: GantryError): Promise<void> {
     if (!this.#started) throw error;
+    await this.failInStream(error);
+  }
+
+  /** Ends the answer with a failure as a message, also where it is the first one and the status says success. */
+  async failInStream(error: GantryError): Promise<void> {
     const code = error.fields["exitCode"];
     const errorDetail = {
       ...(typeof code === "number" ? { code } : {}),

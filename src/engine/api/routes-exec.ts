@@ -43,7 +43,7 @@ export function addExecRoutes(router: Router, engine: ApiEngine): void {
 /** With an upgrade. What cannot be started is told on the stream, as dockerd does: the client then asks for the exit code. */
 async function startJoined(engine: ApiEngine, call: Call, socket: Duplex, head: Buffer): Promise<void> {
   const request = parseExecStart(await readJson(call.request));
-  const join = joinRequest(engine, call, request.detach);
+  const join = joinRequest(engine, call, request);
   if (request.detach) {
     await engine.execs.start(param(call, "id"), { rows: 0, cols: 0 });
     socket.write(switchHead(socket, streamType(call, join.tty)));
@@ -60,7 +60,7 @@ async function startJoined(engine: ApiEngine, call: Call, socket: Duplex, head: 
 
 async function startPlain(engine: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
   const request = parseExecStart(await readJson(call.request));
-  const join = joinRequest(engine, call, request.detach);
+  const join = joinRequest(engine, call, request);
   if (request.detach) {
     await inStartWords(() => engine.execs.start(param(call, "id"), { rows: 0, cols: 0 }));
     response.statusCode = 200;
@@ -73,9 +73,10 @@ async function startPlain(engine: ApiEngine, call: Call, response: ServerRespons
   if (session !== undefined) await joinResponse(session, join, response);
 }
 
-function joinRequest({ execs }: ApiEngine, call: Call, detach: boolean): JoinRequest {
+/** As dockerd has it, the start's Tty decides whether the stream has frames, whatever the exec has. */
+function joinRequest({ execs }: ApiEngine, call: Call, { detach, tty }: ExecStartRequest): JoinRequest {
   const { config } = execs.inspect(param(call, "id"));
-  return { call, tty: config.tty, stdin: config.attachStdin && !detach, detachKeys: config.detachKeys };
+  return { call, tty, stdin: config.attachStdin && !detach, detachKeys: config.detachKeys };
 }
 
 /**

@@ -122,7 +122,8 @@ async function load(engine: ApiEngine, call: Call, response: ServerResponse): Pr
     }
     messages.end();
   } catch (error) {
-    await messages.fail(toGantryError(error));
+    // Never by the status, as in dockerd: its clients look for it in the stream.
+    await messages.failInStream(toGantryError(error));
   }
 }
 
