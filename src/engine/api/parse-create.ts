@@ -69,7 +69,9 @@ export function parseCreate(name: string, body: unknown, version: ApiVersion = l
 
 function readHostConfig(fields: Fields, version: ApiVersion): Pick<CreateRequest, "host" | "warnings"> {
   const hostFields = fields.object("HostConfig");
-  const parsed = parseHostConfig(hostFields);
+  const config = parseHostConfig(hostFields);
+  // docker-py names it beside HostConfig.
+  const parsed = { ...config, Runtime: config.Runtime || fields.string("Runtime") };
   const given = {
     ipcMode: hostFields.string("IpcMode") !== "",
     cgroupnsMode: hostFields.string("CgroupnsMode") !== "",
