@@ -3,7 +3,7 @@ import { GantryError } from "../lib/index.ts";
 import type { CreateNetworkRequest } from "./types.ts";
 
 /** Bytes of a packet on the network's cables. */
-const mtuOption = "com.docker.network.driver.mtu";
+export const mtuOption = "com.docker.network.driver.mtu";
 
 /** Options that say what is so anyway. */
 const givenOptions: Readonly<Record<string, string>> = {

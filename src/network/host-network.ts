@@ -9,6 +9,7 @@ import { subnetsOverlap, type Subnet } from "./ipv4.ts";
 import { vethName } from "./names.ts";
 import type { EndpointRecord, NetworkRecord } from "./network-rows.ts";
 import type { NetworkStore } from "./network-store.ts";
+import type { AddressPool } from "./pools.ts";
 import type { BridgeNetwork, Network } from "./types.ts";
 
 export interface HostNetworkOptions {
@@ -17,6 +18,7 @@ export interface HostNetworkOptions {
   readonly instance: string;
   readonly store: NetworkStore;
   readonly dns: DnsServers;
+  readonly pools: readonly AddressPool[];
 }
 
 type BridgeRecord = NonNullable<NetworkRecord["bridge"]>;
@@ -89,7 +91,7 @@ export class HostNetwork {
    * bridge no container of the network can be alive.
    */
   #settleSubnet(bridge: BridgeRecord): BridgeRecord {
-    const { store, logger, sys } = this.#options;
+    const { store, logger, sys, pools } = this.#options;
     if (sys.ifNameToIndex(bridge.device) !== 0) return bridge;
     const foreign = this.#foreignSubnets();
     if (!foreign.some((subnet) => subnetsOverlap(subnet, bridge.addresses.subnet))) return bridge;
@@ -102,8 +104,8 @@ export class HostNetwork {
       store.removeEndpoint(endpoint.containerId);
     logger.warn("network.subnet-moved", fields);
     return (
-      store.readdress(bridge.network.id, chooseAddresses([...foreign, ...this.#ownSubnets()])).bridge ??
-      bridge
+      store.readdress(bridge.network.id, chooseAddresses([...foreign, ...this.#ownSubnets()], pools), true)
+        .bridge ?? bridge
     );
   }
 

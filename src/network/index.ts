@@ -2,6 +2,7 @@
 export { hostsFile, type HostsRequest } from "./container-files.ts";
 export { Networks, type NetworksOptions } from "./networks.ts";
 export { planLoopback } from "./plan-attach.ts";
+export { isBridgeAddress, isPool, type NetworkDefaults, networkDefaults } from "./pools.ts";
 export type {
   Attachment,
   AttachRequest,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GantryError } from "../lib/index.ts";
-import { chooseAddresses, claimAddress, defaultPools, nextAddress, planAddresses } from "./ipam.ts";
+import { chooseAddresses, claimAddress, nextAddress, planAddresses } from "./ipam.ts";
 import {
   broadcastOf,
   formatIpv4,
@@ -14,6 +14,7 @@ import {
   subnetsOverlap,
   tryParseIpv4,
 } from "./ipv4.ts";
+import { isPool, subnetsOf } from "./pools.ts";
 
 const subnet = (text: string) => parseCidr(text).subnet;
 const request = (subnetText: string, gateway = "", range = "") => ({ subnet: subnetText, gateway, range });
@@ -100,7 +101,7 @@ describe("ipv4", () => {
 
 describe("subnets", () => {
   test("pools are disjoint and in order", () => {
-    const pools = [...defaultPools()];
+    const pools = [...subnetsOf([])];
     expect(pools.slice(0, 2).map(formatSubnet)).toEqual(["10.88.0.0/16", "10.89.0.0/16"]);
     for (const [i, pool] of pools.entries())
       if (i > 0) expect(subnetsOverlap(pool, pools[i - 1] ?? pool)).toBe(false);
@@ -215,4 +216,24 @@ describe("addresses", () => {
   ])("a wish for %s: %s", (wish, want) => {
     expect(failure(() => claimAddress(plan("10.7.0.0/24"), used("10.7.0.5"), wish))).toBe(want);
   });
+});
+
+describe("pools of the settings", () => {
+  const chosen = (taken: readonly string[]): string =>
+    formatSubnet(chooseAddresses(taken.map(subnet), [{ base: "10.50.0.0/16", size: 17 }]).subnet);
+
+  test("subnets are taken from them in order, and from nowhere else", () => {
+    expect(chosen([])).toBe("10.50.0.0/17");
+    expect(chosen(["10.50.1.0/24"])).toBe("10.50.128.0/17");
+    expect(failure(() => chosen(["10.50.0.0/16"]))).toContain("exhausted");
+  });
+
+  test.each([
+    [{ base: "10.50.0.0/16", size: 24 }, true],
+    [{ base: "10.50.0.1/16", size: 24 }, false],
+    [{ base: "10.50.0.0/16", size: 15 }, false],
+    [{ base: "10.50.0.0/16", size: 31 }, false],
+    [{ base: "10.50.0.0", size: 24 }, false],
+    [{ base: "fd00::/48", size: 64 }, false],
+  ])("%o is a pool: %p", (pool, want) => expect(isPool(pool)).toBe(want));
 });

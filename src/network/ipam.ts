@@ -11,6 +11,7 @@ import {
   subnetHas,
   subnetsOverlap,
 } from "./ipv4.ts";
+import { type AddressPool, subnetsOf } from "./pools.ts";
 
 /** The addresses of one bridge network. */
 export interface AddressPlan {
@@ -32,18 +33,12 @@ const longestPrefix = 30;
 /** Larger ones would swallow whole address families of the host. */
 const shortestPrefix = 8;
 
-/** 10.88.0.0/16 to 10.255.0.0/16, then 192.168.128.0/24 to 192.168.255.0/24: where few sites have their own machines. */
-export function* defaultPools(): Generator<Subnet> {
-  for (let second = 88; second <= 255; second++) yield { base: parseIpv4(`10.${second}.0.0`), prefix: 16 };
-  for (let third = 128; third <= 255; third++) yield { base: parseIpv4(`192.168.${third}.0`), prefix: 24 };
-}
-
 /**
- * The first default pool that overlaps none of `taken`, with its first address as gateway.
+ * The first subnet of the pools that overlaps none of `taken`, with its first address as gateway.
  * @throws {GantryError} "exhausted"
  */
-export function chooseAddresses(taken: readonly Subnet[]): AddressPlan {
-  for (const subnet of defaultPools()) {
+export function chooseAddresses(taken: readonly Subnet[], pools: readonly AddressPool[] = []): AddressPlan {
+  for (const subnet of subnetsOf(pools)) {
     if (!taken.some((other) => subnetsOverlap(subnet, other)))
       return { subnet, gateway: subnet.base + 1, range: subnet };
   }
@@ -56,9 +51,13 @@ export function chooseAddresses(taken: readonly Subnet[]): AddressPlan {
  * Judges what the user asked for, in Docker's words.
  * @throws {GantryError} "invalid", or "denied" when the subnet is in use
  */
-export function planAddresses(request: AddressRequest, taken: readonly Subnet[]): AddressPlan {
+export function planAddresses(
+  request: AddressRequest,
+  taken: readonly Subnet[],
+  pools: readonly AddressPool[] = [],
+): AddressPlan {
   if (request.subnet === "") {
-    if (request.gateway === "" && request.range === "") return chooseAddresses(taken);
+    if (request.gateway === "" && request.range === "") return chooseAddresses(taken, pools);
     throw invalidConfig("a gateway or ip-range needs a subnet");
   }
   const subnet = parseExact("subnet", request.subnet);

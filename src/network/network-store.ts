@@ -84,14 +84,20 @@ export class NetworkStore {
     return this.#reload(id);
   }
 
-  /** Moves a network without endpoints to another subnet. */
-  readdress(id: string, addresses: AddressPlan): NetworkRecord {
+  /** Moves a network without endpoints to another subnet. @param chosen by us, and not the user's wish */
+  readdress(id: string, addresses: AddressPlan, chosen: boolean): NetworkRecord {
     this.#db.run(
-      "UPDATE network SET subnet = ?, gateway = ?, ip_range = ? WHERE id = ?",
+      "UPDATE network SET subnet = ?, gateway = ?, ip_range = ?, chosen = ? WHERE id = ?",
       ...addressColumns(addresses),
+      Number(chosen),
       id,
     );
     return this.#reload(id);
+  }
+
+  setOptions(id: string, options: Readonly<Record<string, string>>): void {
+    this.#db.run("UPDATE network SET options = ? WHERE id = ?", JSON.stringify(options), id);
+    this.#reload(id);
   }
 
   removeNetwork(id: string): void {

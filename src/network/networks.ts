@@ -4,12 +4,13 @@ import type { Sys } from "../kernel/index.ts";
 import type { ExtraSteps } from "../runtime/index.ts";
 import { Attachments } from "./attachments.ts";
 import { resolvConf, type ResolvConfRequest } from "./container-files.ts";
-import { checkCreateRequest } from "./create-request.ts";
+import { checkCreateRequest, mtuOf, mtuOption } from "./create-request.ts";
 import { DnsServers } from "./dns-servers.ts";
 import { HostNetwork } from "./host-network.ts";
 import { planAddresses } from "./ipam.ts";
-import { formatIpv4 } from "./ipv4.ts";
+import { formatIpv4, formatSubnet, parseCidr } from "./ipv4.ts";
 import { NetworkStore } from "./network-store.ts";
+import { type NetworkDefaults, networkDefaults } from "./pools.ts";
 import { withSubnetLock } from "./subnet-lock.ts";
 import type {
   AttachRequest,
@@ -28,11 +29,13 @@ export interface NetworksOptions {
   readonly instance: string;
   /** The host's; /etc/resolv.conf when absent. */
   readonly resolvConfPath?: string;
+  readonly defaults?: NetworkDefaults;
   readonly now?: () => number;
 }
 
 export class Networks {
   readonly #logger: Logger;
+  readonly #defaults: NetworkDefaults;
   readonly #now: () => number;
   readonly #store: NetworkStore;
   readonly #dns: DnsServers;
@@ -41,11 +44,13 @@ export class Networks {
 
   private constructor(options: NetworksOptions) {
     this.#logger = options.logger;
+    this.#defaults = options.defaults ?? networkDefaults;
+    const { pools } = this.#defaults;
     this.#now = options.now ?? Date.now;
     this.#store = new NetworkStore(options.db, options.instance);
     const resolvConfPath = options.resolvConfPath ?? "/etc/resolv.conf";
     this.#dns = new DnsServers({ store: this.#store, logger: options.logger, resolvConfPath });
-    this.#host = new HostNetwork({ ...options, store: this.#store, dns: this.#dns });
+    this.#host = new HostNetwork({ ...options, store: this.#store, dns: this.#dns, pools });
     this.#attachments = new Attachments({ ...options, store: this.#store, dns: this.#dns, host: this.#host });
   }
 
@@ -57,6 +62,7 @@ export class Networks {
     const networks = new Networks(options);
     await withSubnetLock(options.logger, async () => {
       networks.#addPredefined();
+      await networks.#settleBridge();
       try {
         await networks.#host.setUp();
       } catch (error) {
@@ -78,16 +84,38 @@ export class Networks {
       options: {},
     };
     if (!known.has("bridge")) {
-      const addresses = {
-        ...planAddresses({ subnet: "", gateway: "", range: "" }, this.#host.takenSubnets()),
-        chosen: true,
-      };
+      const { pools } = this.#defaults;
+      const plan = planAddresses({ subnet: "", gateway: "", range: "" }, this.#host.takenSubnets(), pools);
+      const addresses = { ...plan, chosen: true };
       this.#store.addNetwork({ ...base, name: "bridge", driver: "bridge", addresses });
     }
     if (!known.has("host"))
       this.#store.addNetwork({ ...base, name: "host", driver: "host", addresses: undefined });
     if (!known.has("none"))
       this.#store.addNetwork({ ...base, name: "none", driver: "null", addresses: undefined });
+  }
+
+  /** The network `bridge` as the settings want it; where containers are plugged in it stays where it is. */
+  async #settleBridge(): Promise<void> {
+    const { bip, mtu } = this.#defaults;
+    const { network, bridge } = this.#store.find("bridge");
+    if (mtuOf(network.options) !== mtu)
+      this.#store.setOptions(network.id, mtu === 0 ? {} : { [mtuOption]: String(mtu) });
+    if (bip === undefined || bridge === undefined) return;
+    const { subnet, address: gateway } = parseCidr(bip);
+    const { addresses } = bridge;
+    if (formatSubnet(addresses.subnet) === formatSubnet(subnet) && addresses.gateway === gateway) return;
+    if (this.#store.endpointsOf(network.id).length > 0) {
+      this.#logger.warn("network.bip-later", { bip, message: "containers use the network bridge as it is" });
+      return;
+    }
+    try {
+      await this.#host.removeBridge(network);
+    } catch (error) {
+      // Without the right to networks there is no bridge either.
+      if (!(error instanceof GantryError)) throw error;
+    }
+    this.#store.readdress(network.id, { subnet, gateway, range: subnet }, false);
   }
 
   list(): readonly Network[] {
@@ -113,7 +141,11 @@ export class Networks {
     await this.#ready();
     return await withSubnetLock(this.#logger, async () => {
       const [ipam = { subnet: "", gateway: "", ipRange: "" }] = request.ipam;
-      const plan = planAddresses({ ...ipam, range: ipam.ipRange }, this.#host.takenSubnets());
+      const plan = planAddresses(
+        { ...ipam, range: ipam.ipRange },
+        this.#host.takenSubnets(),
+        this.#defaults.pools,
+      );
       // Looked at again: another request of the same name may have come while we waited for the lock.
       if (this.list().some(({ name }) => name === request.name)) {
         throw new GantryError("conflict", `network with name ${request.name} already exists`);
