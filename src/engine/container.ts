@@ -1,4 +1,5 @@
 /** What the engine records of one container. Names of `config` and `host` fields are the Docker Engine API's. */
+import type { IdMaps } from "./users/id-maps.ts";
 
 /** `Config` of POST /containers/create, completed from the image. */
 export interface ContainerConfig {
@@ -186,6 +187,8 @@ export interface ContainerState {
   readonly stoppedByUser: boolean;
   /** Log lines that could not be written (disk full). */
   readonly lostLogLines: number;
+  /** Of the user namespace that it was started in; null: the host's. */
+  readonly idMaps: IdMaps | null;
 }
 
 export interface ContainerRecord {
@@ -220,6 +223,7 @@ export const initialState: ContainerState = {
   restartCount: 0,
   stoppedByUser: false,
   lostLogLines: 0,
+  idMaps: null,
 };
 
 /** The only legal transitions. */

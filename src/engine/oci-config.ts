@@ -8,6 +8,7 @@ import {
   type OciNamespace,
   type OciProcess,
 } from "../runtime/index.ts";
+import type { UserNamespace } from "./containers/user-namespace.ts";
 import type { JoinedPaths } from "./containers/joined-container.ts";
 import { mergeEnv } from "./containers/merge-config.ts";
 import type { ContainerRecord, HostConfig } from "./container.ts";
@@ -36,9 +37,12 @@ export interface OciConfigInput {
   readonly joins?: JoinedPaths;
   /** Its /dev/shm on the host, when others share it. */
   readonly sharedMemory?: string | undefined;
+  readonly userNamespace?: UserNamespace | undefined;
   readonly blockIo?: OciBlockIo | undefined;
   /** Whether AppArmor is on. */
   readonly appArmor?: boolean;
+  /** The engine's own profile, for containers that name none. */
+  readonly seccomp?: string | undefined;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -92,17 +96,20 @@ export function processEnv(record: ContainerRecord, user: Pick<ResolvedUser, "ho
 function ociLinux(input: OciConfigInput): OciLinux {
   const { record, devices } = input;
   const { host } = record;
-  const filter = seccompFor(host);
+  const filter = seccompFor(host, input.seccomp);
   const propagation = rootPropagation(input.mounts);
   return {
     namespaces: namespaces(input),
+    ...(input.userNamespace === undefined
+      ? {}
+      : { uidMappings: input.userNamespace.maps.uids, gidMappings: input.userNamespace.maps.gids }),
     cgroupsPath: input.cgroupsPath,
     resources: ociResources(host, devices, input),
     devices: devices.map(({ access: _access, ...device }) => device),
     maskedPaths: maskedPaths(host),
     readonlyPaths: readonlyPaths(host),
     sysctl: {
-      ...(networkKind(host.NetworkMode).kind === "host" ? {} : input.defaultSysctls),
+      ...(networkKind(host.NetworkMode).kind === "host" ? {} : defaultSysctls(input)),
       ...host.Sysctls,
     },
     ...(filter === undefined ? {} : { seccomp: filter }),
@@ -123,13 +130,37 @@ function isConfined({ Privileged, SecurityOpt }: HostConfig): boolean {
   return !Privileged && securityOptions(SecurityOpt).systemPaths;
 }
 
-function namespaces({ record: { host }, joins = {} }: OciConfigInput): readonly OciNamespace[] {
+/** The last of all groups is in no user namespace's map. */
+function defaultSysctls({
+  defaultSysctls: all,
+  userNamespace,
+  joins,
+}: OciConfigInput): Readonly<Record<string, string>> {
+  // They are set already where another container's network is joined.
+  if (joins?.network !== undefined) return {};
+  const { "net.ipv4.ping_group_range": _, ...others } = all;
+  return userNamespace === undefined ? all : others;
+}
+
+function namespaces({
+  record: { host },
+  joins = {},
+  userNamespace,
+}: OciConfigInput): readonly OciNamespace[] {
   const own = (type: "pid" | "ipc" | "network"): OciNamespace => {
     const path = joins[type];
     return path === undefined ? { type } : { type, path };
   };
   return [
     { type: "mount" },
+    ...(userNamespace === undefined
+      ? []
+      : [
+          {
+            type: "user",
+            ...(userNamespace.path === undefined ? {} : { path: userNamespace.path }),
+          } as const,
+        ]),
     ...(host.CgroupnsMode === "host" ? [] : [{ type: "cgroup" } as const]),
     ...(networkKind(host.NetworkMode).kind === "host" ? [] : [own("network")]),
     ...(host.PidMode === "host" ? [] : [own("pid")]),

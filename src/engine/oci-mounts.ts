@@ -13,6 +13,8 @@ export interface ResolvedMount {
   readonly propagation: string;
   /** Of a tmpfs. */
   readonly options: string;
+  /** Its files' ids are the container's, as the host has them without its user namespace. */
+  readonly idMapped?: boolean;
 }
 
 /** @param sharedMemory the host's directory that is its /dev/shm */
@@ -79,7 +81,7 @@ function toOci(mount: ResolvedMount): OciMount {
     destination: mount.target,
     type: "bind",
     source: mount.source,
-    options: ["rbind", access, propagation],
+    options: ["rbind", access, propagation, ...(mount.idMapped === true ? ["idmap"] : [])],
   };
 }
 

@@ -16,6 +16,8 @@ export interface EnginePaths {
   readonly socket: string;
   /** An empty directory: overlay roots are mounted on it, each in its container's own mount namespace. */
   readonly mountPoint: string;
+  /** An empty directory: containers in a user namespace see their own directory there while their root is made. */
+  readonly mappedPoint: string;
   /** "" for the engine of the default directories, else 6 hex digits: part of the names of bridges, tables and cgroups. */
   readonly instance: string;
 }
@@ -45,6 +47,7 @@ export function enginePaths(root: string, state: string): EnginePaths {
     lock: join(root, "lock"),
     socket: join(state, "engine.sock"),
     mountPoint: join(state, "rootfs"),
+    mappedPoint: join(state, "mapped"),
     instance,
   };
 }

@@ -18,6 +18,7 @@ import {
 import { type PlannedHooks, planHooks, withHooks } from "./plan-hooks.ts";
 import { labelSteps, withMountLabel } from "./plan-labels.ts";
 import { planLoopback } from "./plan-loopback.ts";
+import { isMapped, mappedMounts, mappedSources, unlockedRoot } from "./plan-mapped-root.ts";
 import { planMounts } from "./plan-mounts.ts";
 import { type NamespaceSteps, planNamespaces, sharesMounts } from "./plan-namespaces.ts";
 import { netDeviceSteps } from "./plan-net-devices.ts";
@@ -49,7 +50,10 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
     throw new GantryError("invalid", "process: a container that is started needs a process");
   refuseUnsupported(config, input.hooks !== undefined);
   const cgroup = planOwnCgroup(input, because);
-  const namespaces = planNamespaces(config, because, input.rootless);
+  const namespaces = planNamespaces(config, because, {
+    rootless: input.rootless,
+    mountsFirst: isMapped(input.overlay),
+  });
   const network = withReason(
     input.network ?? planLoopback(config),
     because("the network of the container", "network"),
@@ -57,6 +61,7 @@ export function planContainer(input: ContainerPlanInput): ContainerPlan {
   const container = [
     ...cgroup.enter,
     ...scoreSteps(input, because, "child"),
+    ...(isMapped(input.overlay) ? mappedMounts(input.overlay) : []),
     ...namespaces.join,
     ...arrival(input, namespaces, because),
     ...network.container,
@@ -105,6 +110,7 @@ function monitorSteps(
     input.pidFile === undefined ? [] : [{ do: "write-pid-file", path: input.pidFile, because: "--pid-file" }];
   return [
     ...cgroup.before,
+    ...(isMapped(input.overlay) ? mappedSources(input.config, input.overlay) : []),
     ...planSources({
       config: input.config,
       hasPlainRoot: input.overlay === undefined,
@@ -179,7 +185,8 @@ function rootSteps(
   const rootPath = overlay?.target ?? config.root?.path ?? "";
   // What the container shares with the host stays as the host has it.
   if (!sharesMounts(config)) steps.push(...earlyPropagation(propagation, rootPath, because));
-  if (overlay !== undefined)
+  if (isMapped(overlay)) steps.push(...unlockedRoot(overlay));
+  else if (overlay !== undefined)
     steps.push({
       do: "overlay",
       ...overlay,

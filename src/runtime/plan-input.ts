@@ -24,6 +24,11 @@ export interface OverlayRoot {
   readonly upper: string;
   readonly work: string;
   readonly options: string;
+  /**
+   * In a user namespace: layers are shown with its ids, and so is `writable`, the directory of `upper` and `work` (by these
+   * names), at the empty directory `at` of the host's.
+   */
+  readonly mapped?: { readonly writable: string; readonly at: string };
 }
 
 /** What hooks are told, and where they run. */

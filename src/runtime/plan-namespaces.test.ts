@@ -19,7 +19,7 @@ function config(linux: Partial<OciLinux>, user: OciUser = { uid: 0, gid: 0 }): O
 
 function refusal(value: OciConfig, rootless?: Rootless): GantryError {
   try {
-    planNamespaces(value, because, rootless);
+    planNamespaces(value, because, { rootless });
   } catch (error) {
     if (error instanceof GantryError) return error;
     throw error;
@@ -126,7 +126,9 @@ describe("id maps", () => {
   };
 
   test("an ordinary user writes its own id, and gives up setgroups for it", () => {
-    const { monitor } = planNamespaces(config({ namespaces: withUser, ...ownIds }), because, ordinary);
+    const { monitor } = planNamespaces(config({ namespaces: withUser, ...ownIds }), because, {
+      rootless: ordinary,
+    });
     expect(monitor).toMatchObject([{ deniesGroups: true }]);
     expect(monitor[0]).not.toHaveProperty("newuidmap");
   });
@@ -134,8 +136,10 @@ describe("id maps", () => {
   test("and has newuidmap and newgidmap write ranges", () => {
     const tools = { newuidmap: "/usr/bin/newuidmap", newgidmap: "/usr/bin/newgidmap" };
     const { monitor } = planNamespaces(config({ namespaces: withUser, ...maps }), because, {
-      ...ordinary,
-      ...tools,
+      rootless: {
+        ...ordinary,
+        ...tools,
+      },
     });
     expect(monitor).toMatchObject([{ deniesGroups: false, ...tools }]);
   });

@@ -50,12 +50,22 @@ export function sharesMounts(config: OciConfig): boolean {
   return !(config.linux?.namespaces ?? []).some(({ type }) => type === "mount");
 }
 
+export interface NamespaceOptions {
+  readonly rootless?: Rootless | undefined;
+  /** The child makes mounts with the host's rights before it enters its user namespace, and a mount namespace of that. */
+  readonly mountsFirst?: boolean;
+}
+
 /** @throws {GantryError} "invalid" for maps and ids that do not fit together */
-export function planNamespaces(config: OciConfig, because: Because, rootless?: Rootless): NamespaceSteps {
+export function planNamespaces(
+  config: OciConfig,
+  because: Because,
+  { rootless, mountsFirst = false }: NamespaceOptions = {},
+): NamespaceSteps {
   const wanted = config.linux?.namespaces ?? [];
   const fresh = wanted.filter(({ path }) => path === undefined || path === "").map(({ type }) => type);
   const hasPath = wanted.length > fresh.length;
-  const user = planUserNamespace(config, because, hasPath, rootless);
+  const user = planUserNamespace(config, because, hasPath || mountsFirst, rootless);
   const join = joinPaths(config, because);
   const time = fresh.includes("time") ? [timeStep(config, because)] : [];
   const newCgroup = fresh.includes("cgroup");
@@ -67,7 +77,7 @@ export function planNamespaces(config: OciConfig, because: Because, rootless?: R
   const early = user.kind === "born" ? made.filter((type) => !ownedByMaker.includes(type)) : [];
   const late = flagsOf(made.filter((type) => type !== "user" && !early.includes(type)));
   return {
-    cloneFlags: flagsOf(early),
+    cloneFlags: flagsOf(mountsFirst ? ["mount"] : early),
     monitor: user.monitor,
     join: [...join, ...enterUser(user, late), ...time, { do: "namespaces-ready", because: user.because }],
     newCgroup,

@@ -3,8 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerConfig, HostConfig } from "../../src/engine/container.ts";
 import { defaultConfig, defaultHostConfig } from "../../src/engine/create-defaults.ts";
+import { type EngineDefaults, engineDefaults } from "../../src/engine/engine-defaults.ts";
 import { Engine } from "../../src/engine/index.ts";
 import { cgroupParent } from "../../src/engine/paths.ts";
+import { usualLiveSettings } from "../../src/engine/settings/engine-settings.ts";
 import type { CreateRequest } from "../../src/engine/api/parse-create.ts";
 import { createLogger, tarHeader, tarPadding, tarTrailer } from "../../src/lib/index.ts";
 import type { AttachSession } from "../../src/runtime/index.ts";
@@ -22,7 +24,12 @@ export class World {
   readonly root: string = join(this.dir, "lib");
   readonly state: string = join(this.dir, "run");
   readonly log: string[] = [];
+  readonly #defaults: Partial<EngineDefaults>;
   #engine: Engine | undefined;
+
+  constructor(defaults: Partial<EngineDefaults> = {}) {
+    this.#defaults = defaults;
+  }
 
   get engine(): Engine {
     if (this.#engine === undefined) throw new Error("the engine is not open");
@@ -31,7 +38,12 @@ export class World {
 
   async open(): Promise<Engine> {
     const logger = createLogger("debug", (line) => void this.log.push(line));
-    this.#engine = await Engine.open({ root: this.root, state: this.state, logger });
+    this.#engine = await Engine.open({
+      root: this.root,
+      state: this.state,
+      logger,
+      live: { ...usualLiveSettings, containers: { ...engineDefaults, ...this.#defaults } },
+    });
     if (this.#engine.images.tryFind("busybox") === undefined) await importBusybox(this.#engine);
     return this.#engine;
   }

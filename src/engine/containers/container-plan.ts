@@ -18,6 +18,7 @@ import { cgroupPath, containerPaths } from "../paths.ts";
 import { foreignPlan } from "./foreign.ts";
 import type { ContainerImage } from "./image-of.ts";
 import type { JoinedPaths } from "./joined-container.ts";
+import type { UserNamespace } from "./user-namespace.ts";
 import { networkFileMounts } from "./network-files.ts";
 
 export interface PlanRequest {
@@ -28,6 +29,7 @@ export interface PlanRequest {
   /** Of other containers that it joins; without them its own ones stand there. */
   readonly joins?: JoinedPaths;
   readonly sharedMemory?: string | undefined;
+  readonly userNamespace?: UserNamespace | undefined;
 }
 
 /** @throws {GantryError} "invalid" (user, capability, …), "not-found" (device) */
@@ -41,6 +43,9 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
     upper: paths.upper,
     work: paths.work,
     options: "",
+    ...(request.userNamespace === undefined
+      ? {}
+      : { mapped: { writable: paths.dir, at: context.paths.mappedPoint } }),
   };
   const program = context.runtimes.programOf(record.host.Runtime ?? "");
   if (program !== undefined) return foreignPlan(context, { record, program, config, overlay, network });
@@ -58,7 +63,7 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
 /** The OCI config of a container; also what an exec in it starts from. */
 export function configOf(
   context: EngineContext,
-  { record, image, mounts, joins, sharedMemory }: Omit<PlanRequest, "network">,
+  { record, image, mounts, joins, sharedMemory, userNamespace }: Omit<PlanRequest, "network">,
 ): OciConfig {
   const paths = containerPaths(context.paths, record.id);
   const user = context.users.resolve({
@@ -74,13 +79,20 @@ export function configOf(
     user,
     rootPath: context.paths.mountPoint,
     cgroupsPath: cgroupPath(context.paths, record),
-    mounts: [...mounts, ...networkFileMounts(record, paths, taken)],
+    mounts: [
+      ...mounts,
+      ...networkFileMounts(record, paths, taken).map((mount) =>
+        userNamespace === undefined ? mount : { ...mount, idMapped: true },
+      ),
+    ],
     devices: hostDevices(record.host),
     defaultSysctls: context.host.defaultSysctls,
     swapAccounting: context.host.swapAccounting,
     ...(joins === undefined ? {} : { joins }),
+    userNamespace,
     sharedMemory,
     blockIo: blockIo(record.host),
     appArmor: context.host.appArmor,
+    seccomp: context.defaults.seccomp,
   });
 }

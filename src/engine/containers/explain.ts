@@ -12,6 +12,7 @@ import { joinedPaths } from "./joined-container.ts";
 import { mountsOf } from "./mount-spec.ts";
 import { resolveMount } from "./prepare-mounts.ts";
 import { sharedMemoryOf } from "./shared-memory.ts";
+import { userNamespaceOf } from "./user-namespace.ts";
 
 /** Rebuilds the plan from the record: nothing is made or reserved. */
 export async function explainContainer(
@@ -27,6 +28,7 @@ export async function explainContainer(
     network: explainedNetwork(context, record),
     joins: joinedPaths(context, record),
     sharedMemory: sharedMemoryOf(context, record),
+    userNamespace: userNamespaceOf(context, record),
   });
   return explainPlan(plan);
 }
@@ -38,5 +40,5 @@ function explainedNetwork(
 ): ExtraSteps | undefined {
   const kind = networkKind(record.host.NetworkMode);
   if (kind.kind === "host") return undefined;
-  return kind.kind === "none" ? planLoopback() : networks.preview(attachRequest(record, kind.network));
+  return kind.kind === "none" ? planLoopback() : networks.preview(attachRequest(record, kind.network, defaults));
 }

@@ -6,6 +6,8 @@ import { isErrno, newId, toGantryError } from "../../lib/index.ts";
 import type { Volume } from "../../volume/index.ts";
 import type { EngineContext } from "../context.ts";
 import type { ContainerImage } from "./image-of.ts";
+import { shiftOwners } from "./user-namespace.ts";
+import type { IdMaps } from "../users/id-maps.ts";
 import { LayerFiles } from "../users/layer-files.ts";
 
 const leftover = "fill-";
@@ -16,6 +18,7 @@ export async function fillVolume(
   image: ContainerImage,
   volume: Volume,
   target: string,
+  maps?: IdMaps,
 ): Promise<void> {
   const sources = new LayerFiles(sys, image.lowers).directories(target);
   const top = sources[0];
@@ -32,6 +35,7 @@ export async function fillVolume(
     const { uid, gid, mode } = lstatSync(top);
     chownSync(copy, uid, gid);
     chmodSync(copy, mode & 0o7777);
+    if (maps !== undefined) shiftOwners(copy, maps);
     renameSync(copy, volume.path);
   } catch (error) {
     await rm(copy, { recursive: true, force: true });

@@ -6,6 +6,7 @@ import { checkAvailable } from "../cpuset.ts";
 import { fitLimits } from "../limit-abilities.ts";
 import { securityOptions } from "../oci-security.ts";
 import { withJoinedId } from "./joined-container.ts";
+import { checkUserNamespace } from "./user-namespace.ts";
 
 /**
  * Limits as this machine keeps them, other containers by their ids.
@@ -16,6 +17,7 @@ export function fitHost(
   host: HostConfig,
 ): { readonly host: HostConfig; readonly warnings: readonly string[] } {
   const { abilities, appArmor } = context.host;
+  checkUserNamespace(context.defaults.idMaps, host);
   if ((host.CpuRealtimePeriod !== 0 || host.CpuRealtimeRuntime !== 0) && !abilities.realtime)
     throw new GantryError("invalid", "kernel does not support CPU real-time scheduler");
   if (Object.keys(host.StorageOpt).length > 0)

@@ -65,19 +65,26 @@ export function joinedContainer(
 /** Of each namespace that is joined, its file. */
 export type JoinedPaths = Partial<Record<JoinedNamespace, string>>;
 
+/** The containers that it joins, each with the namespace. Pure. */
+export function joinedModes({
+  host,
+}: Pick<ContainerRecord, "host">): readonly (readonly [JoinedNamespace, string])[] {
+  const modes = [
+    ["pid", host.PidMode],
+    ["ipc", host.IpcMode],
+    ["network", host.NetworkMode],
+  ] as const;
+  return modes.flatMap(([kind, mode]) => {
+    const reference = joinedReference(mode);
+    return reference === undefined ? [] : [[kind, reference] as const];
+  });
+}
+
 /** At a start. @throws {GantryError} as joinedContainer */
 export function joinedPaths(context: Pick<EngineContext, "store">, record: ContainerRecord): JoinedPaths {
-  const { PidMode, IpcMode, NetworkMode } = record.host;
   const paths: JoinedPaths = {};
-  for (const [kind, mode] of [
-    ["pid", PidMode],
-    ["ipc", IpcMode],
-    ["network", NetworkMode],
-  ] as const) {
-    const reference = joinedReference(mode);
-    if (reference !== undefined)
-      paths[kind] = namespacePath(joinedContainer(context, record.id, kind, reference), kind);
-  }
+  for (const [kind, reference] of joinedModes(record))
+    paths[kind] = namespacePath(joinedContainer(context, record.id, kind, reference), kind);
   return paths;
 }
 

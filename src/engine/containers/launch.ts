@@ -15,6 +15,7 @@ import { writeNetworkFiles } from "./network-files.ts";
 import { joinedPaths } from "./joined-container.ts";
 import { prepareMounts } from "./prepare-mounts.ts";
 import { prepareSharedMemory } from "./shared-memory.ts";
+import { userNamespaceOf } from "./user-namespace.ts";
 
 export interface LaunchOptions {
   /** Streams of a session that exists from the first byte. */
@@ -39,6 +40,7 @@ export async function launchContainer(
 ): Promise<Launched> {
   const paths = containerPaths(context.paths, record.id);
   makeDirs(paths);
+  const userNamespace = userNamespaceOf(context, record);
   // What is read there after a crash was written by this start.
   rmSync(paths.status, { force: true });
   context.store.update(record.id, {
@@ -47,15 +49,16 @@ export async function launchContainer(
     error: "",
     oomKilled: false,
     lostLogLines: 0,
+    idMaps: userNamespace?.maps ?? null,
     ...change,
   });
   rmSync(paths.monitorSocket, { force: true });
   const image = imageOf(context, record);
   refuseDrivers(record.host);
   const joins = joinedPaths(context, record);
-  const mounts = await prepareMounts(context, record, image);
+  const mounts = await prepareMounts(context, record, image, userNamespace?.maps);
   const sharedMemory = prepareSharedMemory(context, record);
-  const parts = { record, image, mounts, joins, sharedMemory };
+  const parts = { record, image, mounts, joins, sharedMemory, userNamespace };
   const attachment = await attachNetwork(context, record);
   try {
     writeNetworkFiles(context, record, paths, attachment?.endpoint);

@@ -8,20 +8,24 @@ import type { ResolvedMount } from "../oci-mounts.ts";
 import { fillVolume } from "./fill-volume.ts";
 import type { ContainerImage } from "./image-of.ts";
 import { type MountSpec, mountsOf } from "./mount-spec.ts";
+import { giveToRoot } from "./user-namespace.ts";
+import type { IdMaps } from "../users/id-maps.ts";
 
 /** @throws {GantryError} when a directory or volume cannot be made or filled; a missing source of `--mount` fails in the plan */
 export async function prepareMounts(
   context: EngineContext,
   record: ContainerRecord,
   image: ContainerImage,
+  maps?: IdMaps,
 ): Promise<readonly ResolvedMount[]> {
   const mounts = mountsOf(record);
   for (const mount of mounts) {
-    if (mount.type === "bind" && mount.createSource) makeSource(mount.source);
+    if (mount.type === "bind" && mount.createSource) makeSource(mount.source, maps);
     if (mount.type === "volume") {
       const volume = ensureVolume(context, record, mount);
       if (!mount.noCopy && readdirSync(volume.path).length === 0)
-        await fillVolume(context, image, volume, mount.target);
+        await fillVolume(context, image, volume, mount.target, maps);
+      if (maps !== undefined) giveToRoot(volume.path, maps);
     }
   }
   return mounts.map((mount) => resolveMount(context, mount));
@@ -36,10 +40,12 @@ export function resolveMount(context: EngineContext, mount: MountSpec): Resolved
   return { type: "bind", source, target, readOnly, propagation, options: "" };
 }
 
-function makeSource(path: string): void {
+/** As with dockerd it is the container's root's. */
+function makeSource(path: string, maps: IdMaps | undefined): void {
   if (existsSync(path)) return;
   try {
     mkdirSync(path, { recursive: true, mode: 0o755 });
+    if (maps !== undefined) giveToRoot(path, maps);
   } catch (error) {
     throw toGantryError(error, `create the bind mount's source ${path}`);
   }

@@ -36,7 +36,12 @@ export async function startExecProcess(
 ): Promise<ExecProcess> {
   const image = imageOf(context, record);
   // Mounts are the container's: the process enters what is there.
-  const containerConfig = configOf(context, { record, image, mounts: [] });
+  const containerConfig = configOf(context, {
+    record,
+    image,
+    mounts: [],
+    userNamespace: state.idMaps === null ? undefined : { maps: state.idMaps },
+  });
   const user =
     config.user === ""
       ? undefined
