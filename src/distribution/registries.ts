@@ -22,6 +22,10 @@ export interface RegistriesOptions {
   /** Without a byte for so long, a request is given up. */
   readonly stallMs?: number;
   readonly retries?: RetryPolicy;
+  /** Tries of a request in all, in place of the usual number. */
+  readonly attempts?: number;
+  /** Blobs that a push sends at a time. */
+  readonly uploads?: number;
 }
 
 export interface LoginResult {
@@ -54,12 +58,23 @@ const reachMs = 10_000;
 const maxAuthenticators = 100;
 
 export class Registries {
-  readonly #options: RegistriesOptions;
+  #options: RegistriesOptions;
   /** By domain. */
   readonly #reached = new Map<string, { readonly known: Promise<Known>; readonly untilMs: number }>();
 
   constructor(options: RegistriesOptions = {}) {
     this.#options = options;
+  }
+
+  /** Other options from now on; what is under way goes on as it began. */
+  configure(options: RegistriesOptions): void {
+    this.#options = options;
+    this.#reached.clear();
+  }
+
+  /** Blobs that a push sends at a time; undefined: as many as usual. */
+  get uploads(): number | undefined {
+    return this.#options.uploads;
   }
 
   /** The image that a name means, or the whole repository. @throws {GantryError} "unavailable", "not-found" for certificates */
@@ -151,7 +166,8 @@ export class Registries {
   }
 
   get #retries(): RetryPolicy {
-    return this.#options.retries ?? usualRetries;
+    const { retries = usualRetries, attempts = retries.tries } = this.#options;
+    return { ...retries, tries: attempts };
   }
 
   get #config(): RegistriesConfig {

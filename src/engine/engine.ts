@@ -2,23 +2,22 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Builder } from "../build/index.ts";
-import { noRegistriesConfig, Registries, type RegistriesConfig } from "../distribution/index.ts";
+import { Registries } from "../distribution/index.ts";
 import { ImageStore, type SnapshotterWish, Trees } from "../image/index.ts";
 import { detectCgroups, loadSys, type Sys } from "../kernel/index.ts";
 import { Database, type Logger } from "../lib/index.ts";
-import { Networks } from "../network/index.ts";
+import { type NetworkDefaults, networkDefaults, Networks } from "../network/index.ts";
 import { Runtime } from "../runtime/index.ts";
 import { VolumeStore } from "../volume/index.ts";
-import { engineVersion } from "./api/machine.ts";
 import { EngineBuildRunner } from "./build-runner.ts";
 import { removeEmptyParent } from "./cgroup-parent.ts";
 import { ContainerStore } from "./container-store.ts";
 import { Containers } from "./containers/containers.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
 import { leaseOf } from "./containers/lease.ts";
+import { checkPassable } from "./containers/user-namespace.ts";
 import { Reconciler } from "./containers/reconcile.ts";
 import type { EngineContext } from "./context.ts";
-import { type EngineDefaults, engineDefaults } from "./engine-defaults.ts";
 import { engineId } from "./engine-id.ts";
 import { EngineLock } from "./engine-lock.ts";
 import { EventBus } from "./events.ts";
@@ -27,6 +26,9 @@ import { hostFacts } from "./host-facts.ts";
 import { Execs } from "./execs/execs.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
 import { Runtimes } from "./runtimes.ts";
+import { describeSettings } from "./settings/describe.ts";
+import { type LiveSettings, usualLiveSettings } from "./settings/engine-settings.ts";
+import { registriesOptions } from "./settings/registries-options.ts";
 import { UserLookup } from "./users/user-lookup.ts";
 
 export interface EngineOptions {
@@ -35,14 +37,12 @@ export interface EngineOptions {
   /** Sockets and live state. */
   readonly state: string;
   readonly logger: Logger;
-  /** Further OCI runtimes, name to program. */
-  readonly runtimes?: Readonly<Record<string, string>>;
   /** How new layers are kept; `auto` unless told. */
   readonly snapshotter?: SnapshotterWish;
-  /** Mirrors, insecure registries, certificates. */
-  readonly registries?: RegistriesConfig;
-  /** For containers that do not say otherwise. */
-  readonly defaults?: EngineDefaults;
+  /** Of networks that do not say otherwise. */
+  readonly network?: NetworkDefaults;
+  /** What `reload` can change. */
+  readonly live?: LiveSettings;
 }
 
 export class Engine {
@@ -65,6 +65,7 @@ export class Engine {
   readonly #context: EngineContext;
   readonly #lifecycle: Lifecycle;
   readonly #lock: EngineLock;
+  #live: LiveSettings;
 
   /**
    * Takes the directories, opens the rooms and finds what an earlier engine left. Containers whose restart policy says so are
@@ -77,7 +78,7 @@ export class Engine {
     const lock = await EngineLock.take(paths, sys);
     try {
       const context = await openRooms(paths, sys, options);
-      const engine = new Engine(context, lock);
+      const engine = new Engine(context, lock, options.live ?? usualLiveSettings);
       await new Reconciler(context, engine.#lifecycle).run();
       const users = context.store.list().map(({ record }) => [leaseOf(record.id), record.imageId] as const);
       context.images.restoreLeases(new Map(users));
@@ -88,9 +89,10 @@ export class Engine {
     }
   }
 
-  private constructor(context: EngineContext, lock: EngineLock) {
+  private constructor(context: EngineContext, lock: EngineLock, live: LiveSettings) {
     this.#context = context;
     this.#lock = lock;
+    this.#live = live;
     this.paths = context.paths;
     this.sys = context.sys;
     this.logger = context.logger;
@@ -115,6 +117,26 @@ export class Engine {
     });
   }
 
+  /** The settings that hold now. */
+  get live(): LiveSettings {
+    return this.#live;
+  }
+
+  /** Other settings from now on; what runs goes on with those that it began with. */
+  reload(live: LiveSettings): void {
+    this.#live = live;
+    const { defaults, runtimes, registries, images, events } = this.#context;
+    // Who root is in containers can only change between two engines.
+    Object.assign(defaults, live.containers, { idMaps: defaults.idMaps });
+    runtimes.replace(live.runtimes);
+    registries.configure(registriesOptions(live));
+    images.setDownloads(live.transfers.downloads);
+    events.emit("daemon", "reload", this.id, {
+      name: this.#context.host.hostname,
+      ...describeSettings(live),
+    });
+  }
+
   /** Lets go of everything; containers go on. Afterwards another engine may open the directories. */
   async close(): Promise<void> {
     await this.#lifecycle.close();
@@ -136,15 +158,24 @@ export class Engine {
 async function openRooms(
   paths: EnginePaths,
   sys: Sys,
-  { logger, runtimes = {}, snapshotter = "auto", registries = noRegistriesConfig, defaults = engineDefaults }: EngineOptions,
+  { logger, snapshotter = "auto", network = networkDefaults, live = usualLiveSettings }: EngineOptions,
 ): Promise<EngineContext> {
+  const defaults = { ...live.containers };
   sys.raiseFileLimit();
-  for (const dir of [join(paths.root, "containers"), join(paths.state, "m"), paths.mountPoint])
+  for (const dir of [
+    join(paths.root, "containers"),
+    join(paths.state, "m"),
+    paths.mountPoint,
+    paths.mappedPoint,
+  ])
     mkdirSync(dir, { recursive: true, mode: 0o711 });
+  if (live.containers.idMaps !== undefined) checkPassable(paths.mountPoint);
   const db = new Database(paths.database);
   try {
     const cgroups = detectCgroups();
-    const networks = await Networks.open({ db, sys, logger, instance: paths.instance });
+    const networks = await Networks.open({ db, sys, logger, instance: paths.instance, defaults: network });
+    const images = new ImageStore({ root: paths.root, db, sys, logger, snapshotter });
+    images.setDownloads(live.transfers.downloads);
     return {
       paths,
       sys,
@@ -154,9 +185,9 @@ async function openRooms(
       host: hostFacts(cgroups),
       defaults,
       runtime: new Runtime(sys),
-      runtimes: new Runtimes(runtimes),
-      images: new ImageStore({ root: paths.root, db, sys, logger, snapshotter }),
-      registries: new Registries({ config: registries, userAgent: `gantry/${engineVersion}` }),
+      runtimes: new Runtimes(live.runtimes),
+      images,
+      registries: new Registries(registriesOptions(live)),
       trees: new Trees(sys, paths.root),
       networks,
       volumes: new VolumeStore({ root: paths.root, db, logger }),

@@ -1,7 +1,7 @@
 /** What happens, told to whoever listens: the source of GET /events. The last 256 are kept for `since`. */
 
 export interface EngineEvent {
-  readonly type: "container" | "image" | "network" | "volume";
+  readonly type: "container" | "image" | "network" | "volume" | "daemon";
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;

@@ -1,49 +1,53 @@
 /** The engine's process: opens the engine, serves its API, says `ready`, ends on SIGTERM. Containers outlive it. */
-import { closeSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
-import type { Server } from "node:http";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { withRegistryFlags } from "../distribution/index.ts";
-import { createLogger, GantryError, isErrno, type Logger, messageOf, toGantryError } from "../lib/index.ts";
+import {
+  createLogger,
+  GantryError,
+  type LeveledLogger,
+  type Logger,
+  messageOf,
+  toGantryError,
+} from "../lib/index.ts";
 import { createApi } from "./api/create-api.ts";
-import { isLoopback, listen, type ListenAddress, parseListenAddress } from "./api/listen.ts";
-import { readEngineConfig } from "./engine-config.ts";
-import { type EngineFlags, parseEngineFlags } from "./engine-flags.ts";
+import { parseListenAddress } from "./api/listen-address.ts";
+import { Listeners } from "./api/listeners.ts";
+import { readTlsIdentity, type TlsIdentity } from "./api/tls-identity.ts";
 import { Engine } from "./engine.ts";
 import { IdleTrim } from "./idle-trim.ts";
-import { enginePaths } from "./paths.ts";
+import { Reloader } from "./reload.ts";
+import { chooseSockets, handedSockets, notifyManager } from "./service-manager.ts";
+import type { EngineSettings } from "./settings/engine-settings.ts";
+import { readFlags, type Words } from "./settings/read-flags.ts";
+import { type ReadSettings, readSettings } from "./settings/read-settings.ts";
+import { socketGroup } from "./socket-group.ts";
 import { uninstallEngine, removeDirectories } from "./uninstall.ts";
 
-/** Answers that were begun when the engine is told to end have this long. */
-const answerDeadlineMs = 300;
-
-interface Listening {
-  readonly server: Server;
-  readonly address: ListenAddress;
-}
-
 /**
- * Runs `gantry engine` and returns its exit code: 0 after SIGTERM, 125 for bad flags, 1 when it cannot start.
+ * Runs `gantry engine` and returns its exit code: 0 after SIGTERM, 125 for bad flags, 1 for bad settings and when it cannot start.
  * @param help the text for --help
  */
 export async function main(words: readonly string[], help: () => Promise<string>): Promise<number> {
-  let flags: EngineFlags;
-  let extra: readonly ListenAddress[];
+  let flags: Words;
   try {
-    flags = parseEngineFlags(words);
-    extra = flags.hosts.map(parseListenAddress);
-    enginePaths(flags.root, flags.state);
+    flags = readFlags(words);
   } catch (error) {
-    const { message, hint } = toGantryError(error);
-    process.stderr.write(`gantry: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
-    return 125;
+    return refuse(error, 125);
   }
   if (flags.help) {
     process.stdout.write(await help());
     return 0;
   }
-  const logger = createLogger(flags.debug ? "debug" : "info");
+  let read: ReadSettings;
   try {
-    return await serve(flags, extra, logger);
+    read = readSettings(flags);
+    if (flags.validate) return validate(read.settings);
+  } catch (error) {
+    return refuse(error, 1);
+  }
+  const logger = createLogger(read.settings.live.logLevel);
+  try {
+    return await serve(flags, read, logger);
   } catch (error) {
     const { message, hint, code } = toGantryError(error);
     logger.error("engine.failed", { message, code, hint });
@@ -51,66 +55,95 @@ export async function main(words: readonly string[], help: () => Promise<string>
   }
 }
 
-async function serve(flags: EngineFlags, extra: readonly ListenAddress[], logger: Logger): Promise<number> {
+function refuse(error: unknown, exitCode: number): number {
+  const { message, hint } = toGantryError(error);
+  process.stderr.write(`gantry: ${message}\n${hint === undefined ? "" : `hint: ${hint}\n`}`);
+  return exitCode;
+}
+
+/** What can be said of settings without doing anything, in dockerd's words. */
+function validate({ tls, group }: EngineSettings): number {
+  if (tls !== undefined) readTlsIdentity(tls);
+  socketGroup(group);
+  process.stderr.write("configuration OK\n");
+  return 0;
+}
+
+async function serve(flags: Words, read: ReadSettings, logger: LeveledLogger): Promise<number> {
   if (process.getuid?.() !== 0)
     throw new GantryError("denied", "the engine must run as root", { hint: "run it with sudo" });
   process.umask(0o022);
   surviveBugs(logger);
   const ended = untilSignal();
-  prepareDirectories(flags);
-  const engine = await Engine.open({
-    root: flags.root,
-    state: flags.state,
-    logger,
-    runtimes: flags.runtimes,
-    snapshotter: flags.snapshotter,
-    registries: withRegistryFlags(
-      readEngineConfig(flags.config).registries,
-      flags.mirrors,
-      flags.insecureRegistries,
-    ),
-  });
+  const { settings } = read;
+  const reloader = new Reloader({ flags, read, logger });
+  process.on("SIGHUP", () => reloader.wish());
+  prepareDirectories(settings);
+  const tls = settings.tls === undefined ? undefined : readTlsIdentity(settings.tls);
+  const group = socketGroup(settings.group);
+  const engine = await Engine.open({ ...settings, logger });
   const uninstalled = Promise.withResolvers<string>();
   const uninstall = { run: () => uninstallEngine(engine), end: () => uninstalled.resolve("uninstall") };
-  const createServer = createApi(engine, { debug: flags.debug, uninstall });
-  const own: ListenAddress = { is: "unix", path: engine.paths.socket };
-  const servers: Listening[] = [];
   const idle = new IdleTrim(engine.sys);
   engine.events.subscribe(() => idle.touch());
+  const listeners = new Listeners({
+    api: createApi(engine, { uninstall }),
+    logger,
+    group,
+    open: settings.open,
+    onUse: () => idle.touch(),
+  });
   let why: string;
   try {
-    for (const address of [...extra, own]) {
-      if (!isLoopback(address)) {
-        logger.warn("engine.exposed", {
-          message:
-            "the API is reachable from other machines without any authentication: whoever reaches it is root here",
-          ...address,
-        });
-      }
-      const server = createServer();
-      for (const event of ["request", "upgrade"]) server.on(event, () => idle.touch());
-      await listen(server, address);
-      servers.push({ server, address });
-    }
-    logger.info("engine.ready", { pid: process.pid, root: flags.root, state: flags.state });
+    await openAll(listeners, settings, engine.paths.socket, tls);
+    logger.info("engine.ready", { pid: process.pid, root: settings.root, state: settings.state });
     process.stdout.write("ready\n");
+    await notifyManager(logger, "READY=1");
+    reloader.begin(engine, listeners);
     idle.touch();
     why = await Promise.race([ended, uninstalled.promise]);
     logger.info("engine.stopping", { why });
+    await notifyManager(logger, "STOPPING=1");
   } finally {
     idle.close();
-    await closeServers(servers);
+    await reloader.end();
+    await listeners.close();
     await engine.close();
   }
   if (why === "uninstall") removeDirectories(engine.paths);
   return 0;
 }
 
+/** The addresses that were asked for, and the engine's own socket unless systemd holds it. */
+async function openAll(
+  listeners: Listeners,
+  { hosts, live }: EngineSettings,
+  own: string,
+  tls: TlsIdentity | undefined,
+): Promise<void> {
+  const handed = handedSockets();
+  const paths: (string | undefined)[] = [];
+  for (const address of hosts.map(parseListenAddress)) {
+    if (address.is === "tcp") await listeners.openTcp(address.host, address.port, tls);
+    else if (address.is === "unix") {
+      await listeners.openUnix(address.path);
+      paths.push(address.path);
+    } else {
+      for (const { fd, path } of chooseSockets(handed, address.name)) {
+        await listeners.openFd(fd, path !== undefined);
+        paths.push(path);
+      }
+    }
+  }
+  if (!paths.includes(own)) await listeners.openUnix(own);
+  await listeners.moveMetrics(live.metricsAddress);
+}
+
 /**
  * Others may pass through the state directory to the socket; the root directory is nobody's business.
  * @throws {GantryError} "denied" and the like, naming the directory
  */
-function prepareDirectories({ root, state }: EngineFlags): void {
+function prepareDirectories({ root, state }: EngineSettings): void {
   makeDirectory(root, 0o710);
   makeDirectory(state, 0o711);
   // Environments of containers hold secrets. SQLite gives its other files the mode of this one.
@@ -132,7 +165,7 @@ function makeDirectory(path: string, mode: number): void {
 
 function untilSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => resolve(signal));
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve(signal));
   });
 }
 
@@ -148,24 +181,4 @@ function surviveBugs(logger: Logger): void {
     });
   process.on("uncaughtException", tell);
   process.on("unhandledRejection", tell);
-}
-
-/** Takes the sockets away and lets short answers end; joined streams are cut, their containers go on. */
-async function closeServers(servers: readonly Listening[]): Promise<void> {
-  const closed = servers.map(({ server, address }) => {
-    if (address.is === "unix") removeSocket(address.path);
-    return new Promise<void>((resolve) => void server.close(() => resolve()));
-  });
-  for (const { server } of servers) server.closeIdleConnections();
-  await Promise.race([Promise.all(closed), Bun.sleep(answerDeadlineMs)]);
-  for (const { server } of servers) server.closeAllConnections();
-}
-
-function removeSocket(path: string): void {
-  try {
-    rmSync(path);
-  } catch (error) {
-    // ENOENT: somebody has removed it already.
-    if (!isErrno(error, "ENOENT")) throw error;
-  }
 }

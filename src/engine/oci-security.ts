@@ -77,11 +77,16 @@ function invalidOption(place: 1 | 2, option: string): GantryError {
   );
 }
 
-/** A profile that is asked for is kept by a privileged container, too. @throws {GantryError} "invalid" for one that is none */
+/**
+ * A profile that is asked for is kept by a privileged container, too.
+ * @param usual the engine's own, as `--security-opt seccomp=` has it; undefined: the built-in one
+ * @throws {GantryError} "invalid" for one that is none
+ */
 export function seccompFor(
   host: Pick<HostConfig, "Privileged" | "CapAdd" | "CapDrop" | "SecurityOpt">,
+  usual?: string,
 ): SeccompProfile | undefined {
-  const { seccomp } = securityOptions(host.SecurityOpt);
+  const { seccomp = host.Privileged ? undefined : usual } = securityOptions(host.SecurityOpt);
   if (seccomp === "unconfined" || (host.Privileged && seccomp === undefined)) return undefined;
   const capabilities = grantedCapabilities(host);
   if (seccomp === undefined || seccomp === "builtin") return defaultSeccompProfile(capabilities);

@@ -15,6 +15,9 @@ import {
 } from "../image/index.ts";
 import { type Digest, GantryError } from "../lib/index.ts";
 
+/** As many as dockerd sends at a time. */
+const usualUploads = 5;
+
 export interface Traders {
   readonly images: ImageStore;
   readonly registries: Registries;
@@ -75,7 +78,14 @@ export async function pushReference(
     // Asking for the layers makes them, and sends them meanwhile.
     source.streamTo?.(target);
     onLayers?.(await layersOf(source, signal));
-    const manifest = await copyImage({ source, target, tag: reference.tag, onProgress, signal });
+    const manifest = await copyImage({
+      source,
+      target,
+      tag: reference.tag,
+      jobs: registries.uploads ?? usualUploads,
+      onProgress,
+      signal,
+    });
     images.noteDigest(reference, manifest.digest);
     return manifest;
   } catch (error) {

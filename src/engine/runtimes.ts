@@ -9,11 +9,21 @@ const wellKnown: readonly string[] = ["runc", "crun", "youki"];
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export class Runtimes {
-  readonly #added: Readonly<Record<string, string>>;
+  #added: Readonly<Record<string, string>>;
 
   /** @param added of --add-runtime: name to absolute path */
   constructor(added: Readonly<Record<string, string>>) {
     this.#added = added;
+  }
+
+  /** Others from now on; containers that are there keep the name that they were made with. */
+  replace(added: Readonly<Record<string, string>>): void {
+    this.#added = added;
+  }
+
+  /** True for the names of our own. */
+  isOwn(name: string): boolean {
+    return this.#added[name] === undefined && ownNames.includes(name);
   }
 
   /**

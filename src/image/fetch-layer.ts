@@ -61,6 +61,11 @@ export class LayerFetcher {
     this.partials = new Partials(parts.content.temporary);
   }
 
+  /** How many are downloaded at a time from now on. */
+  limit(downloads: number): void {
+    this.#limiter.limit(downloads);
+  }
+
   /** The layer, held; made by whoever came first. */
   async layer(wish: LayerWish): Promise<Layer> {
     const { layers } = this.#parts;

@@ -316,6 +316,11 @@ export class ImageStore {
     return pullImage(this.#room, request);
   }
 
+  /** How many layers are downloaded at a time from now on; 3 unless told. */
+  setDownloads(most: number): void {
+    this.#room.fetcher.limit(most);
+  }
+
   /**
    * The store as a source of one image: its manifest as it came, or one that is made now and kept; see store-source.ts.
    * @param reference a name or an id

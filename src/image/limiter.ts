@@ -1,10 +1,19 @@
 /** At most so many at a time; the others wait in the order they came. */
 export class Limiter {
+  #most: number;
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
   constructor(most: number) {
+    this.#most = most;
     this.#free = most;
+  }
+
+  /** Another number from now on; what runs goes on, also when it is more than that. */
+  limit(most: number): void {
+    this.#free += most - this.#most;
+    this.#most = most;
+    for (; this.#free > 0 && this.#waiting.length > 0; this.#free--) this.#waiting.shift()?.();
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
@@ -13,9 +22,11 @@ export class Limiter {
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
+      this.#free++;
+      if (this.#free > 0 && this.#waiting.length > 0) {
+        this.#free--;
+        this.#waiting.shift()?.();
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 /** kernel: what we ask of Linux. */
 export { capabilityNames } from "./capabilities.ts";
 export { type CgroupLayout, parseCgroupLayout } from "./cgroups.ts";
+export { sendDatagram } from "./datagram.ts";
 export { detectCgroups } from "./detect-cgroups.ts";
 export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
 export { cloneFlags, mountAttr, mountFlags } from "./flags.ts";

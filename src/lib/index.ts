@@ -21,7 +21,7 @@ export { linkTarget, namesIn, tryStat } from "./file-names.ts";
 export { newId, shortId } from "./id.ts";
 export { Interrupt } from "./interrupt.ts";
 export { LineWriter } from "./log-sink.ts";
-export { createLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
+export { createLogger, type LeveledLogger, type LogFields, type Logger, type LogLevel } from "./log.ts";
 export { isCompiled, selfCommand } from "./self.ts";
 export { type TarEntry, type TarEntryInput, type TarEvent, type TarType } from "./tar-entry.ts";
 export { decodeName, encodeName, fsName } from "./tar-name.ts";

@@ -13,13 +13,25 @@ export interface Logger {
   error(event: string, fields?: LogFields): void;
 }
 
+/** A logger whose level can change while it is used. */
+export interface LeveledLogger extends Logger {
+  level: LogLevel;
+}
+
 /** A logger that writes lines of at least `level` to `write`. */
-export function createLogger(level: LogLevel, write: (line: string) => void = stderrSink): Logger {
+export function createLogger(level: LogLevel, write: (line: string) => void = stderrSink): LeveledLogger {
   const emit =
     (at: LogLevel) =>
     (event: string, fields: LogFields = {}) => {
-      if (order[at] < order[level]) return;
+      if (order[at] < order[logger.level]) return;
       write(`${JSON.stringify({ time: new Date().toISOString(), level: at, event, ...fields })}\n`);
     };
-  return { debug: emit("debug"), info: emit("info"), warn: emit("warn"), error: emit("error") };
+  const logger = {
+    level,
+    debug: emit("debug"),
+    info: emit("info"),
+    warn: emit("warn"),
+    error: emit("error"),
+  };
+  return logger;
 }

@@ -18,4 +18,5 @@ export type ApiEngine = Pick<
   | "builder"
   | "events"
   | "runtimes"
+  | "live"
 >;

@@ -1,6 +1,5 @@
 /** An engine that plays one part, served on a real unix socket, and a client that speaks bytes. */
 import { mkdtempSync, rmSync } from "node:fs";
-import type { Server } from "node:http";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import { EventBus } from "../events.ts";
 import { Runtimes } from "../runtimes.ts";
 import { enginePaths } from "../paths.ts";
 import { initialState } from "../container.ts";
+import { usualLiveSettings } from "../settings/engine-settings.ts";
 import { sampleRecord } from "../sample.test-data.ts";
 import type { ApiEngine } from "./api-engine.ts";
 import { createApi } from "./create-api.ts";
@@ -64,8 +64,9 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     volumes: part("volumes", parts.volumes ?? {}),
     builder: part("builder", parts.builder ?? {}),
     events,
+    live: usualLiveSettings,
   };
-  const server: Server = createApi(engine, { debug: false })();
+  const server = createApi(engine, {}).createServer();
   await new Promise<void>((resolve) => void server.listen(path, resolve));
   const request = (target: string, init: RequestInit = {}): Promise<Response> =>
     fetch(`http://engine${target}`, { ...init, unix: path });

@@ -1,5 +1,4 @@
 /** All routes on one server: the whole of api/ in one call. */
-import type { Server } from "node:http";
 import type { ApiEngine } from "./api-engine.ts";
 import { HttpCounters } from "./http-counters.ts";
 import { Router } from "./router.ts";
@@ -17,19 +16,26 @@ import { addRefusedRoutes } from "./routes-refused.ts";
 import { addStreamRoutes } from "./routes-streams.ts";
 import { addSystemRoutes } from "./routes-system.ts";
 import { addVolumeRoutes } from "./routes-volumes.ts";
-import { createApiServer } from "./server.ts";
+import { type ApiServer, createApiServer } from "./server.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 export interface ApiOptions {
-  readonly debug: boolean;
   /** Absent: the call to uninstall is refused. */
   readonly uninstall?: Uninstall;
 }
 
-/** Makes servers of one engine; each listens on its own address, all count into the same metrics. */
-export function createApi(engine: ApiEngine, options: ApiOptions): () => Server {
+/** Makes the servers of one engine; each listens on its own address, all count into the same metrics. */
+export interface Api {
+  /** Of everything. */
+  readonly createServer: (tls?: TlsIdentity) => ApiServer;
+  /** Of GET /metrics alone, for whoever asks. */
+  readonly createMetricsServer: () => ApiServer;
+}
+
+export function createApi(engine: ApiEngine, options: ApiOptions): Api {
   const router = new Router();
   const counters = new HttpCounters();
-  addSystemRoutes(router, engine, options);
+  addSystemRoutes(router, engine);
   addContainerRoutes(router, engine);
   addStreamRoutes(router, engine);
   addExecRoutes(router, engine);
@@ -43,5 +49,11 @@ export function createApi(engine: ApiEngine, options: ApiOptions): () => Server 
   addArchiveRoutes(router, engine);
   addMetricsRoutes(router, engine, counters);
   addRefusedRoutes(router);
-  return () => createApiServer({ router, logger: engine.logger, counters });
+  const metrics = new Router();
+  addMetricsRoutes(metrics, engine, counters);
+  const { logger } = engine;
+  return {
+    createServer: (tls) => createApiServer({ router, logger, counters }, tls),
+    createMetricsServer: () => createApiServer({ router: metrics, logger, counters }),
+  };
 }

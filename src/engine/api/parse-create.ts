@@ -1,10 +1,11 @@
 /** POST /containers/create: the body as Docker clients send it, checked and completed with defaults. Pure. */
 import { GantryError } from "../../lib/index.ts";
 import type { ContainerConfig, HostConfig, NetworkRequest } from "../container.ts";
+import type { Unset } from "../engine-defaults.ts";
 import { Fields } from "./json-fields.ts";
 import { parseHostConfig } from "./parse-host-config.ts";
 import { parseNetworking, parsePorts } from "./parse-networking.ts";
-import { type ApiVersion, gateHostConfig, latest } from "./version-gates.ts";
+import { type ApiVersion, gateHostConfig, isBefore, latest } from "./version-gates.ts";
 
 export interface CreateRequest {
   /** Empty: the engine picks one. */
@@ -13,6 +14,8 @@ export interface CreateRequest {
   /** True where the request itself names a command or entrypoint (null and [] differ for the image's defaults). */
   readonly entrypointSet: boolean;
   readonly host: HostConfig;
+  /** What of `host` stands there because nothing was said: the engine's own defaults go before it. */
+  readonly unset?: readonly Unset[];
   readonly network: NetworkRequest;
   /** What was passed over. */
   readonly warnings: readonly string[];
@@ -29,7 +32,7 @@ export function parseCreate(name: string, body: unknown, version: ApiVersion = l
       `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
     );
   }
-  const { host, warnings } = readHostConfig(fields, version);
+  const { host, unset, warnings } = readHostConfig(fields, version);
   const entrypoint = fields.strings("Entrypoint");
   const config: ContainerConfig = {
     ...parseIdentity(fields),
@@ -62,12 +65,16 @@ export function parseCreate(name: string, body: unknown, version: ApiVersion = l
     config,
     entrypointSet: fields.has("Entrypoint") && entrypoint.length > 0,
     host,
+    ...(unset === undefined ? {} : { unset }),
     network,
     warnings,
   };
 }
 
-function readHostConfig(fields: Fields, version: ApiVersion): Pick<CreateRequest, "host" | "warnings"> {
+function readHostConfig(
+  fields: Fields,
+  version: ApiVersion,
+): Pick<CreateRequest, "host" | "unset" | "warnings"> {
   const hostFields = fields.object("HostConfig");
   const config = parseHostConfig(hostFields);
   // docker-py names it beside HostConfig.
@@ -77,9 +84,19 @@ function readHostConfig(fields: Fields, version: ApiVersion): Pick<CreateRequest
     cgroupnsMode: hostFields.string("CgroupnsMode") !== "",
     kernelMemory: hostFields.integer("KernelMemory"),
   };
-  const gated = gateHostConfig(parsed, given, version);
+  const gated = { ...gateHostConfig(parsed, given, version), unset: unsetIn(hostFields, version) };
   if (!fields.boolean("NetworkDisabled")) return gated;
   return { ...gated, host: { ...gated.host, NetworkMode: "none" } };
+}
+
+/** Old clients mean their own version's default where they say nothing. */
+function unsetIn(fields: Fields, version: ApiVersion): readonly Unset[] {
+  const unset: Unset[] = [];
+  if (fields.integer("ShmSize") === 0) unset.push("ShmSize");
+  if (fields.string("IpcMode") === "" && !isBefore(version, [1, 40])) unset.push("IpcMode");
+  if (fields.string("CgroupnsMode") === "" && !isBefore(version, [1, 41])) unset.push("CgroupnsMode");
+  if (fields.object("LogConfig").string("Type") === "") unset.push("LogDriver");
+  return unset;
 }
 
 /** `--no-healthcheck` is what we do anyway; a check of its own is refused. */

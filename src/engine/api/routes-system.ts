@@ -19,11 +19,7 @@ const pingHeaders = {
   Swarm: "inactive",
 } as const;
 
-export interface SystemRouteOptions {
-  readonly debug: boolean;
-}
-
-export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: SystemRouteOptions): void {
+export function addSystemRoutes(router: Router, engine: ApiEngine): void {
   router.json("GET", "/_ping", () => new Reply(200, "OK", pingHeaders));
   router.json(
     "HEAD",
@@ -40,7 +36,7 @@ export function addSystemRoutes(router: Router, engine: ApiEngine, { debug }: Sy
       containers: engine.containers.list(),
       images: engine.images.list().length,
       snapshotter: engine.images.snapshotter,
-      debug,
+      settings: engine.live,
       listeners: engine.events.listenerCount(),
       openFiles: readdirSync("/proc/self/fd").length,
       now: new Date(),

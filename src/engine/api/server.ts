@@ -1,11 +1,13 @@
 /** The HTTP face: a node:http server on the API socket. Parses, calls a route, renders; nothing else. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { GantryError, type Logger, messageOf } from "../../lib/index.ts";
 import { renderError } from "./errors.ts";
 import type { HttpCounters } from "./http-counters.ts";
 import { drain } from "./read-body.ts";
 import { newestVersion, Reply, type Router } from "./router.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
 
 const commonHeaders = {
   "Api-Version": newestVersion.join("."),
@@ -20,18 +22,31 @@ export interface ApiServerOptions {
   readonly counters: HttpCounters;
 }
 
-/** Makes the server; the caller lets it listen. */
-export function createApiServer(options: ApiServerOptions): Server {
-  const server = createServer(
-    // Clients of builds send the credentials of all their registries along; dockerd takes as much.
-    { maxHeaderSize: 1 << 20 },
-    (request, response) => void answer(options, request, response),
-  );
+export type ApiServer = Server | TlsServer;
+
+/** Clients of builds send the credentials of all their registries along; dockerd takes as much. */
+const maxHeaderSize = 1 << 20;
+
+/** Makes the server; the caller lets it listen. @param tls with a `ca`, clients without its certificate are cut off */
+export function createApiServer(options: ApiServerOptions, tls?: TlsIdentity): ApiServer {
+  const listener = (request: IncomingMessage, response: ServerResponse): void =>
+    void answer(options, request, response);
+  const server =
+    tls === undefined
+      ? createServer({ maxHeaderSize }, listener)
+      : createTlsServer({ maxHeaderSize, minVersion: "TLSv1.2", ...tls, ...clientRule(tls) }, listener);
   server.on("upgrade", (request, socket, head) => void upgrade(options, { request, socket, head }));
   server.requestTimeout = 0; // a build context or an image may take as long as it takes
   server.headersTimeout = 30_000;
   server.keepAliveTimeout = 60_000;
   return server;
+}
+
+function clientRule({ ca }: TlsIdentity): {
+  readonly requestCert: boolean;
+  readonly rejectUnauthorized: boolean;
+} {
+  return { requestCert: ca !== undefined, rejectUnauthorized: ca !== undefined };
 }
 
 async function answer(

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { GantryError } from "../../lib/index.ts";
 import type { LogQuery } from "../logs/cri-line.ts";
 import { RawClient, sampleView, serveApi, type TestApi } from "./api.test-double.ts";
-import { isLoopback, listen, parseListenAddress } from "./listen.ts";
+import { listen } from "./listen.ts";
+import { parseListenAddress } from "./listen-address.ts";
 
 const apis: TestApi[] = [];
 afterEach(() => {
@@ -249,15 +250,15 @@ describe("stats", () => {
 
 describe("listening", () => {
   test.each([
-    ["unix:///run/x.sock", { is: "unix", path: "/run/x.sock" }, true],
-    ["tcp://:2375", { is: "tcp", host: "127.0.0.1", port: 2375 }, true],
-    ["tcp://localhost", { is: "tcp", host: "127.0.0.1", port: 2375 }, true],
-    ["tcp://[::1]:99", { is: "tcp", host: "::1", port: 99 }, true],
-    ["tcp://0.0.0.0:2375", { is: "tcp", host: "0.0.0.0", port: 2375 }, false],
-  ] as const)("%s", (text, want, loopback) => {
-    expect(parseListenAddress(text)).toEqual(want);
-    expect(isLoopback(parseListenAddress(text))).toBe(loopback);
-  });
+    ["unix:///run/x.sock", { is: "unix", path: "/run/x.sock" }],
+    ["tcp://:2375", { is: "tcp", host: "127.0.0.1", port: 2375 }],
+    ["tcp://localhost", { is: "tcp", host: "127.0.0.1", port: undefined }],
+    ["tcp://[::1]:99", { is: "tcp", host: "::1", port: 99 }],
+    ["tcp://0.0.0.0:2376", { is: "tcp", host: "0.0.0.0", port: 2376 }],
+    ["fd://", { is: "fd", name: "" }],
+    ["fd://*", { is: "fd", name: "" }],
+    ["fd://gantry.socket", { is: "fd", name: "gantry.socket" }],
+  ] as const)("%s", (text, want) => expect(parseListenAddress(text)).toEqual(want));
 
   test.each([
     "ssh://x",
@@ -273,13 +274,13 @@ describe("listening", () => {
     const folder = mkdtempSync(join(tmpdir(), "gantry-listen-"));
     const path = join(folder, "engine.sock");
     const servers = [createServer(), createServer(), createServer()] as const;
-    await listen(servers[0], { is: "unix", path });
+    await listen(servers[0], { is: "unix", path, group: 0 });
     expect(statSync(path).mode & 0o777).toBe(0o660);
     servers[0].close();
-    await listen(servers[1], { is: "unix", path });
+    await listen(servers[1], { is: "unix", path, group: 0 });
     const file = join(folder, "file");
     writeFileSync(file, "mine");
-    await expect(listen(servers[2], { is: "unix", path: file })).rejects.toThrow("is no socket");
+    await expect(listen(servers[2], { is: "unix", path: file, group: 0 })).rejects.toThrow("is no socket");
     for (const server of servers) server.close();
     rmSync(folder, { recursive: true });
   });

@@ -1,6 +1,7 @@
 /** GET /version and GET /info (Docker Engine API 1.50). Pure but for the machine's facts, which are handed in. */
 import type { ImageStore } from "../../image/index.ts";
 import type { ContainerView } from "./wire-container.ts";
+import type { LiveSettings } from "../settings/engine-settings.ts";
 import { engineVersion, type MachineFacts } from "./machine.ts";
 import { newestVersion, oldestVersion } from "./router.ts";
 import { driverNames } from "./wire-image.ts";
@@ -41,11 +42,48 @@ export interface InfoInput {
   readonly containers: readonly ContainerView[];
   readonly images: number;
   readonly snapshotter: ImageStore["snapshotter"];
-  readonly debug: boolean;
+  readonly settings: LiveSettings;
   readonly listeners: number;
   readonly openFiles: number;
   readonly now: Date;
   readonly runtimes: Readonly<Record<string, { readonly path: string }>>;
+}
+
+/** Docker's: what is known of registries, by host. Loopback is always taken without TLS. */
+function registryConfig({ hosts, insecure }: LiveSettings["registries"]): object {
+  const names = Object.entries(hosts).filter(
+    ([, { insecure: is, mirrors }]) => is === true || mirrors !== undefined,
+  );
+  const index = (name: string, secure: boolean, mirrors: readonly string[]): object => ({
+    Name: name,
+    Mirrors: mirrors,
+    Secure: secure,
+    Official: name === "docker.io",
+  });
+  const isSubnet = (rule: string): boolean => rule.includes("/");
+  const plain = insecure.filter((rule) => !isSubnet(rule)).map((name) => [name, index(name, false, [])]);
+  return {
+    IndexConfigs: Object.fromEntries([
+      ["docker.io", index("docker.io", true, [])],
+      ...plain,
+      ...names.map(([name, { insecure: is, mirrors }]) => [
+        name,
+        index(name, is !== true, withSlash(mirrors)),
+      ]),
+    ]),
+    InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8", ...insecure.filter(isSubnet)],
+    Mirrors: withSlash(hosts["docker.io"]?.mirrors),
+  };
+}
+
+/** As dockerd shows addresses of mirrors. */
+function withSlash(mirrors: readonly string[] = []): readonly string[] {
+  return mirrors.map((mirror) => `${mirror}/`);
+}
+
+/** The user and password of a proxy are nobody's business. */
+function withoutPassword(address: string): string {
+  return address.replace(/^([a-z]+:\/\/)[^@/]*@/i, "$1xxxxx:xxxxx@");
 }
 
 /** Containers are overlays in either case: the driver says how layers are kept. */
@@ -69,7 +107,7 @@ export function wireInfo({
   containers,
   images,
   snapshotter,
-  debug,
+  settings,
   listeners,
   openFiles,
   now,
@@ -102,12 +140,12 @@ export function wireInfo({
     CPUSet: true,
     PidsLimit: true,
     IPv4Forwarding: true,
-    Debug: debug,
+    Debug: settings.logLevel === "debug",
     NFd: openFiles,
     OomKillDisable: false,
     NGoroutines: 1,
     SystemTime: now.toISOString(),
-    LoggingDriver: "json-file",
+    LoggingDriver: settings.containers.log.Type,
     CgroupDriver: "cgroupfs",
     CgroupVersion: host.cgroupVersion,
     NEventsListener: listeners,
@@ -117,20 +155,20 @@ export function wireInfo({
     OSType: "linux",
     Architecture: host.machine,
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    RegistryConfig: registryConfig(settings.registries),
     NCPU: host.cpus,
     MemTotal: host.memoryBytes,
     GenericResources: null,
     DockerRootDir: root,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
+    HttpProxy: withoutPassword(settings.proxies.http),
+    HttpsProxy: withoutPassword(settings.proxies.https),
+    NoProxy: settings.proxies.no,
     Name: host.hostname,
-    Labels: [],
+    Labels: settings.labels,
     ExperimentalBuild: false,
     ServerVersion: engineVersion,
     Runtimes: runtimes,
-    DefaultRuntime: "gantry",
+    DefaultRuntime: settings.containers.runtime || "gantry",
     Swarm: {
       NodeID: "",
       NodeAddr: "",

@@ -2,6 +2,7 @@
 import { type Attachment, type AttachRequest, planLoopback, type PortRequest } from "../../network/index.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
+import type { EngineDefaults } from "../engine-defaults.ts";
 import { networkKind } from "../network-mode.ts";
 
 /** What a start needs of its network. */
@@ -12,17 +13,21 @@ export type NetworkSetup = Partial<Pick<Attachment, "endpoint">> & Omit<Attachme
  * @throws {GantryError} "not-found" (network), "conflict" (a port in use), "exhausted" (no address left)
  */
 export async function attachNetwork(
-  { networks }: EngineContext,
+  { networks, defaults }: EngineContext,
   record: ContainerRecord,
 ): Promise<NetworkSetup | undefined> {
   const kind = networkKind(record.host.NetworkMode);
   if (kind.kind === "host") return undefined;
   if (kind.kind === "none") return { steps: planLoopback(), holdFds: [] };
-  return networks.attach(attachRequest(record, kind.network));
+  return networks.attach(attachRequest(record, kind.network, defaults));
 }
 
 /** Pure. */
-export function attachRequest(record: ContainerRecord, network: string): AttachRequest {
+export function attachRequest(
+  record: ContainerRecord,
+  network: string,
+  defaults: Pick<EngineDefaults, "dns" | "publishIp">,
+): AttachRequest {
   const { ip, mac, aliases } = record.network;
   return {
     containerId: record.id,
@@ -31,8 +36,8 @@ export function attachRequest(record: ContainerRecord, network: string): AttachR
     ...(ip === "" ? {} : { ip }),
     ...(mac === "" ? {} : { mac }),
     aliases,
-    ports: portRequests(record),
-    dns: record.host.Dns,
+    ports: portRequests(record).map((port) => ({ ...port, hostIp: port.hostIp || defaults.publishIp })),
+    dns: record.host.Dns.length > 0 ? record.host.Dns : defaults.dns,
   };
 }
 

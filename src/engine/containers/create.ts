@@ -7,6 +7,7 @@ import type { CreateRequest } from "../api/parse-create.ts";
 import type { ContainerRecord } from "../container.ts";
 import type { EngineContext } from "../context.ts";
 import { blockIo } from "../block-devices.ts";
+import { withEngineDefaults } from "../engine-defaults.ts";
 import { hostDevices } from "../host-devices.ts";
 import { logSettings } from "../log-settings.ts";
 import { networkKind } from "../network-mode.ts";
@@ -36,7 +37,7 @@ export interface Created {
 export async function createContainer(context: EngineContext, asked: CreateRequest): Promise<Created> {
   const { store, images, events, volumes } = context;
   const image = findImage(context, asked.config.Image);
-  const fit = fitHost(context, asked.host);
+  const fit = fitHost(context, withEngineDefaults(asked.host, asked.unset ?? [], context.defaults));
   const request = { ...asked, host: fit.host };
   // Nothing below waits: no removal of the image can come between here and the record that keeps it.
   using hold = images.hold();

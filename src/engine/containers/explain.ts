@@ -35,7 +35,7 @@ export async function explainContainer(
 
 /** Of the present endpoint; of a stopped container with the address it may get. */
 function explainedNetwork(
-  { networks }: EngineContext,
+  { networks, defaults }: EngineContext,
   record: StoredContainer["record"],
 ): ExtraSteps | undefined {
   const kind = networkKind(record.host.NetworkMode);

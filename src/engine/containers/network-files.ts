@@ -38,15 +38,16 @@ function hostsText(
   return host.ExtraHosts.length === 0 ? readOrEmpty("/etc/hosts") || text : text;
 }
 
+/** Without a word of the container's own the engine's defaults hold, as they are at its start. */
 function resolvText(
-  { networks }: EngineContext,
+  { networks, defaults }: EngineContext,
   { host }: ContainerRecord,
   endpoint: Endpoint | undefined,
 ): string {
   return networks.resolvConf(endpoint?.networkId, {
-    dns: host.Dns,
-    search: host.DnsSearch,
-    options: host.DnsOptions,
+    dns: host.Dns.length > 0 ? host.Dns : defaults.dns,
+    search: host.DnsSearch.length > 0 ? host.DnsSearch : defaults.dnsSearch,
+    options: host.DnsOptions.length > 0 ? host.DnsOptions : defaults.dnsOptions,
   });
 }
 
