@@ -230,6 +230,9 @@ describe("exec", () => {
           exitCode: failure === undefined ? 0 : 127,
           pid: 0,
         }),
+        checkStart: () => {
+          if (failure?.code === "conflict") throw failure;
+        },
         start: async (id, options) => {
           started.push([id, options]);
           if (failure !== undefined) throw failure;

@@ -40,7 +40,11 @@ export function addExecRoutes(router: Router, engine: ApiEngine): void {
   router.json("GET", "/exec/:id/json", (call) => wireExec(engine, param(call, "id")));
 }
 
-/** With an upgrade. What cannot be started is told on the stream, as dockerd does: the client then asks for the exit code. */
+/**
+ * With an upgrade. The head goes out before anything is started, as dockerd does it: clients that read it through a buffer and
+ * go on with the bare socket (docker-py) would lose output that came along. So what cannot be started is told on the stream;
+ * the client then asks for the exit code.
+ */
 async function startJoined(engine: ApiEngine, call: Call, socket: Duplex, head: Buffer): Promise<void> {
   const request = parseExecStart(await readJson(call.request));
   const join = joinRequest(engine, call, request);
@@ -49,13 +53,10 @@ async function startJoined(engine: ApiEngine, call: Call, socket: Duplex, head: 
     socket.write(switchHead(socket, streamType(call, join.tty)));
     return endConnection(socket);
   }
-  const session = await start(engine, call, request, (error) => {
-    socket.write(switchHead(socket, streamType(call, join.tty)));
-    tell(socket, error, join.tty);
-  });
-  if (session === undefined) return;
+  engine.execs.checkStart(param(call, "id"));
   socket.write(switchHead(socket, streamType(call, join.tty)));
-  await joinSocket(session, join, socket, head);
+  const session = await start(engine, call, request, (error) => tell(socket, error, join.tty));
+  if (session !== undefined) await joinSocket(session, join, socket, head);
 }
 
 async function startPlain(engine: ApiEngine, call: Call, response: ServerResponse): Promise<void> {
@@ -67,6 +68,7 @@ async function startPlain(engine: ApiEngine, call: Call, response: ServerRespons
     return void response.end();
   }
   refuseStdin(join.stdin);
+  engine.execs.checkStart(param(call, "id"));
   const session = await start(engine, call, request, (error) =>
     tell(startRaw(response, streamType(call, join.tty)), error, join.tty),
   );
@@ -79,10 +81,7 @@ function joinRequest({ execs }: ApiEngine, call: Call, { detach, tty }: ExecStar
   return { call, tty, stdin: config.attachStdin && !detach, detachKeys: config.detachKeys };
 }
 
-/**
- * Starts the exec; undefined when it could not be started, after `onFailure` was told: it has an exit code then.
- * @throws {GantryError} "conflict" and all that left it as it was
- */
+/** Starts the exec; undefined when it could not be started, after `onFailure` was told. */
 async function start(
   { execs }: ApiEngine,
   call: Call,
@@ -98,9 +97,7 @@ async function start(
       throw new GantryError("internal", `exec ${id} was started without its streams`);
     return session;
   } catch (thrown) {
-    const error = toGantryError(thrown);
-    if (error.code === "conflict" || execs.inspect(id).exitCode === undefined) throw error;
-    onFailure(error);
+    onFailure(toGantryError(thrown));
     return undefined;
   }
 }

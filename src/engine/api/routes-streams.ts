@@ -11,12 +11,19 @@ import { type Call, param, type Router } from "./router.ts";
 import { sendStats } from "./send-stats.ts";
 import { switchHead } from "./server.ts";
 
+/**
+ * Between the head and the first output. Clients that read the head through a buffer and go on with the bare socket (docker-py)
+ * would lose what comes along with it.
+ */
+const headAloneMs = 2;
+
 export function addStreamRoutes(router: Router, engine: ApiEngine): void {
   const { containers } = engine;
   router.add("POST", "/containers/:id/attach", {
     async hijack(call, socket, head) {
       const { session, request } = await attach(engine, call);
       socket.write(switchHead(socket, streamType(call, request.tty)));
+      await Bun.sleep(headAloneMs);
       await joinSocket(session, request, socket, head);
     },
     async stream(call, response) {

@@ -74,6 +74,22 @@ export class Execs {
     return { id };
   }
 
+  /** @throws {GantryError} "not-found"; "conflict" when it was started before or its container does not run */
+  checkStart(id: string): void {
+    const { phase, containerId } = this.#get(id);
+    if (phase !== "created") {
+      const why = phase === "ended" ? "has already run" : "is already running";
+      throw new GantryError("conflict", `exec command ${id} ${why}`);
+    }
+    const { status } = this.#context.store.get(containerId).state;
+    if (status === "paused")
+      throw new GantryError(
+        "conflict",
+        `Container ${containerId} is paused, unpause the container before exec`,
+      );
+    if (status !== "running") throw new GantryError("conflict", `container ${containerId} is not running`);
+  }
+
   /**
    * Runs it. `session` is there when streams are attached and exists from the first byte.
    * @throws {GantryError} "conflict" when it was started before or the container does not run; "command-not-found" (exit code
@@ -83,11 +99,8 @@ export class Execs {
     id: string,
     options: ExecStart,
   ): Promise<{ readonly session?: AttachSession; readonly started: Started }> {
+    this.checkStart(id);
     const entry = this.#get(id);
-    if (entry.phase !== "created") {
-      const why = entry.phase === "ended" ? "has already run" : "is already running";
-      throw new GantryError("conflict", `exec command ${id} ${why}`);
-    }
     entry.phase = "starting";
     try {
       const target = this.#context.store.get(entry.containerId);
