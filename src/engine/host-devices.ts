@@ -29,7 +29,8 @@ const notShared = new Set([
 const maxDevices = 4096;
 
 /**
- * @throws {GantryError} "invalid" for bad permissions; "not-found" for a path that is no device
+ * @throws {GantryError} "invalid" for bad permissions or a path that is no device; not "not-found", which clients take for the
+ * image's
  */
 export function hostDevices(host: Pick<HostConfig, "Devices" | "Privileged">): readonly HostDevice[] {
   if (!host.Privileged) return host.Devices.flatMap(requestedDevices);
@@ -69,7 +70,7 @@ function requestedDevices(request: DeviceRequest): readonly HostDevice[] {
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
     throw new GantryError(
-      "not-found",
+      "invalid",
       `error gathering device information while adding custom device "${PathOnHost}": no such file or directory`,
     );
   }
@@ -77,7 +78,7 @@ function requestedDevices(request: DeviceRequest): readonly HostDevice[] {
   const device = toDevice(stat, PathInContainer, CgroupPermissions);
   if (device === undefined) {
     throw new GantryError(
-      "not-found",
+      "invalid",
       `error gathering device information while adding custom device "${PathOnHost}": not a device node`,
     );
   }
