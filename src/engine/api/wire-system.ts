@@ -142,7 +142,8 @@ export function wireInfo({
     IPv4Forwarding: true,
     Debug: settings.logLevel === "debug",
     NFd: openFiles,
-    OomKillDisable: false,
+    // cgroup v2 has no such switch.
+    OomKillDisable: host.cgroupVersion === "1",
     NGoroutines: 1,
     SystemTime: now.toISOString(),
     LoggingDriver: settings.containers.log.Type,
@@ -186,7 +187,9 @@ export function wireInfo({
     InitCommit: { ID: engineVersion },
     SecurityOptions: [
       "name=seccomp,profile=builtin",
+      ...(settings.containers.idMaps === undefined ? [] : ["name=userns"]),
       ...(host.cgroupVersion === "2" ? ["name=cgroupns"] : []),
+      ...(settings.containers.noNewPrivileges ? ["name=no-new-privileges"] : []),
     ],
     CDISpecDirs: [],
     Warnings: null,
