@@ -1,7 +1,13 @@
 /** Building an image: the context, the plan, then step after step. */
 import { mkdirSync } from "node:fs";
-import { familiarName, type ImageRecord, parseReference, withDefaultTag } from "../image/index.ts";
-import { GantryError, messageOf } from "../lib/index.ts";
+import {
+  familiarName,
+  type ImageRecord,
+  type ImageStore,
+  parseReference,
+  withDefaultTag,
+} from "../image/index.ts";
+import { type Digest, GantryError, messageOf } from "../lib/index.ts";
 import { openContext } from "./context.ts";
 import { parseDockerfile } from "./dockerfile/parse-dockerfile.ts";
 import { BuildOutput } from "./output.ts";
@@ -153,6 +159,7 @@ export class Builder {
       maxContextBytes,
       signal,
       cache: this.#cache,
+      cacheSources: cacheSources(images, request.cacheFrom ?? []),
       stages: [],
       maxDownloadBytes: this.#options.maxDownloadBytes ?? defaultMaxDownload,
       now: this.#options.now ?? Date.now,
@@ -178,4 +185,21 @@ export class Builder {
     }
     return planBuild(dockerfile, outline, bases, args);
   }
+}
+
+/** The images of these names with all that they were made from; undefined when none is named. */
+function cacheSources(
+  images: Pick<ImageStore, "tryFind">,
+  names: readonly string[],
+): ReadonlySet<Digest> | undefined {
+  if (names.length === 0) return undefined;
+  const ids = new Set<Digest>();
+  for (const name of names) {
+    let image = images.tryFind(name);
+    while (image !== undefined && !ids.has(image.id)) {
+      ids.add(image.id);
+      image = image.parent === undefined ? undefined : images.tryFind(image.parent);
+    }
+  }
+  return ids;
 }

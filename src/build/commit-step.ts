@@ -49,7 +49,7 @@ export async function commitStep(
     ...(extra === undefined ? {} : { extra }),
   };
   const known = cache.enabled ? await session.cache.find(key) : undefined;
-  if (known !== undefined) {
+  if (known !== undefined && session.cacheSources?.has(known.id) !== false) {
     session.hold.keep(known.id);
     session.output.line(" ---> Using cache");
     return { record: known };

@@ -1,6 +1,6 @@
 /** What the steps of one running build share. */
 import type { Hold, ImageRecord, ImageStore, Trees } from "../image/index.ts";
-import type { Logger } from "../lib/index.ts";
+import type { Digest, Logger } from "../lib/index.ts";
 import type { BuildOutput } from "./output.ts";
 import type { StepCache } from "./step-cache.ts";
 import type { BuildContext } from "./context.ts";
@@ -16,6 +16,8 @@ export interface Session {
   readonly runner: BuildRunner;
   readonly logger: Logger;
   readonly cache: StepCache;
+  /** Images that the cache may answer with; undefined: any. */
+  readonly cacheSources: ReadonlySet<Digest> | undefined;
   readonly area: WorkArea;
   /** Keeps everything this build has made or starts from. */
   readonly hold: Hold;

@@ -43,6 +43,8 @@ export interface BuildRequest {
   /** `linux/amd64`; refused unless it is this machine's. */
   readonly platform?: string;
   readonly noCache?: boolean;
+  /** Only what these images are made of counts as cache; unknown ones have nothing to give. Empty: everything here does. */
+  readonly cacheFrom?: readonly string[];
   /** Ask the registry for newer base images, also for those that are here. */
   readonly pull?: boolean;
   /** Say nothing but the image's id; on failure everything that was kept back. */

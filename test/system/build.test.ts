@@ -84,6 +84,15 @@ CMD ["/out"]
     expect(fresh.image?.id).not.toBe(before);
   });
 
+  test("with cacheFrom only what those images are made of is cache", async () => {
+    const simple = { Dockerfile: "FROM scratch\nENV A=b\nCOPY f /f\n", f: "f" };
+    await world.build(simple, { tags: ["simple"] });
+    const named = await world.build(simple, { cacheFrom: ["nosuch", "simple"] });
+    expect(named.text.match(/ ---> Using cache\n/g)).toHaveLength(2);
+    const unknown = await world.build(simple, { cacheFrom: ["nosuch"] });
+    expect(unknown.text).not.toContain("Using cache");
+  });
+
   test("quiet says the id alone; rm=false keeps the removal to itself", async () => {
     const quiet = await world.build(files, { quiet: true });
     expect(quiet.messages.filter((message) => "stream" in message)).toEqual([

@@ -145,6 +145,7 @@ describe("the query of a build", () => {
       labels: { l: "m" },
       tags: ["a", "b:1"],
       noCache: true,
+      cacheFrom: [],
       pull: false,
       quiet: false,
       remove: true,

@@ -20,6 +20,7 @@ export function parseBuild(query: URLSearchParams): Omit<BuildRequest, "context"
     labels: mapOf(query, "labels"),
     tags: query.getAll("t").filter((tag) => tag !== ""),
     noCache: flagOf(query, "nocache"),
+    cacheFrom: cacheFromOf(query),
     pull: flagOf(query, "pull"),
     quiet: flagOf(query, "q"),
     remove: flagOf(query, "rm", true),
@@ -50,6 +51,12 @@ function refuseUnsupported(query: URLSearchParams): void {
   const options = textOf(query, "securityopt");
   if (!["", "null", "[]"].includes(options))
     throw new GantryError("unsupported", "security options of a build are not supported");
+}
+
+/** Names of images, in JSON. */
+function cacheFromOf(query: URLSearchParams): readonly string[] {
+  const value = jsonOf(query, "cachefrom");
+  return Array.isArray(value) ? value.filter((name) => typeof name === "string") : [];
 }
 
 function jsonOf(query: URLSearchParams, name: string): unknown {

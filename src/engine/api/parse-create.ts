@@ -59,7 +59,6 @@ export function parseCreate(name: string, body: unknown, version: ApiVersion = l
   // Of images, and of Windows: a container makes nothing of them.
   fields.strings("OnBuild");
   fields.boolean("ArgsEscaped");
-  fields.refuseOthers();
   return {
     name: name.replace(/^\//, ""),
     config,

@@ -21,9 +21,6 @@ export function parseExec(body: unknown, version: ApiVersion = latest): ExecConf
     detachKeys: fields.string("DetachKeys"),
     consoleSize: isBefore(version, [1, 42]) ? [0, 0] : consoleSize(fields),
   };
-  // Clients send what POST /exec/{id}/start wants here too, and docker-py the container once more.
-  for (const key of ["Detach", "ConsoleSize", "Container"]) fields.raw(key);
-  fields.refuseOthers();
   if (config.cmd.length === 0) throw new GantryError("invalid", "No exec command specified");
   parseDetachKeys(config.detachKeys);
   return config;

@@ -60,7 +60,6 @@ async function create({ volumes, events }: ApiEngine, { request }: Call): Promis
     labels: fields.stringMap("Labels"),
     options: fields.stringMap("DriverOpts"),
   };
-  fields.refuseOthers();
   const known = volumes.tryFind(wish.name) !== undefined;
   const volume = volumes.create(wish);
   if (!known) events.emit("volume", "create", volume.name, { driver: volume.driver });
