@@ -1,6 +1,6 @@
 /** RUN of a build: a container without a record. After a crash its cgroup tells the next engine that it belongs to nobody. */
 import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BuildRun, BuildRunner } from "../build/index.ts";
 import { GantryError, shortId } from "../lib/index.ts";
 import {
@@ -16,6 +16,7 @@ import { buildRecord } from "./build-record.ts";
 import { attachNetwork, type NetworkSetup } from "./containers/attach-network.ts";
 import { networkFileMounts, writeNetworkFiles } from "./containers/network-files.ts";
 import type { ContainerRecord } from "./container.ts";
+import { checkUserNamespace } from "./containers/user-namespace.ts";
 import type { EngineContext } from "./context.ts";
 import { ociConfig } from "./oci-config.ts";
 import { checkControllers } from "./oci-resources.ts";
@@ -94,19 +95,32 @@ async function launch(
       spec: request.user,
       groupAdd: [],
     });
+    const maps = context.defaults.idMaps;
+    checkUserNamespace(maps, record.host);
+    const files = networkFileMounts(record, paths, []);
     const config = ociConfig({
       record,
       user,
       rootPath: context.paths.mountPoint,
       cgroupsPath: cgroupPath(context.paths, record),
-      mounts: networkFileMounts(record, paths, []),
+      mounts: maps === undefined ? files : files.map((mount) => ({ ...mount, idMapped: true })),
+      userNamespace: maps === undefined ? undefined : { maps },
       devices: [],
       defaultSysctls: context.host.defaultSysctls,
       swapAccounting: context.host.swapAccounting,
     });
     const { plan } = planContainer({
       config,
-      overlay: { target: context.paths.mountPoint, lowers, upper, work, options: "" },
+      overlay: {
+        target: context.paths.mountPoint,
+        lowers,
+        upper,
+        work,
+        options: "",
+        ...(maps === undefined
+          ? {}
+          : { mapped: { writable: dirname(upper), at: context.paths.mappedPoint } }),
+      },
       cgroups: context.cgroups,
       readText: nodeCgroupIo.read,
       reasons: {},

@@ -43,6 +43,12 @@ test.skipIf(reason !== "")("a container is root of its own files and nobody's on
   expect([out, err]).toEqual(["0\n1\n0:0\n0:0\n0:0\nwrote\n33:34\npinged\n0\n", ""]);
 });
 
+test.skipIf(reason !== "")("it can have an init", async () => {
+  expect((await say("cat /proc/1/comm; kill -0 1 && echo mine", { Init: true })).out).toBe(
+    "gantry-init\nmine\n",
+  );
+});
+
 test.skipIf(reason !== "")("it can change, remove and rename what the image has", async () => {
   const script =
     "chmod 700 /data/seed; stat -c %a:%u /data/seed; rm /etc/group; ls /etc; mkdir /data/d; mv /data/seed /data/d; ls /data /data/d";

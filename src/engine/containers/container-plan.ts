@@ -15,7 +15,8 @@ import { hostDevices } from "../host-devices.ts";
 import { ociConfig } from "../oci-config.ts";
 import type { ResolvedMount } from "../oci-mounts.ts";
 import { cgroupPath, containerPaths } from "../paths.ts";
-import { foreignPlan } from "./foreign.ts";
+import { foreignPlan, withInit } from "./foreign.ts";
+import { initFile } from "./init-file.ts";
 import type { ContainerImage } from "./image-of.ts";
 import type { JoinedPaths } from "./joined-container.ts";
 import type { UserNamespace } from "./user-namespace.ts";
@@ -49,13 +50,16 @@ export function containerPlan(context: EngineContext, request: PlanRequest): Con
   };
   const program = context.runtimes.programOf(record.host.Runtime ?? "");
   if (program !== undefined) return foreignPlan(context, { record, program, config, overlay, network });
+  const useInit = usesInit(context.defaults, record);
+  // The monitor's own program is not for others to run: in a user namespace the init is a file, as for another runtime.
+  const asFile = useInit && request.userNamespace !== undefined;
   return planContainer({
-    config,
+    config: asFile ? withInit(config, initFile(context)) : config,
     overlay,
     cgroups: context.cgroups,
     readText: nodeCgroupIo.read,
     reasons: flagReasons(record),
-    useInit: usesInit(context.defaults, record),
+    useInit: useInit && !asFile,
     ...(network === undefined ? {} : { network }),
   });
 }
