@@ -16,8 +16,13 @@ const wrong = [
     error: "invalid port specification",
   },
   {
-    name: "sctp port",
-    body: { Image: "x", ExposedPorts: { "1/sctp": {} } },
+    name: "port of an unknown protocol",
+    body: { Image: "x", ExposedPorts: { "1/quic": {} } },
+    error: "invalid port specification",
+  },
+  {
+    name: "range that ends before it begins",
+    body: { Image: "x", ExposedPorts: { "9-8/tcp": {} } },
     error: "invalid port specification",
   },
   { name: "small memory", body: { Image: "x", HostConfig: { Memory: 1024 } }, error: "Minimum memory limit" },
@@ -135,6 +140,11 @@ describe("parseCreate", () => {
     });
     expect(request.config.Cmd).toEqual(["true"]);
     expect(request.host).toMatchObject({ AutoRemove: true, ShmSize: 67_108_864, IpcMode: "private" });
+  });
+
+  test("what is exposed may be a range, and sctp", () => {
+    const request = parseCreate("", { Image: "x", ExposedPorts: { "8-9/udp": {}, "7/sctp": {}, "6": {} } });
+    expect(Object.keys(request.config.ExposedPorts)).toEqual(["8/udp", "9/udp", "7/sctp", "6/tcp"]);
   });
 
   test("ports without a protocol are tcp", () => {

@@ -3,9 +3,19 @@ import { GantryError } from "../../lib/index.ts";
 import type { NetworkRequest, PortBinding } from "../container.ts";
 import type { Fields } from "./json-fields.ts";
 
-/** "80" means "80/tcp". */
+/** "80" means "80/tcp"; "80-82/udp" is three ports. What is exposed and not published may be sctp, too. */
 export function parsePorts(ports: Readonly<Record<string, object>>): Readonly<Record<string, object>> {
-  return Object.fromEntries(Object.keys(ports).map((port) => [normalPort(port), {}]));
+  return Object.fromEntries(Object.keys(ports).flatMap((port) => portRange(port).map((one) => [one, {}])));
+}
+
+function portRange(text: string): readonly string[] {
+  const [, from, to = from, protocol = "tcp"] =
+    /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
+  const first = Number(from);
+  const last = Number(to);
+  if (!(first >= 1 && first <= last && last <= 65535))
+    throw new GantryError("invalid", `invalid port specification: ${JSON.stringify(text)}`);
+  return Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${protocol}`);
 }
 
 function normalPort(port: string): string {

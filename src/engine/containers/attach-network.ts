@@ -53,7 +53,9 @@ export function portRequests({ config, host }: Pick<ContainerRecord, "config" | 
   }
   if (!host.PublishAllPorts) return requests;
   for (const key of Object.keys(config.ExposedPorts)) {
-    if (host.PortBindings[key] === undefined) requests.push({ ...parsePort(key), hostIp: "", hostPort: 0 });
+    // sctp can be exposed, not published.
+    if (host.PortBindings[key] === undefined && !key.endsWith("/sctp"))
+      requests.push({ ...parsePort(key), hostIp: "", hostPort: 0 });
   }
   return requests;
 }
