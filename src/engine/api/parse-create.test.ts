@@ -143,8 +143,8 @@ describe("parseCreate", () => {
   });
 
   test("what is exposed may be a range, and sctp", () => {
-    const request = parseCreate("", { Image: "x", ExposedPorts: { "8-9/udp": {}, "7/sctp": {}, "6": {} } });
-    expect(Object.keys(request.config.ExposedPorts)).toEqual(["8/udp", "9/udp", "7/sctp", "6/tcp"]);
+    const request = parseCreate("", { Image: "x", ExposedPorts: { "6": {}, "8-9/udp": {}, "7/sctp": {} } });
+    expect(Object.keys(request.config.ExposedPorts)).toEqual(["6/tcp", "8/udp", "9/udp", "7/sctp"]);
   });
 
   test("ports without a protocol are tcp", () => {
