@@ -71,6 +71,10 @@ const rename: Entry = {
   summary: "Rename a container",
   load: async () => (await import("./commands/lifecycle.ts")).rename,
 };
+const update: Entry = {
+  summary: "Update configuration of one or more containers",
+  load: async () => (await import("./commands/update.ts")).update,
+};
 const port: Entry = {
   summary: "List port mappings or a specific mapping for the container",
   load: async () => (await import("./commands/port.ts")).port,
@@ -184,6 +188,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   tag,
   top,
   unpause,
+  update,
   wait,
 };
 
@@ -218,6 +223,7 @@ export const groups: Readonly<Record<string, Group>> = {
       stop,
       top,
       unpause,
+      update,
       wait,
     },
   },

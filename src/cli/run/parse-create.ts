@@ -216,7 +216,7 @@ function logConfigOf(flags: FlagValues): object {
 }
 
 /** `no`, `always`, `unless-stopped`, `on-failure[:n]`; the engine judges the name. */
-function parseRestart(text: string): { readonly Name: string; readonly MaximumRetryCount: number } {
+export function parseRestart(text: string): { readonly Name: string; readonly MaximumRetryCount: number } {
   const at = text.indexOf(":");
   if (at < 0) return { Name: text, MaximumRetryCount: 0 };
   const count = text.slice(at + 1);
