@@ -80,6 +80,14 @@ export function joinedModes({
   });
 }
 
+/** Ids of the containers that it joins, as far as they are there. */
+export function joinedIds(
+  { store }: Pick<EngineContext, "store">,
+  record: Pick<ContainerRecord, "host">,
+): readonly string[] {
+  return joinedModes(record).flatMap(([, reference]) => (store.has(reference) ? [reference] : []));
+}
+
 /** At a start. @throws {GantryError} as joinedContainer */
 export function joinedPaths(context: Pick<EngineContext, "store">, record: ContainerRecord): JoinedPaths {
   const paths: JoinedPaths = {};

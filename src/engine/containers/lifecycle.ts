@@ -13,6 +13,7 @@ import { containerAttributes } from "./container-events.ts";
 import { dispose } from "./dispose.ts";
 import { KeyedLocks } from "./keyed-locks.ts";
 import { removeLateCgroups } from "./late-cgroups.ts";
+import { joinedIds } from "./joined-container.ts";
 import { launchContainer, type LaunchOptions } from "./launch.ts";
 import { releaseSharedMemory } from "./shared-memory.ts";
 import { checkStartable, startFailure } from "./start-checks.ts";
@@ -20,6 +21,9 @@ import { Waiters } from "./waiters.ts";
 
 /** Until the end of a container that could not be recorded is tried again. */
 const exitRetryMs = 5000;
+/** A container that joins another waits for that one's automatic start: at first this long, each time twice as long. */
+const firstJoinWaitMs = 20;
+const joinPatienceMs = 5000;
 const noTerminalSize = { attach: undefined, rows: 0, cols: 0 } as const;
 
 export interface StartOptions extends LaunchOptions {
@@ -39,6 +43,7 @@ export class Lifecycle {
   readonly #kept = new Set<string>();
   readonly #removed: ((id: string) => void)[] = [];
   #closed = false;
+  #draining = false;
 
   constructor(context: EngineContext) {
     this.#context = context;
@@ -198,7 +203,7 @@ export class Lifecycle {
 
   /** Starts it again after a delay; a user's start, stop or removal comes before. */
   arm(id: string, delayMs: number): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#draining) return;
     this.#disarm(id);
     this.#delays.set(id, delayMs);
     this.#restarts.set(
@@ -212,10 +217,26 @@ export class Lifecycle {
     this.#restarts.delete(id);
   }
 
+  /**
+   * Whether a container that this one joins will be started soon: after a reboot all start at once, and each has to find the
+   * other running. Waits for a start that is under way.
+   */
+  async #awaitsJoined(id: string): Promise<boolean> {
+    const { store } = this.#context;
+    for (const other of store.has(id) ? joinedIds(this.#context, store.get(id).record) : []) {
+      if (this.#restarts.has(other)) return true;
+      await this.locks.run(other, () => undefined);
+    }
+    return false;
+  }
+
   async #restart(id: string): Promise<void> {
     this.#restarts.delete(id);
     const { store, logger } = this.#context;
     try {
+      const waitedMs = this.#delays.get(id) ?? 0;
+      if (waitedMs < joinPatienceMs && (await this.#awaitsJoined(id)))
+        return this.arm(id, Math.max(firstJoinWaitMs, waitedMs * 2));
       await this.locks.run(id, async () => {
         if (this.#closed || !store.has(id)) return;
         const { state } = store.get(id);
@@ -255,7 +276,13 @@ export class Lifecycle {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new GantryError("unavailable", "the engine is shutting down");
+    if (this.#closed || this.#draining) throw new GantryError("unavailable", "the engine is shutting down");
+  }
+
+  /** From now on nothing is started; what waits for its automatic start is left to the next engine. */
+  drain(): void {
+    this.#draining = true;
+    for (const id of this.#restarts.keys()) this.#disarm(id);
   }
 
   /** Lets go of all monitors; containers go on. Waits for what is being done. */
