@@ -40,5 +40,7 @@ function explainedNetwork(
 ): ExtraSteps | undefined {
   const kind = networkKind(record.host.NetworkMode);
   if (kind.kind === "host") return undefined;
-  return kind.kind === "none" ? planLoopback() : networks.preview(attachRequest(record, kind.network, defaults));
+  return kind.kind === "none"
+    ? planLoopback()
+    : networks.preview(attachRequest(record, kind.network, defaults));
 }
