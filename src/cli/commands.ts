@@ -357,6 +357,10 @@ export const groups: Readonly<Record<string, Group>> = {
         summary: "Show disk usage",
         load: async () => (await import("./commands/disk-usage.ts")).diskUsage,
       },
+      doctor: {
+        summary: "Look for what is wrong with this machine and the engine, and tell the fix",
+        load: async () => (await import("./commands/system-doctor.ts")).doctor,
+      },
       "dial-stdio": {
         summary: "Proxy the stdio stream to the engine's connection",
         load: async () => (await import("./commands/dial-stdio.ts")).dialStdio,
@@ -365,6 +369,18 @@ export const groups: Readonly<Record<string, Group>> = {
       prune: {
         summary: "Remove unused data",
         load: async () => (await import("./commands/prune.ts")).pruneSystem,
+      },
+      shutdown: {
+        summary: "Stop all containers and the engine, because the host goes down",
+        load: async () => (await import("./commands/system-life.ts")).shutdown,
+      },
+      unit: {
+        summary: "Print the systemd units of the engine",
+        load: async () => (await import("./commands/system-unit.ts")).unit,
+      },
+      upgrade: {
+        summary: "Put another version in the running engine's place; containers go on",
+        load: async () => (await import("./commands/system-life.ts")).upgrade,
       },
       uninstall: {
         summary: "Remove everything that Gantry made on this machine",

@@ -1,5 +1,15 @@
 /** At most one engine a directory: flock(2) on a file in each, which the kernel lets go of when the engine dies. */
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Sys } from "../kernel/index.ts";
 import { GantryError, isErrno, toGantryError } from "../lib/index.ts";
@@ -17,9 +27,10 @@ export class EngineLock {
 
   /**
    * Makes the directories and takes their locks.
+   * @param inherited open files of an engine that this one replaces, which holds the locks by them
    * @throws {GantryError} "conflict" when another engine has one, "denied" when they cannot be made
    */
-  static async take(paths: EnginePaths, sys: Sys): Promise<EngineLock> {
+  static async take(paths: EnginePaths, sys: Sys, inherited: readonly number[] = []): Promise<EngineLock> {
     const fds: number[] = [];
     try {
       for (const [dir, file] of [
@@ -27,7 +38,7 @@ export class EngineLock {
         [paths.state, join(paths.state, "lock")],
       ] as const) {
         mkdirSync(dir, { recursive: true, mode: 0o711 });
-        const fd = openSync(file, "a+", 0o600);
+        const fd = inherited.find((open) => isFile(open, file)) ?? openSync(file, "a+", 0o600);
         fds.push(fd);
         for (const deadline = Date.now() + dyingMs; !sys.tryLock(fd); await Bun.sleep(5))
           if (holderLives(file) || Date.now() > deadline) throw heldBy(dir, file);
@@ -47,9 +58,19 @@ export class EngineLock {
     return new EngineLock(fds);
   }
 
+  /** For an engine that replaces this one. */
+  get files(): readonly number[] {
+    return this.#fds;
+  }
+
   release(): void {
     for (const fd of this.#fds) closeSync(fd);
   }
+}
+
+function isFile(fd: number, path: string): boolean {
+  const [open, there] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })];
+  return open.ino === there?.ino && open.dev === there.dev;
 }
 
 function holderLives(file: string): boolean {

@@ -16,6 +16,7 @@ import { Containers } from "./containers/containers.ts";
 import { Lifecycle } from "./containers/lifecycle.ts";
 import { leaseOf } from "./containers/lease.ts";
 import { checkPassable } from "./containers/user-namespace.ts";
+import { type ShutDown, shutDownContainers } from "./containers/shutdown.ts";
 import { Reconciler } from "./containers/reconcile.ts";
 import type { EngineContext } from "./context.ts";
 import { engineId } from "./engine-id.ts";
@@ -43,6 +44,8 @@ export interface EngineOptions {
   readonly network?: NetworkDefaults;
   /** What `reload` can change. */
   readonly live?: LiveSettings;
+  /** Locks that an engine in this process has left. */
+  readonly inheritedLocks?: readonly number[];
 }
 
 export class Engine {
@@ -75,7 +78,7 @@ export class Engine {
   static async open(options: EngineOptions): Promise<Engine> {
     const paths = enginePaths(options.root, options.state);
     const sys = loadSys();
-    const lock = await EngineLock.take(paths, sys);
+    const lock = await EngineLock.take(paths, sys, options.inheritedLocks);
     try {
       const context = await openRooms(paths, sys, options);
       const engine = new Engine(context, lock, options.live ?? usualLiveSettings);
@@ -137,15 +140,26 @@ export class Engine {
     });
   }
 
+  /** Stops all containers because the host goes down; afterwards nothing is started any more. */
+  shutDown(timeoutMs = this.#live.shutdownTimeoutMs): Promise<ShutDown> {
+    return shutDownContainers(this.#context, this.#lifecycle, timeoutMs);
+  }
+
   /** Lets go of everything; containers go on. Afterwards another engine may open the directories. */
   async close(): Promise<void> {
+    await this.closeForNext();
+    this.#lock.release();
+  }
+
+  /** As `close`, but for the locks. @returns their files, for the engine that goes on in this process */
+  async closeForNext(): Promise<readonly number[]> {
     await this.#lifecycle.close();
     this.execs.close();
     await this.#context.networks.close();
     removeEmptyParent(this.#context.cgroups, this.paths);
     this.images.unmount(this.#holdersInUse());
     this.#context.db.close();
-    this.#lock.release();
+    return this.#lock.files;
   }
 
   /** Leases of containers that go on: their layers stay mounted, so that the next engine shares them with those containers. */

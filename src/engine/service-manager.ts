@@ -1,6 +1,6 @@
 /** What systemd is told (sd_notify) and what it hands over (LISTEN_FDS). Without it nothing of this does anything. */
 import { readFileSync, readlinkSync } from "node:fs";
-import { sendDatagram } from "../kernel/index.ts";
+import { sendDatagram, type Sys } from "../kernel/index.ts";
 import { GantryError, isErrno, type Logger } from "../lib/index.ts";
 
 const firstFd = 3;
@@ -25,24 +25,36 @@ export interface HandedSocket {
 }
 
 /** The sockets that were handed to this process. */
-export function handedSockets(
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): readonly HandedSocket[] {
+export class HandedSockets {
+  readonly #all: readonly HandedSocket[];
+  /** Copies of each, for a program that replaces this one, with the number that it is to have there. */
+  readonly copies: readonly (readonly [copy: number, number: number])[];
+
+  constructor(
+    sys: Pick<Sys, "dup">,
+    environment: Readonly<Record<string, string | undefined>> = process.env,
+  ) {
+    this.#all = handedSockets(environment);
+    this.copies = this.#all.map(({ fd }) => [sys.dup(fd), fd]);
+  }
+
+  /** @param wish a name, a number, or "" for all. @throws {GantryError} "not-found" when there is none */
+  choose(wish: string): readonly HandedSocket[] {
+    const chosen = this.#all.filter(({ fd, name }) => wish === "" || name === wish || String(fd) === wish);
+    if (chosen.length > 0) return chosen;
+    throw new GantryError("not-found", `no sockets found: fd://${wish} needs a socket from systemd`, {
+      hint: "start the engine by its units: systemctl start gantry.socket gantry.service",
+    });
+  }
+}
+
+function handedSockets(environment: Readonly<Record<string, string | undefined>>): readonly HandedSocket[] {
   if (Number(environment["LISTEN_PID"]) !== process.pid) return [];
   const count = Math.min(Number(environment["LISTEN_FDS"]) || 0, 1000);
   const names = (environment["LISTEN_FDNAMES"] ?? "").split(":");
   return Array.from({ length: count }, (_, index) => {
     const fd = firstFd + index;
     return { fd, name: names[index] ?? "", path: unixPathOf(fd) };
-  });
-}
-
-/** @param wish a name, a number, or "" for all. @throws {GantryError} "not-found" when there is none */
-export function chooseSockets(handed: readonly HandedSocket[], wish: string): readonly HandedSocket[] {
-  const chosen = handed.filter(({ fd, name }) => wish === "" || name === wish || String(fd) === wish);
-  if (chosen.length > 0) return chosen;
-  throw new GantryError("not-found", `no sockets found: fd://${wish} needs a socket from systemd`, {
-    hint: "start the engine by its socket unit: systemctl start gantry.socket gantry.service",
   });
 }
 

@@ -2,6 +2,7 @@
 export { capabilityNames } from "./capabilities.ts";
 export { type CgroupLayout, parseCgroupLayout } from "./cgroups.ts";
 export { sendDatagram } from "./datagram.ts";
+export { keepAs, keepOverExec, queueAt } from "./handover.ts";
 export { detectCgroups } from "./detect-cgroups.ts";
 export { compileDeviceProgram, type DeviceRule } from "./device-program.ts";
 export { cloneFlags, mountAttr, mountFlags } from "./flags.ts";

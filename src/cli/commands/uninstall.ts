@@ -1,10 +1,10 @@
 /** gantry system uninstall. */
-import { readFileSync } from "node:fs";
 import type { CommandSpec, Invocation } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { CliError } from "../errors.ts";
 import { print } from "../output.ts";
 import { force } from "./list-flags.ts";
+import { isRunning } from "./process-runs.ts";
 
 /** Containers are ended and their files removed before the engine answers; then it only has to exit. */
 const exitDeadlineMs = 10_000;
@@ -33,15 +33,4 @@ async function remove(call: Invocation): Promise<number> {
   }
   await print(`Removed the engine, ${Root} and ${State}\n`);
   return 0;
-}
-
-/** A zombie has ended: whoever started it has not looked yet. */
-function isRunning(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
-  } catch {
-    // ENOENT, ESRCH: gone.
-    return false;
-  }
 }

@@ -19,4 +19,5 @@ export type ApiEngine = Pick<
   | "events"
   | "runtimes"
   | "live"
+  | "shutDown"
 >;

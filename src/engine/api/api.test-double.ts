@@ -65,6 +65,7 @@ export async function serveApi(parts: Parts): Promise<TestApi> {
     builder: part("builder", parts.builder ?? {}),
     events,
     live: usualLiveSettings,
+    shutDown: async () => ({ stopped: 0, left: [] }),
   };
   const server = createApi(engine, {}).createServer();
   await new Promise<void>((resolve) => void server.listen(path, resolve));

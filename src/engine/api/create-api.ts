@@ -7,7 +7,8 @@ import { addBuildRoutes } from "./routes-build.ts";
 import { addContainerRoutes } from "./routes-containers.ts";
 import { addEventRoutes } from "./routes-events.ts";
 import { addExecRoutes } from "./routes-exec.ts";
-import { addGantryRoutes, type Uninstall } from "./routes-gantry.ts";
+import { addGantryRoutes } from "./routes-gantry.ts";
+import { addLifeRoutes, type EngineProcess } from "./routes-life.ts";
 import { addDistributionRoutes } from "./routes-distribution.ts";
 import { addImageRoutes } from "./routes-images.ts";
 import { addMetricsRoutes } from "./routes-metrics.ts";
@@ -20,8 +21,8 @@ import { type ApiServer, createApiServer } from "./server.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 export interface ApiOptions {
-  /** Absent: the call to uninstall is refused. */
-  readonly uninstall?: Uninstall;
+  /** Absent: calls that end the engine are refused. */
+  readonly process?: EngineProcess;
 }
 
 /** Makes the servers of one engine; each listens on its own address, all count into the same metrics. */
@@ -39,7 +40,8 @@ export function createApi(engine: ApiEngine, options: ApiOptions): Api {
   addContainerRoutes(router, engine);
   addStreamRoutes(router, engine);
   addExecRoutes(router, engine);
-  addGantryRoutes(router, engine, options);
+  addGantryRoutes(router, engine);
+  addLifeRoutes(router, engine, options.process);
   addDistributionRoutes(router, engine);
   addImageRoutes(router, engine);
   addBuildRoutes(router, engine);

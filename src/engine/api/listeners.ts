@@ -1,7 +1,13 @@
 /** All places where the API is served, from the first connection to the last. */
 import { rmSync } from "node:fs";
-import { createServer as createPlainServer, type Server as PlainServer, type Socket } from "node:net";
+import {
+  connect,
+  createServer as createPlainServer,
+  type Server as PlainServer,
+  type Socket,
+} from "node:net";
 import { GantryError, isErrno, type Logger } from "../../lib/index.ts";
+import { queueClients } from "../upgrade.ts";
 import type { Api } from "./create-api.ts";
 import { listen } from "./listen.ts";
 import { isLoopback, type ListenAddress } from "./listen-address.ts";
@@ -10,6 +16,8 @@ import type { TlsIdentity } from "./tls-identity.ts";
 
 /** Answers that were begun when the engine is told to end have this long. */
 const answerDeadlineMs = 300;
+/** By then the last client of a queue has been accepted. */
+const queueMs = 5000;
 /** Docker's ports, without and with TLS. */
 const usualPorts = { plain: 2375, tls: 2376 } as const;
 
@@ -24,10 +32,18 @@ export interface ListenersOptions {
   readonly onUse: () => void;
 }
 
+export interface HandedPlace {
+  readonly fd: number;
+  /** Else it is TCP's. */
+  readonly isUnix: boolean;
+  /** Where a socket of the engine's own can be. */
+  readonly inner: string;
+}
+
 interface Listening {
   readonly address: ListenAddress;
   readonly place: Parameters<typeof listen>[1];
-  /** Serves; with sockets of systemd the connections are `acceptor`'s. */
+  /** Serves; of a socket of systemd the `acceptor` has the clients. */
   readonly server: ApiServer;
   readonly acceptor?: PlainServer;
   readonly tls?: TlsIdentity;
@@ -36,7 +52,7 @@ interface Listening {
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #all: Listening[] = [];
-  readonly #handedOver = new Set<Socket>();
+  readonly #passedOn = new Set<Socket>();
   #metrics: { readonly at: string; readonly server: ApiServer } | undefined;
 
   constructor(options: ListenersOptions) {
@@ -64,17 +80,57 @@ export class Listeners {
     });
   }
 
-  /** A socket that another process has bound. Bun's HTTP server cannot listen there: it is given the connections. */
-  async openFd(fd: number, isUnix: boolean): Promise<void> {
+  /**
+   * A socket that another process has bound. Bun's HTTP server cannot listen there, and given a connection it reads no body of
+   * a request that is upgraded: connections are passed on to a socket of its own at `inner`.
+   */
+  async openFd({ fd, isUnix, inner }: HandedPlace): Promise<void> {
     if (!isUnix) this.#expose(`the socket ${fd} of systemd`);
     const server = this.#serve();
-    const acceptor = createPlainServer({ allowHalfOpen: true }, (socket) => {
-      this.#handedOver.add(socket);
-      socket.on("close", () => void this.#handedOver.delete(socket));
-      server.emit("connection", socket);
-    });
+    await listen(server, { is: "unix", path: inner, group: 0 });
+    const acceptor = await this.#accept(fd, inner);
+    this.#all.push({ address: { is: "unix", path: inner }, place: { is: "fd", fd }, server, acceptor });
+  }
+
+  /** Clients that came while there was no engine, to a socket that has lost its path to ours. */
+  async openQueue(fd: number, path: string): Promise<void> {
+    const acceptor = await this.#accept(fd, path);
+    // Its path has been ours since before this: after a moment nobody can come any more.
+    setTimeout(() => void acceptor.close(), queueMs).unref();
+  }
+
+  async #accept(fd: number, inner: string): Promise<PlainServer> {
+    const acceptor = createPlainServer({ allowHalfOpen: true }, (socket) => this.#passOn(socket, inner));
     await listen(acceptor, { is: "fd", fd });
-    this.#all.push({ address: { is: "fd", name: String(fd) }, place: { is: "fd", fd }, server, acceptor });
+    return acceptor;
+  }
+
+  /** From now on clients of a unix socket of ours wait for the next engine. @returns the queue, as queueClients does */
+  async queueClients(path: string): Promise<number | undefined> {
+    const at = this.#all.findIndex(({ place }) => place.is === "unix" && place.path === path);
+    const listening = this.#all[at];
+    if (listening === undefined) return undefined;
+    const queue = await queueClients(path, this.#options.logger);
+    // The path is the queue's now: it stays.
+    if (queue !== undefined) this.#all[at] = { ...listening, address: { is: "fd", name: String(queue) } };
+    return queue;
+  }
+
+  #passOn(socket: Socket, path: string): void {
+    const inner = connect({ path, allowHalfOpen: true });
+    for (const [from, to] of [
+      [socket, inner],
+      [inner, socket],
+    ] as const) {
+      this.#passedOn.add(from);
+      from.pipe(to);
+      // ECONNRESET and EPIPE: "close" tells it.
+      from.on("error", () => undefined);
+      from.on("close", () => {
+        this.#passedOn.delete(from);
+        to.destroySoon();
+      });
+    }
   }
 
   #serve(tls?: TlsIdentity): ApiServer {
@@ -130,14 +186,14 @@ export class Listeners {
     if (this.#metrics !== undefined) servers.push(this.#metrics.server);
     const closed = this.#all.map(({ address, acceptor, server }) => {
       if (address.is === "unix") removeSocket(address.path);
-      const listening = acceptor ?? server;
-      return new Promise<void>((resolve) => void listening.close(() => resolve()));
+      acceptor?.close();
+      return new Promise<void>((resolve) => void server.close(() => resolve()));
     });
     this.#metrics?.server.close();
     for (const server of servers) server.closeIdleConnections();
     await Promise.race([Promise.all(closed), Bun.sleep(answerDeadlineMs)]);
     for (const server of servers) server.closeAllConnections();
-    for (const socket of this.#handedOver) socket.destroy();
+    for (const socket of this.#passedOn) socket.destroy();
   }
 }
 

@@ -12,20 +12,7 @@ import { parseExec } from "./parse-exec.ts";
 import { textOf } from "./query.ts";
 import { type Call, param, type Router } from "./router.ts";
 
-/** Taking the engine off the machine. */
-export interface Uninstall {
-  /** Removes all that the engine made but its directories. */
-  readonly run: () => Promise<void>;
-  /** Ends the engine, once its answer is on its way. */
-  readonly end: () => void;
-}
-
-export interface GantryRouteOptions {
-  /** Absent: that call is refused. */
-  readonly uninstall?: Uninstall;
-}
-
-export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }: GantryRouteOptions): void {
+export function addGantryRoutes(router: Router, engine: ApiEngine): void {
   const onFailure = (error: GantryError): void => logRun(engine, error);
   router.hijack("POST", "/gantry/run", (_, socket, head) =>
     serveRun(socket, head, { start: (run) => runContainer(engine, run), onFailure }),
@@ -39,15 +26,6 @@ export function addGantryRoutes(router: Router, engine: ApiEngine, { uninstall }
   router.stream("POST", "/gantry/images/bootstrap", (call, response) =>
     bootstrapImage(engine, call, response),
   );
-  router.stream("POST", "/gantry/uninstall", async (_, response) => {
-    if (uninstall === undefined) throw new GantryError("unsupported", "this engine cannot uninstall itself");
-    await uninstall.run();
-    const { root, state } = engine.paths;
-    response.setHeader("Content-Type", "application/json");
-    response.on("close", () => uninstall.end());
-    response.setHeader("Connection", "close");
-    response.end(`${JSON.stringify({ Pid: process.pid, Root: root, State: state })}\n`);
-  });
 }
 
 /** What is our own fault is told in the log too. */

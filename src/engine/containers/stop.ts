@@ -12,10 +12,12 @@ export interface StopOptions {
   readonly timeoutSeconds?: number;
   /** Default: the container's own, else SIGTERM. */
   readonly signal?: string;
+  /** False: it is the host that stops, and its restart policy will start it again. */
+  readonly byUser?: boolean;
 }
 
 const sigkill = 9;
-const defaultTimeoutSeconds = 10;
+export const defaultTimeoutSeconds = 10;
 /** For the kernel to end killed processes; one in an uninterruptible wait can take longer. */
 const killDeadlineMs = 10_000;
 
@@ -33,7 +35,9 @@ export async function stopContainer(
   const signal = parseSignal(options.signal || record.config.StopSignal || "SIGTERM");
   const seconds = options.timeoutSeconds ?? record.config.StopTimeout ?? defaultTimeoutSeconds;
   // A start or a restart that is under way comes first.
-  const running = await lifecycle.locks.run(id, () => beginStop(context, lifecycle, id));
+  const running = await lifecycle.locks.run(id, () =>
+    beginStop(context, lifecycle, id, options.byUser ?? true),
+  );
   if (running === undefined) return;
   const ended = running.exited;
   await send(context, lifecycle, record, signal);
@@ -51,12 +55,13 @@ function beginStop(
   { store }: EngineContext,
   lifecycle: Lifecycle,
   id: string,
+  byUser: boolean,
 ): { readonly exited: Promise<unknown> } | undefined {
   if (!store.has(id)) throw new GantryError("not-found", `No such container: ${id}`);
-  if (lifecycle.cancelRestart(id)) return undefined;
+  if (byUser && lifecycle.cancelRestart(id)) return undefined;
   if (!isAlive(store.get(id).state.status))
     throw new GantryError("not-modified", `container ${id} is not running`);
-  store.update(id, { stoppedByUser: true });
+  if (byUser) store.update(id, { stoppedByUser: true });
   // In an object: a bare promise would be waited for here, and its end needs this place in line.
   return { exited: lifecycle.control(id).exited };
 }
