@@ -22,12 +22,40 @@ export interface ContainerConfig {
   readonly WorkingDir: string;
   readonly Labels: Readonly<Record<string, string>>;
   readonly StopSignal: string;
+  /** Completed from the image. Undefined: nobody asked for a check. */
+  readonly Healthcheck?: Healthcheck | undefined;
   /** Seconds until SIGKILL; undefined: 10. */
   readonly StopTimeout?: number | undefined;
   /** No network but a loopback, whatever NetworkMode says. */
   readonly NetworkDisabled?: boolean;
   /** For inspection alone: what it does is the image's shell form of commands. */
   readonly Shell?: readonly string[] | undefined;
+}
+
+/** How a container is asked whether it is well. Times in nanoseconds; 0 or missing: the usual one. */
+export interface Healthcheck {
+  /** Empty: the image's; else NONE, CMD and words, or CMD-SHELL and a line. */
+  readonly Test: readonly string[];
+  readonly Interval?: number | undefined;
+  readonly Timeout?: number | undefined;
+  readonly StartPeriod?: number | undefined;
+  readonly StartInterval?: number | undefined;
+  readonly Retries?: number | undefined;
+}
+
+export interface ProbeResult {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** -1: it took too long, or could not be run. */
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+export interface HealthState {
+  readonly status: "starting" | "healthy" | "unhealthy";
+  readonly failingStreak: number;
+  /** The last five, newest last. */
+  readonly log: readonly ProbeResult[];
 }
 
 export interface PortBinding {
@@ -189,6 +217,8 @@ export interface ContainerState {
   readonly lostLogLines: number;
   /** Of the user namespace that it was started in; null: the host's. */
   readonly idMaps: IdMaps | null;
+  /** Null without a health check, and before the first start. */
+  readonly health: HealthState | null;
 }
 
 export interface ContainerRecord {
@@ -224,6 +254,7 @@ export const initialState: ContainerState = {
   stoppedByUser: false,
   lostLogLines: 0,
   idMaps: null,
+  health: null,
 };
 
 /** The only legal transitions. */

@@ -23,6 +23,7 @@ import { engineId } from "./engine-id.ts";
 import { EngineLock } from "./engine-lock.ts";
 import { EventBus } from "./events.ts";
 import { fetchForBuild } from "./build-images.ts";
+import { HealthMonitor } from "./health/health-monitor.ts";
 import { hostFacts } from "./host-facts.ts";
 import { Execs } from "./execs/execs.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
@@ -68,6 +69,7 @@ export class Engine {
   readonly #context: EngineContext;
   readonly #lifecycle: Lifecycle;
   readonly #lock: EngineLock;
+  #health: HealthMonitor | undefined;
   #live: LiveSettings;
 
   /**
@@ -83,6 +85,7 @@ export class Engine {
       const context = await openRooms(paths, sys, options);
       const engine = new Engine(context, lock, options.live ?? usualLiveSettings);
       await new Reconciler(context, engine.#lifecycle).run();
+      engine.#health = engine.#watchHealth();
       const users = context.store.list().map(({ record }) => [leaseOf(record.id), record.imageId] as const);
       context.images.restoreLeases(new Map(users));
       return engine;
@@ -153,6 +156,7 @@ export class Engine {
 
   /** As `close`, but for the locks. @returns their files, for the engine that goes on in this process */
   async closeForNext(): Promise<readonly number[]> {
+    this.#health?.close();
     await this.#lifecycle.close();
     this.execs.close();
     await this.#context.networks.close();
@@ -160,6 +164,16 @@ export class Engine {
     this.images.unmount(this.#holdersInUse());
     this.#context.db.close();
     return this.#lock.files;
+  }
+
+  /** From here on containers are asked how they are. */
+  #watchHealth(): HealthMonitor {
+    return new HealthMonitor({
+      context: this.#context,
+      execs: this.execs,
+      emit: (id, action) => this.#lifecycle.emit(id, action),
+      restart: (id) => this.containers.restartUnhealthy(id),
+    });
   }
 
   /** Leases of containers that go on: their layers stay mounted, so that the next engine shares them with those containers. */

@@ -23,6 +23,7 @@ export const containerFilters = [
   "volume",
 ] as const;
 
+const healths = ["none", "starting", "healthy", "unhealthy"];
 const statuses = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 
 export interface ContainerSelection {
@@ -68,6 +69,12 @@ function predicateOf(filters: Filters, lookups: Lookups): (view: ContainerView) 
         hint: `one of: ${statuses.join(" ")}`,
       });
   }
+  for (const health of filters.values("health")) {
+    if (!healths.includes(health))
+      throw new GantryError("invalid", `invalid filter 'health=${health}'`, {
+        hint: `one of: ${healths.join(" ")}`,
+      });
+  }
   const exited = filters.values("exited").map((code) => {
     if (!/^\d{1,3}$/.test(code)) throw new GantryError("invalid", `invalid filter 'exited=${code}'`);
     return Number(code);
@@ -87,7 +94,7 @@ function predicateOf(filters: Filters, lookups: Lookups): (view: ContainerView) 
       (before === undefined || record.createdAtMs < before) &&
       (since === undefined || record.createdAtMs > since) &&
       task !== true &&
-      filters.some("health", (health) => health === "none") &&
+      filters.some("health", (health) => health === (state.health?.status ?? "none")) &&
       (ancestors === undefined || ancestors(view)) &&
       filters.some("volume", (wish) =>
         mounts.some((mount) => mount.name === wish || mount.target === wish || mount.source === wish),

@@ -3,6 +3,7 @@ import { GantryError } from "../../lib/index.ts";
 import type { ContainerConfig, HostConfig, NetworkRequest } from "../container.ts";
 import type { Unset } from "../engine-defaults.ts";
 import { Fields } from "./json-fields.ts";
+import { parseHealth } from "./parse-health.ts";
 import { parseHostConfig } from "./parse-host-config.ts";
 import { parseNetworking, parsePorts } from "./parse-networking.ts";
 import { type ApiVersion, gateHostConfig, isBefore, latest } from "./version-gates.ts";
@@ -51,10 +52,10 @@ export function parseCreate(name: string, body: unknown, version: ApiVersion = l
     StopSignal: fields.string("StopSignal"),
     NetworkDisabled: fields.boolean("NetworkDisabled"),
     Shell: fields.strings("Shell"),
+    ...(fields.has("Healthcheck") ? { Healthcheck: parseHealth(fields.object("Healthcheck")) } : {}),
     ...(fields.has("StopTimeout") ? { StopTimeout: fields.integer("StopTimeout") } : {}),
   };
   const network = parseNetworking(fields, host.NetworkMode);
-  checkHealthcheck(fields.object("Healthcheck"));
   fields.string("MacAddress");
   // Of images, and of Windows: a container makes nothing of them.
   fields.strings("OnBuild");
@@ -96,15 +97,6 @@ function unsetIn(fields: Fields, version: ApiVersion): readonly Unset[] {
   if (fields.string("CgroupnsMode") === "" && !isBefore(version, [1, 41])) unset.push("CgroupnsMode");
   if (fields.object("LogConfig").string("Type") === "") unset.push("LogDriver");
   return unset;
-}
-
-/** `--no-healthcheck` is what we do anyway; a check of its own is refused. */
-function checkHealthcheck(fields: Fields): void {
-  const [kind = "NONE"] = fields.strings("Test");
-  if (kind !== "NONE")
-    throw new GantryError("unsupported", "health checks are not supported", {
-      hint: "leave --health-cmd away",
-    });
 }
 
 function parseIdentity(

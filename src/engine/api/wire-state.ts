@@ -1,5 +1,5 @@
 /** A container's state as GET /containers/json and /containers/{id}/json tell it. Pure. */
-import type { ContainerState } from "../container.ts";
+import type { ContainerState, HealthState } from "../container.ts";
 import { formatDuration } from "./format-duration.ts";
 
 const zeroTime = "0001-01-01T00:00:00Z";
@@ -12,7 +12,7 @@ export function statusText(state: ContainerState, nowMs: number): string {
   const since = (ms: number): string => formatDuration(nowMs - ms);
   switch (state.status) {
     case "running":
-      return `Up ${since(state.startedAtMs)}`;
+      return `Up ${since(state.startedAtMs)}${healthText(state)}`;
     case "paused":
       return `Up ${since(state.startedAtMs)} (Paused)`;
     case "restarting":
@@ -26,6 +26,11 @@ export function statusText(state: ContainerState, nowMs: number): string {
     case "exited":
       return `Exited (${state.exitCode}) ${since(state.finishedAtMs)} ago`;
   }
+}
+
+function healthText({ health }: ContainerState): string {
+  if (health === null) return "";
+  return health.status === "starting" ? " (health: starting)" : ` (${health.status})`;
 }
 
 /** `State` of an inspected container. */
@@ -42,5 +47,19 @@ export function wireState(state: ContainerState): unknown {
     Error: state.error,
     StartedAt: isoTime(state.startedAtMs),
     FinishedAt: isoTime(state.finishedAtMs),
+    ...(state.health === null ? {} : { Health: wireHealth(state.health) }),
+  };
+}
+
+function wireHealth({ status, failingStreak, log }: HealthState): object {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ startMs, endMs, exitCode, output }) => ({
+      Start: isoTime(startMs),
+      End: isoTime(endMs),
+      ExitCode: exitCode,
+      Output: output,
+    })),
   };
 }

@@ -117,6 +117,13 @@ export class Containers {
     this.#lifecycle.emit(record.id, "restart");
   }
 
+  /** Stops it if it runs, and has it started again whatever its restart policy says. */
+  restartUnhealthy(id: string): Promise<void> {
+    return this.#lifecycle.reviving(id, () =>
+      stopContainer(this.#context, this.#lifecycle, id, { byUser: false }),
+    );
+  }
+
   /** Freezes all its processes. */
   pause(reference: string): Promise<void> {
     return pauseContainer(this.#context, this.#lifecycle, this.find(reference).record.id);

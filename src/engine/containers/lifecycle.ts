@@ -41,6 +41,7 @@ export class Lifecycle {
   /** The delay before the last automatic start. */
   readonly #delays = new Map<string, number>();
   readonly #kept = new Set<string>();
+  readonly #revived = new Set<string>();
   readonly #removed: ((id: string) => void)[] = [];
   #closed = false;
   #draining = false;
@@ -169,7 +170,7 @@ export class Lifecycle {
     await removeLateCgroups(this.#context, record);
     const ranMs = Math.max(0, exited.atMs - state.startedAtMs);
     const restart = nextRestart(
-      record.host.RestartPolicy,
+      this.#revived.has(id) ? { Name: "always", MaximumRetryCount: 0 } : record.host.RestartPolicy,
       { ...state, exitCode: exited.exitCode, ranMs },
       this.#delays.get(id) ?? 0,
     );
@@ -198,6 +199,16 @@ export class Lifecycle {
       return await work();
     } finally {
       this.#kept.delete(id);
+    }
+  }
+
+  /** While `work` runs, the end of the container is followed by a start, as if its policy were `always`. */
+  async reviving<T>(id: string, work: () => Promise<T>): Promise<T> {
+    this.#revived.add(id);
+    try {
+      return await work();
+    } finally {
+      this.#revived.delete(id);
     }
   }
 

@@ -2,6 +2,7 @@
 import type { ContainerDefaults } from "../../image/index.ts";
 import { GantryError, shortId } from "../../lib/index.ts";
 import type { ContainerConfig, HostConfig } from "../container.ts";
+import { mergeHealthcheck } from "../health/merge-healthcheck.ts";
 
 export interface MergeRequest {
   readonly id: string;
@@ -33,6 +34,7 @@ export function mergeConfig(request: MergeRequest, image: ContainerDefaults): Co
     Labels: { ...image.Labels, ...config.Labels },
     StopSignal: config.StopSignal || (image.StopSignal ?? ""),
     StopTimeout: config.StopTimeout ?? image.StopTimeout,
+    Healthcheck: mergeHealthcheck(config.Healthcheck, image.Healthcheck),
     Shell: (config.Shell ?? []).length > 0 ? config.Shell : image.Shell,
     Hostname: hostnameOf(request),
   };

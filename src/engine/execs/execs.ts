@@ -9,6 +9,7 @@ import { failedExitCode } from "./exec-error.ts";
 
 /** Ended execs that are remembered, for `inspect`; the oldest go first. */
 const keptEnded = 1024;
+const sigkill = 9;
 /** More in one engine than this are refused. */
 const maxExecs = 16 * 1024;
 
@@ -21,6 +22,7 @@ interface Entry {
   exitCode: number | undefined;
   pid: number;
   resize: ((rows: number, cols: number) => void) | undefined;
+  kill: (() => void) | undefined;
   close: (() => void) | undefined;
 }
 
@@ -65,6 +67,7 @@ export class Execs {
       exitCode: undefined,
       pid: 0,
       resize: undefined,
+      kill: undefined,
       close: undefined,
     });
     const ids = this.#byContainer.get(record.id);
@@ -108,6 +111,8 @@ export class Execs {
       entry.phase = "running";
       entry.pid = process.started.pid;
       entry.resize = (rows, cols) => process.control.resize(rows, cols);
+      // It may have ended in this moment, and its monitor with it.
+      entry.kill = () => void process.control.signal(sigkill).catch(() => undefined);
       entry.close = () => process.control.close();
       this.#lifecycle.emit(entry.containerId, `exec_start: ${entry.config.cmd.join(" ")}`, { execID: id });
       void process.control.exited.then((exited) => this.#end(entry, exited));
@@ -141,6 +146,7 @@ export class Execs {
     entry.phase = "ended";
     entry.exitCode = ending.exitCode;
     entry.resize = undefined;
+    entry.kill = undefined;
     entry.close?.();
     entry.close = undefined;
     entry.ended.resolve(ending);
@@ -162,6 +168,11 @@ export class Execs {
     const { resize } = this.#get(id);
     if (resize === undefined) throw new GantryError("conflict", `exec command ${id} is not running`);
     resize(rows, cols);
+  }
+
+  /** Ends it if it runs. */
+  kill(id: string): void {
+    this.#entries.get(id)?.kill?.();
   }
 
   /** Resolves when it has ended; rejects when its container is removed before it was started. */
