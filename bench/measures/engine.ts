@@ -153,10 +153,8 @@ const logLines = 10_000_000;
 function measureLogs(sides: EngineSides): Result {
   const [ours, theirs] = sameClient(sides);
   const line = "x".repeat(99);
-  const run = [
-    ...["--log-driver", "json-file", "--log-opt", "max-size=4g", "busybox", "sh", "-c"],
-    `yes ${line} | head -n ${logLines}`,
-  ];
+  const flags = "--log-driver json-file --log-opt max-size=4g busybox sh -c".split(" ");
+  const run = [...flags, `yes ${line} | head -n ${logLines}`];
   const clients = [ours, theirs];
   for (const client of clients) output(...client, "run", "-d", "--name", "bench-logs", ...run);
   for (const client of clients) output(...client, "wait", "bench-logs");
