@@ -47,6 +47,18 @@ const restart: Entry = {
   summary: "Restart one or more containers",
   load: async () => (await import("./commands/lifecycle.ts")).restart,
 };
+const diff: Entry = {
+  summary: "Inspect changes to files or directories on a container's filesystem",
+  load: async () => (await import("./commands/changes.ts")).diff,
+};
+const commit: Entry = {
+  summary: "Create a new image from a container's changes",
+  load: async () => (await import("./commands/changes.ts")).commit,
+};
+const exportContainer: Entry = {
+  summary: "Export a container's filesystem as a tar archive",
+  load: async () => (await import("./commands/changes.ts")).exportContainer,
+};
 const kill: Entry = {
   summary: "Kill one or more running containers",
   load: async () => (await import("./commands/lifecycle.ts")).kill,
@@ -153,12 +165,15 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   info,
   attach,
+  commit,
   completion: {
     summary: "Print the completion script for a shell",
     load: async () => (await import("./commands/completion.ts")).completion,
   },
   create,
+  diff,
   engine: { summary: "Run the engine", load: async () => (await import("./commands/engine.ts")).engine },
+  export: exportContainer,
   history,
   import: importImage,
   inspect,
@@ -200,8 +215,11 @@ export const groups: Readonly<Record<string, Group>> = {
     summary: "Manage containers",
     members: {
       attach,
+      commit,
       create,
+      diff,
       exec,
+      export: exportContainer,
       inspect: {
         summary: "Display detailed information on one or more containers",
         load: async () => (await import("./commands/inspect.ts")).inspectContainers,

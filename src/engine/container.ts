@@ -217,6 +217,8 @@ export interface ContainerState {
   readonly lostLogLines: number;
   /** Of the user namespace that it was started in; null: the host's. */
   readonly idMaps: IdMaps | null;
+  /** Paused for a moment by the engine itself, not by its user: after a crash the next engine thaws it. */
+  readonly pausedByEngine: boolean;
   /** Null without a health check, and before the first start. */
   readonly health: HealthState | null;
 }
@@ -254,6 +256,7 @@ export const initialState: ContainerState = {
   stoppedByUser: false,
   lostLogLines: 0,
   idMaps: null,
+  pausedByEngine: false,
   health: null,
 };
 

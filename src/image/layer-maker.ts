@@ -8,12 +8,13 @@ import type { Sys } from "../kernel/index.ts";
 import { type Digest, GantryError, parseDigest } from "../lib/index.ts";
 import type { Background } from "./background.ts";
 import { chainId } from "./chain-id.ts";
-import { runChild } from "./child.ts";
+import { runChild, streamChild } from "./child.ts";
 import type { ChildJob, MeasuredLayer, UnpackedLayer } from "./child-request.ts";
 import { decompress } from "./compression.ts";
 import type { ContentStore } from "./content-store.ts";
 import { spendableBytes } from "./free-space.ts";
 import type { LayerStore } from "./layer-store.ts";
+import { OverlayDriver } from "./overlay-driver.ts";
 import type { LayerRow } from "./records.ts";
 import { type Digester, digested } from "./stream-digest.ts";
 import type { DiffLayerRequest, Hold, Layer } from "./types.ts";
@@ -144,11 +145,15 @@ export class LayerMaker {
   }
 
   /** Makes an upper directory a layer; undefined when it changes nothing. */
-  async diff({ upper, parent, hold, stubs, signal }: DiffLayerRequest): Promise<Layer | undefined> {
+  async diff(request: DiffLayerRequest): Promise<Layer | undefined> {
+    const { upper, parent, hold, stubs, signal } = request;
     if (parent !== undefined) hold.keep(parent);
     return this.#prepare(async (target) => {
-      fs.rmdirSync(target);
-      fs.renameSync(upper, target);
+      if (request.keepUpper === true) await this.#copyUpper(upper, target, signal);
+      else {
+        fs.rmdirSync(target);
+        fs.renameSync(upper, target);
+      }
       const work: ChildJob = {
         job: "diff-layer",
         target,
@@ -161,6 +166,21 @@ export class LayerMaker {
         signal,
       })) as MeasuredLayer | null;
       return measured === null ? undefined : this.#commitMeasured(target, measured, { parent, hold });
+    });
+  }
+
+  /** By way of its archive, which has everything that counts. */
+  async #copyUpper(upper: string, target: string, signal: AbortSignal | undefined): Promise<void> {
+    const { scratch } = this.#layers;
+    const tar: ChildJob = { job: "layer-tar", target: upper };
+    await new OverlayDriver(scratch).unpack({
+      dir: dirname(target),
+      parents: [],
+      maxBytes: spendableBytes(this.#parts.sys, this.#parts.root),
+      missingTrailer: false,
+      measure: "never",
+      source: streamChild({ scratch, work: tar, signal }),
+      signal,
     });
   }
 

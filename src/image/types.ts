@@ -144,8 +144,10 @@ export interface ApplyLayerRequest {
 }
 
 export interface DiffLayerRequest {
-  /** An overlay upper directory on the store's file system that nothing uses any more. It is consumed. */
+  /** An overlay upper directory on the store's file system. It is consumed, so nothing may use it any more, unless `keepUpper`. */
   readonly upper: string;
+  /** A copy becomes the layer; the directory stays as it is. */
+  readonly keepUpper?: boolean;
   readonly parent?: Digest | undefined;
   readonly hold: Hold;
   /** Paths in the upper directory, relative to it, that are left out when they are empty: stubs of mount targets. */

@@ -148,7 +148,13 @@ test("with the label an unhealthy container is started again, and stays stopped 
   const made = engine.ok(
     ..."run -d --name reborn --label gantry.restart-unhealthy=true --stop-timeout 0".split(" "),
     ...often,
-    ...["--health-cmd", "test ! -e /tmp/sick", "--tmpfs", "/tmp", "busybox", "sleep", "1000"],
+    "--health-cmd",
+    "test ! -e /tmp/sick",
+    "--tmpfs",
+    "/tmp",
+    "busybox",
+    "sleep",
+    "1000",
   );
   expect(made).not.toBe("");
   await until("healthy", () => healthOf("reborn")?.Status === "healthy");

@@ -4,6 +4,7 @@ import { HttpCounters } from "./http-counters.ts";
 import { Router } from "./router.ts";
 import { addArchiveRoutes } from "./routes-archive.ts";
 import { addBuildRoutes } from "./routes-build.ts";
+import { addChangesRoutes } from "./routes-changes.ts";
 import { addContainerRoutes } from "./routes-containers.ts";
 import { addEventRoutes } from "./routes-events.ts";
 import { addExecRoutes } from "./routes-exec.ts";
@@ -49,6 +50,7 @@ export function createApi(engine: ApiEngine, options: ApiOptions): Api {
   addVolumeRoutes(router, engine);
   addEventRoutes(router, engine);
   addArchiveRoutes(router, engine);
+  addChangesRoutes(router, engine);
   addMetricsRoutes(router, engine, counters);
   addRefusedRoutes(router);
   const metrics = new Router();

@@ -230,7 +230,6 @@ describe("images over HTTP", () => {
     ["POST", "/images/create", 400, "neither fromImage nor fromSrc"],
     ["POST", "/images/create?fromSrc=http://x", 501, "does not import from URLs"],
     ["POST", "/session", 501, "classic builder only"],
-    ["POST", "/commit?container=x", 501, "not supported"],
     ["GET", "/images/none/json", 404, "No such image: none:latest"],
   ])("%s %s: %d", async (method, path, status, message) => {
     const api = await serve({

@@ -3,6 +3,8 @@ import type { ServerResponse } from "node:http";
 import type { TreeRoot } from "../../image/index.ts";
 import { GantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
+import type { EnginePaths } from "../paths.ts";
+import type { ContainerView } from "./wire-container.ts";
 import { containerTree } from "./container-tree.ts";
 import { sendStream } from "./output.ts";
 import { flagOf, textOf } from "./query.ts";
@@ -83,15 +85,17 @@ async function exportTree(
   response: ServerResponse,
 ): Promise<void> {
   const view = containers.view(param(call, "id"));
-  // Through a running container's eyes its volumes and /proc would be in the archive too.
-  if (view.state.pid !== 0) {
-    throw new GantryError("unsupported", "a running container cannot be exported", {
-      hint: `stop it first: docker stop ${view.record.name}`,
-    });
-  }
-  const source = trees.pack(containerTree(paths, view), {
+  const source = trees.pack(exportRoot(paths, view), {
     items: [{ path: "/", as: "", contentsOnly: true }],
     signal: call.signal,
   });
   await sendStream(response, source, { contentType: "application/octet-stream" });
+}
+
+/**
+ * Its layers without what is mounted upon them: of a running container too, whose upper directory is read as one layer more.
+ */
+function exportRoot(paths: EnginePaths, view: ContainerView): TreeRoot {
+  if (view.state.pid === 0) return containerTree(paths, view);
+  return { lowers: [view.upper, ...view.lowers()] };
 }

@@ -1,4 +1,4 @@
-/** /images, /commit: the image store over HTTP. */
+/** /images: the image store over HTTP. */
 import type { ServerResponse } from "node:http";
 import { GantryError, toGantryError } from "../../lib/index.ts";
 import { layoutArchive } from "../layout-archive.ts";
@@ -33,11 +33,6 @@ export function addImageRoutes(router: Router, engine: ApiEngine): void {
   );
   router.json("POST", "/images/*name/tag", (call) => tag(engine, call));
   router.json("DELETE", "/images/*name", (call) => remove(engine, call));
-  router.json("POST", "/commit", () => {
-    throw new GantryError("unsupported", "making an image of a container's changes is not supported", {
-      hint: "write a Dockerfile and build it",
-    });
-  });
 }
 
 function list({ images, containers }: ApiEngine, { query }: Call): object[] {

@@ -30,7 +30,4 @@ export function addRefusedRoutes(router: Router): void {
     router.json(method, "/containers/:id/checkpoints", noCheckpoints);
     router.json(method, "/containers/:id/checkpoints/*rest", noCheckpoints);
   }
-  router.json("GET", "/containers/:id/changes", () => {
-    throw new GantryError("unsupported", "listing a container's changes is not supported");
-  });
 }

@@ -3,6 +3,9 @@ import type { Digest } from "../../lib/index.ts";
 import type { AttachSession, AttachStreams, ExplainedStep } from "../../runtime/index.ts";
 import type { CreateRequest } from "../api/parse-create.ts";
 import type { ContainerView } from "../api/wire-container.ts";
+import { type CommitRequest, commitContainer } from "../changes/commit.ts";
+import { type Change, listChanges } from "../changes/list-changes.ts";
+import { mountStubs } from "../changes/mount-stubs.ts";
 import { initialState } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
@@ -181,6 +184,21 @@ export class Containers {
     const { record } = this.find(reference);
     const writable = await treeBytes(containerPaths(this.#context.paths, record.id).upper);
     return { writable, whole: writable + (tryImageOf(this.#context, record)?.size ?? 0) };
+  }
+
+  /** What it has changed on its image. Walks its directory. */
+  changes(reference: string): readonly Change[] {
+    const { record } = this.find(reference);
+    return listChanges(this.#context.sys, {
+      upper: containerPaths(this.#context.paths, record.id).upper,
+      lowers: tryImageOf(this.#context, record)?.lowers ?? [],
+      stubs: mountStubs,
+    });
+  }
+
+  /** Makes an image of it. @throws {GantryError} "not-found", "unsupported", "exhausted" */
+  commit(reference: string, request: CommitRequest): Promise<Digest> {
+    return commitContainer(this.#context, this.#lifecycle, this.find(reference).record.id, request);
   }
 
   /** Removes all containers that do not run. */

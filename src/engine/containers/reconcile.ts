@@ -1,11 +1,11 @@
 /** The first work of an engine: find the containers of an earlier one again, end what it began, clear away what belongs to nobody. */
 import { existsSync } from "node:fs";
 import { messageOf } from "../../lib/index.ts";
-import type { Started, StatusFile } from "../../runtime/index.ts";
+import { setFrozen, type Started, type StatusFile } from "../../runtime/index.ts";
 import { isAlive } from "../container.ts";
 import type { StoredContainer } from "../container-store.ts";
 import type { EngineContext } from "../context.ts";
-import { containerPaths } from "../paths.ts";
+import { cgroupPath, containerPaths } from "../paths.ts";
 import { afterVanish, clearLeftovers, tryReadStatus } from "./after-vanish.ts";
 import { firstLook, verdict } from "./decide-reconcile.ts";
 import { eachBounded } from "./each-bounded.ts";
@@ -108,6 +108,15 @@ export class Reconciler {
     }
     this.#becomeRunning(id, started);
     this.#lifecycle.watch(id, control);
+    if (this.#context.store.get(id).state.pausedByEngine) await this.#thaw(id);
+  }
+
+  /** An engine that was killed while it read the files of a frozen container. */
+  async #thaw(id: string): Promise<void> {
+    const { cgroups, paths, store } = this.#context;
+    const { record } = store.get(id);
+    await setFrozen(cgroups, cgroupPath(paths, record), false);
+    store.update(id, { status: "running", pausedByEngine: false });
   }
 
   /** The start that was interrupted has succeeded. A paused container stays so. */
