@@ -140,6 +140,16 @@ export class ContainerStore {
     return this.get(id);
   }
 
+  /** As `find`; undefined where there is none. @throws {GantryError} "invalid" when a prefix fits several */
+  tryFind(reference: string): StoredContainer | undefined {
+    try {
+      return this.find(reference);
+    } catch (error) {
+      if (error instanceof GantryError && error.code === "not-found") return undefined;
+      throw error;
+    }
+  }
+
   #byPrefix(prefix: string): string | undefined {
     if (!/^[0-9a-f]{1,63}$/.test(prefix)) return undefined;
     let found: string | undefined;

@@ -110,6 +110,8 @@ export type RestartPolicyName = "no" | "always" | "unless-stopped" | "on-failure
 /** `HostConfig` of POST /containers/create: the fields that Gantry honours; others are refused when set. */
 export interface HostConfig {
   readonly Binds: readonly string[];
+  /** Containers whose binds and volumes this one has too: name or id, `:ro` or `:rw` behind it. */
+  readonly VolumesFrom: readonly string[];
   readonly Mounts: readonly MountRequest[];
   readonly Tmpfs: Readonly<Record<string, string>>;
   readonly NetworkMode: string;
@@ -233,6 +235,35 @@ export interface ContainerRecord {
   readonly network: NetworkRequest;
   /** Named and anonymous volumes that this container uses, by target; anonymous ones go with `rm -v` and `--rm`. */
   readonly volumes: readonly VolumeUse[];
+  /** What `VolumesFrom` meant when it was made. Missing in records of earlier versions. */
+  readonly inherited?: readonly InheritedMount[];
+}
+
+/** A mount that was another container's first. */
+export interface InheritedMount extends MountSpec {
+  /** Of a volume: it has no name that somebody gave. */
+  readonly anonymous: boolean;
+}
+
+/** A mount as it is made. */
+export interface MountSpec {
+  readonly type: "bind" | "volume" | "tmpfs";
+  /** The volume's name; empty for a new anonymous one and for other types. */
+  readonly name: string;
+  /** Host path of a bind. */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  /** The options as the user wrote them after the second colon. */
+  readonly mode: string;
+  /** Empty: rprivate for binds. */
+  readonly propagation: string;
+  /** `-v` makes a missing source directory; `--mount` refuses it. */
+  readonly createSource: boolean;
+  /** Do not fill an empty volume with what the image has at the target. */
+  readonly noCopy: boolean;
+  /** Options of a tmpfs, as mount(8) has them. */
+  readonly options: string;
 }
 
 export interface VolumeUse {

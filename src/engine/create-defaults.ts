@@ -24,6 +24,7 @@ export const defaultConfig: ContainerConfig = {
 
 export const defaultHostConfig: HostConfig = {
   Binds: [],
+  VolumesFrom: [],
   Mounts: [],
   Tmpfs: {},
   NetworkMode: "default",

@@ -121,7 +121,7 @@ test("prune takes unused anonymous volumes, or all unused ones", async () => {
   expect(first.reclaimedBytes).toBeGreaterThanOrEqual(64 * 1024);
   const filtered = await store.prune(new Set([used.name]), {
     all: true,
-    keep: (volume) => !("keep" in volume.labels),
+    mayGo: (volume) => !("keep" in volume.labels),
   });
   expect(filtered.deleted).toEqual([]);
   expect((await store.prune(new Set([used.name]), { all: true })).deleted).toEqual(["named"]);

@@ -131,15 +131,15 @@ export class VolumeStore {
     await this.#discard(name);
   }
 
-  /** Deletes the volumes that `inUse` does not name: anonymous ones, or all. */
+  /** Deletes the volumes that `inUse` does not name and `mayGo` agrees to: anonymous ones, or all. */
   async prune(
     inUse: ReadonlySet<string>,
-    { all, keep = () => true }: { readonly all: boolean; readonly keep?: (volume: Volume) => boolean },
+    { all, mayGo = () => true }: { readonly all: boolean; readonly mayGo?: (volume: Volume) => boolean },
   ): Promise<PruneVolumesResult> {
     const deleted: string[] = [];
     let reclaimedBytes = 0;
     for (const volume of this.list()) {
-      if (inUse.has(volume.name) || !(all || volume.anonymous) || !keep(volume)) continue;
+      if (inUse.has(volume.name) || !(all || volume.anonymous) || !mayGo(volume)) continue;
       reclaimedBytes += await this.usage(volume.name);
       await this.remove(volume.name, { force: true });
       deleted.push(volume.name);

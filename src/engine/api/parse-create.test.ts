@@ -37,11 +37,6 @@ const wrong = [
     error: "unknown policy",
   },
   {
-    name: "volumes-from",
-    body: { Image: "x", HostConfig: { VolumesFrom: ["a"] } },
-    error: "HostConfig.VolumesFrom is not supported",
-  },
-  {
     name: "the network of another container",
     body: { Image: "x", HostConfig: { NetworkMode: "container:a" } },
     error: "(container:a) is not supported",

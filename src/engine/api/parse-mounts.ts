@@ -4,9 +4,10 @@ import type { HostConfig, MountRequest } from "../container.ts";
 import type { Fields } from "./json-fields.ts";
 
 /** @throws {GantryError} "unsupported" for an unknown type of mount */
-export function parseStorage(fields: Fields): Pick<HostConfig, "Binds" | "Mounts" | "Tmpfs"> {
+export function parseStorage(fields: Fields): Pick<HostConfig, "Binds" | "VolumesFrom" | "Mounts" | "Tmpfs"> {
   return {
     Binds: fields.strings("Binds"),
+    VolumesFrom: fields.strings("VolumesFrom"),
     Mounts: fields.list("Mounts").map(parseMountRequest),
     Tmpfs: fields.stringMap("Tmpfs"),
   };

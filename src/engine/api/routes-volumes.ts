@@ -6,7 +6,7 @@ import { type Filters, fitsName, parseFilters } from "./filters.ts";
 import { Fields } from "./json-fields.ts";
 import { flagOf } from "./query.ts";
 import { readJson } from "./read-body.ts";
-import { type Call, param, Reply, type Router } from "./router.ts";
+import { type Call, isBelow, param, Reply, type Router } from "./router.ts";
 import { wireVolume } from "./wire-volume.ts";
 
 export function addVolumeRoutes(router: Router, engine: ApiEngine): void {
@@ -66,14 +66,15 @@ async function create({ volumes, events }: ApiEngine, { request }: Call): Promis
   return wireVolume(volume);
 }
 
-async function prune({ containers, volumes, events }: ApiEngine, { query }: Call): Promise<object> {
+async function prune({ containers, volumes, events }: ApiEngine, { query, version }: Call): Promise<object> {
   const filters = parseFilters(query.get("filters"), ["all", "label", "label!"]);
   const used = new Set(
     volumes.list().flatMap(({ name }) => (containers.volumeUsers(name).length > 0 ? [name] : [])),
   );
   const { deleted, reclaimedBytes } = await volumes.prune(used, {
-    all: filters.flag("all") ?? false,
-    keep: (volume) => !filters.labels(volume.labels),
+    // Before 1.42 there were no anonymous ones to tell apart.
+    all: filters.flag("all") ?? isBelow(version, [1, 42]),
+    mayGo: (volume) => filters.labels(volume.labels),
   });
   for (const name of deleted) events.emit("volume", "destroy", name, { driver: "local" });
   return { VolumesDeleted: deleted, SpaceReclaimed: reclaimedBytes };

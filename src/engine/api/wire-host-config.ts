@@ -9,6 +9,7 @@ export function wireHostConfig(record: ContainerRecord): unknown {
     ...host,
     NetworkMode: host.NetworkMode === "default" ? "bridge" : host.NetworkMode,
     Binds: orNull(host.Binds),
+    VolumesFrom: orNull(host.VolumesFrom),
     Mounts: host.Mounts.length === 0 ? undefined : host.Mounts,
     Tmpfs: orLeftOut(host.Tmpfs),
     CapAdd: orNull(host.CapAdd),

@@ -18,6 +18,7 @@ import { toRlimit } from "../ulimits.ts";
 import { containerAttributes } from "./container-events.ts";
 import { removeUnusedVolumes } from "./dispose.ts";
 import { fitHost } from "./fit-host.ts";
+import { inheritedMounts } from "./inherit-mounts.ts";
 import { leaseOf } from "./lease.ts";
 import { mergeConfig } from "./merge-config.ts";
 import { mountsOf, requestedMounts, volumeUses } from "./mount-spec.ts";
@@ -79,7 +80,11 @@ function newRecord(
 ): ContainerRecord {
   const id = newId();
   const config = mergeConfig({ id, ...request, hostname: host.hostname }, image.config.config);
-  const mounts = requestedMounts(config, request.host);
+  const inherited = inheritedMounts(
+    request.host.VolumesFrom,
+    (reference) => store.tryFind(reference)?.record,
+  );
+  const mounts = requestedMounts(config, request.host, inherited);
   return {
     id,
     name: request.name || randomName((name) => store.nameTaken(name)),
@@ -89,6 +94,7 @@ function newRecord(
     host: request.host,
     network: request.network,
     volumes: volumeUses(mounts, newId),
+    ...(inherited.length === 0 ? {} : { inherited }),
   };
 }
 

@@ -1,27 +1,17 @@
 /** The mounts of a container, from its flags: `-v`, `--mount`, `--tmpfs` and the image's VOLUMEs. Pure. */
 import { posix } from "node:path";
 import { GantryError } from "../../lib/index.ts";
-import type { ContainerConfig, ContainerRecord, HostConfig, MountRequest, VolumeUse } from "../container.ts";
+import type {
+  ContainerConfig,
+  ContainerRecord,
+  HostConfig,
+  InheritedMount,
+  MountRequest,
+  MountSpec,
+  VolumeUse,
+} from "../container.ts";
 
-export interface MountSpec {
-  readonly type: "bind" | "volume" | "tmpfs";
-  /** The volume's name; empty for a new anonymous one and for other types. */
-  readonly name: string;
-  /** Host path of a bind. */
-  readonly source: string;
-  readonly target: string;
-  readonly readOnly: boolean;
-  /** The options as the user wrote them after the second colon. */
-  readonly mode: string;
-  /** Empty: rprivate for binds. */
-  readonly propagation: string;
-  /** `-v` makes a missing source directory; `--mount` refuses it. */
-  readonly createSource: boolean;
-  /** Do not fill an empty volume with what the image has at the target. */
-  readonly noCopy: boolean;
-  /** Options of a tmpfs, as mount(8) has them. */
-  readonly options: string;
-}
+export type { MountSpec } from "../container.ts";
 
 const nothing = {
   name: "",
@@ -157,13 +147,15 @@ function parseTmpfs(target: string, options: string): MountSpec {
 }
 
 /**
- * All mounts in the order in which they are made: a target before what lies below it. The user's win over the image's.
+ * All mounts in the order in which they are made: a target before what lies below it. The user's win over
+ * those of other containers, which win over the image's.
  * Volumes of the image and anonymous ones have an empty name here; `volumes` names them.
  * @throws {GantryError} "invalid" for a malformed one or two at one target
  */
 export function requestedMounts(
   config: Pick<ContainerConfig, "Volumes">,
   host: Pick<HostConfig, "Binds" | "Mounts" | "Tmpfs">,
+  inherited: readonly InheritedMount[] = [],
 ): MountSpec[] {
   const byTarget = new Map<string, MountSpec>();
   const asked = [
@@ -176,6 +168,7 @@ export function requestedMounts(
       throw new GantryError("invalid", `Duplicate mount point: ${mount.target}`);
     byTarget.set(mount.target, mount);
   }
+  for (const mount of inherited) if (!byTarget.has(mount.target)) byTarget.set(mount.target, mount);
   for (const volume of Object.keys(config.Volumes)) {
     const mount = parseBind(volume);
     if (!byTarget.has(mount.target)) byTarget.set(mount.target, mount);
@@ -194,7 +187,7 @@ export function mountsOf(record: ContainerRecord): readonly MountSpec[] {
   const known = cache.get(record);
   if (known !== undefined) return known;
   const names = new Map(record.volumes.map((use) => [use.target, use.name]));
-  const mounts = requestedMounts(record.config, record.host).map((mount) =>
+  const mounts = requestedMounts(record.config, record.host, record.inherited).map((mount) =>
     mount.type === "volume" ? { ...mount, name: names.get(mount.target) ?? mount.name } : mount,
   );
   cache.set(record, mounts);
@@ -202,8 +195,15 @@ export function mountsOf(record: ContainerRecord): readonly MountSpec[] {
 }
 
 /** Which volumes the mounts use; anonymous ones get a name from `newName`. */
-export function volumeUses(mounts: readonly MountSpec[], newName: () => string): VolumeUse[] {
+export function volumeUses(
+  mounts: readonly (MountSpec | InheritedMount)[],
+  newName: () => string,
+): VolumeUse[] {
   return mounts
     .filter((mount) => mount.type === "volume")
-    .map((mount) => ({ name: mount.name || newName(), target: mount.target, anonymous: mount.name === "" }));
+    .map((mount) => ({
+      name: mount.name || newName(),
+      target: mount.target,
+      anonymous: mount.name === "" || ("anonymous" in mount && mount.anonymous),
+    }));
 }
