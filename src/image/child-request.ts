@@ -9,6 +9,15 @@ export interface OverlayRoot {
   readonly lowers: readonly string[];
   readonly upper?: string;
   readonly work?: string;
+  /** What lies upon it: a target before what is below it. */
+  readonly mounts?: readonly TreeMount[];
+}
+
+/** A directory or file of the host at a path of the tree. */
+export interface TreeMount {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
 }
 
 /** A process that cannot be mistaken for a later one with its number. */

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { capabilityNames, cloneFlags, initProgram, mountFlags, type Sys } from "../kernel/index.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
-import type { OverlayRoot, ProcessName, TreeRoot } from "./child-request.ts";
+import type { OverlayRoot, ProcessName, TreeMount, TreeRoot } from "./child-request.ts";
 
 /** Overlay features that would hide content from a reader of single layers are off. */
 const overlayOptions = "redirect_dir=off,metacopy=off,index=off";
@@ -93,15 +93,57 @@ function link(path: string, name: string): string {
 export function enterRoot(sys: Sys, root: TreeRoot, access: "read" | "write"): void {
   if ("dir" in root) bindRoot(sys, root.dir);
   else if ("process" in root) enterProcess(sys, root.process);
-  else mountOverlay(sys, "root", access === "read" ? readOnly(root) : root);
+  else mountOverlay(sys, "root", access === "read" ? forReading(root) : root);
+  const placed = "lowers" in root ? bindSources(sys, root.mounts ?? []) : [];
   if (!("process" in root)) sys.chroot("root");
+  for (const mount of placed) placeInside(sys, mount);
   process.chdir("/");
   limitRights(sys, access);
+}
+
+/** A mount whose source is bound to a name of the working directory, which stays outside of the root until `chdir`. */
+interface PlacedMount {
+  readonly name: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly isDirectory: boolean;
+}
+
+/** What is not there is left out. */
+function bindSources(sys: Sys, mounts: readonly TreeMount[]): readonly PlacedMount[] {
+  return mounts.flatMap(({ source, target, readOnly }, index) => {
+    const stat = fs.statSync(source, { throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    const name = `mount${index}`;
+    if (stat.isDirectory()) fs.mkdirSync(name);
+    else fs.writeFileSync(name, "");
+    sys.mount(source, name, "", Number(mountFlags.MS_BIND), "");
+    return [{ name, target, readOnly, isDirectory: stat.isDirectory() }];
+  });
+}
+
+/** Behind chroot the kernel itself looks for the target inside the root, wherever links lead. */
+function placeInside(sys: Sys, { name, target, readOnly, isDirectory }: PlacedMount): void {
+  const there = fs.statSync(target, { throwIfNoEntry: false });
+  if (there === undefined) {
+    if (!isDirectory) return;
+    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
+  } else if (there.isDirectory() !== isDirectory) return;
+  sys.mount(name, target, "", Number(mountFlags.MS_BIND), "");
+  const flags = Number(mountFlags.MS_BIND | mountFlags.MS_REMOUNT) | quiet;
+  sys.mount("", target, "", readOnly ? flags | Number(mountFlags.MS_RDONLY) : flags, "");
 }
 
 /** An upper and work directory serve one mount at a time; as one more lower directory the upper one serves any number. */
 function readOnly({ lowers, upper }: OverlayRoot): OverlayRoot {
   return { lowers: upper === undefined ? lowers : [upper, ...lowers] };
+}
+
+/** Where something is mounted upon the tree, targets may have to be made: in a directory that goes with this process. */
+function forReading(root: OverlayRoot): OverlayRoot {
+  if (root.mounts === undefined || root.mounts.length === 0) return readOnly(root);
+  for (const name of ["upper", "work"]) fs.mkdirSync(name);
+  return { ...readOnly(root), upper: "upper", work: "work" };
 }
 
 /** Mounts of another mount namespace cannot be bound here, but its root can be entered. */

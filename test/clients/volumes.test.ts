@@ -1,5 +1,7 @@
 /** Volumes that containers take over from others, with docker's client. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { TestEngine } from "../lib/engine.ts";
 
 const engine = new TestEngine("volumes");
@@ -83,6 +85,32 @@ test.each([
 ])("--volumes-from %s is refused", (from, message) => {
   const refused = docker("create", "--volumes-from", from, "busybox", "true");
   expect([refused.code, refused.err.includes(message) || refused.err]).toEqual([1, true]);
+});
+
+test("cp into and out of volumes and binds of a container that does not run", () => {
+  writeFileSync(join(engine.dir, "hello"), "hello\n");
+  symlinkSync("/etc", join(engine.dir, "out"));
+  const mounts = ["-v", "/vol", "-v", `${engine.dir}:/bound:ro`];
+  docker("create", "--name", "still", ...mounts, "busybox", "sh", "-c", "cat /vol/hello; ls /bound");
+  expect(docker("cp", join(engine.dir, "hello"), "still:/vol").code).toBe(0);
+  expect(docker("cp", "still:/vol/hello", join(engine.dir, "back")).code).toBe(0);
+  expect(readFileSync(join(engine.dir, "back"), "utf8")).toBe("hello\n");
+  expect(docker("cp", "still:/bound/hello", "-").out).toContain("hello\n");
+  expect(docker("cp", join(engine.dir, "hello"), "still:/bound/new").code).toBe(1);
+  expect(existsSync(join(engine.dir, "new"))).toBe(false);
+  // A link in what is mounted leads to the container's /etc, not to the host's.
+  expect(docker("cp", "still:/bound/out/hostname", "-").out).not.toContain(
+    readFileSync("/etc/hostname", "utf8").trim() || "-",
+  );
+  const exported = Bun.spawnSync([
+    "sh",
+    "-c",
+    `docker -H unix://${engine.socket} export still | tar t`,
+  ]).stdout.toString();
+  expect(exported).not.toContain("vol/hello");
+  expect(docker("start", "-a", "still").out).toStartWith("hello\n");
+  expect(docker("diff", "still").out).toBe("A /bound\nA /vol\n");
+  docker("rm", "-v", "still");
 });
 
 test("a volume without a name is pruned, a named one with all=1 only", () => {

@@ -1,15 +1,25 @@
 /** Where the files of a container are, for copying them in and out. */
 import { mkdirSync } from "node:fs";
-import type { TreeRoot } from "../../image/index.ts";
+import type { OverlayRoot, TreeRoot } from "../../image/index.ts";
 import { containerPaths, type EnginePaths } from "../paths.ts";
 import type { ContainerView } from "./wire-container.ts";
 
 /**
- * A running container's files are those that its first process sees, with volumes and all; a stopped one's are its layers,
- * mounted once more for a moment. (An overlay must not be mounted twice at a time: its upper directory has one owner.)
+ * A running container's files are those that its first process sees, with volumes and all; a stopped one's are its layers
+ * with its binds and volumes, mounted once more for a moment. (An overlay must not be mounted twice at a time: its upper directory has one owner.)
  */
-export function containerTree(paths: EnginePaths, { record, state, lowers }: ContainerView): TreeRoot {
+export function containerTree(paths: EnginePaths, view: ContainerView): TreeRoot {
+  const { state, mounts } = view;
   if (state.pid !== 0) return { process: { pid: state.pid, startTime: state.startTime } };
+  const own = mounts.filter(({ type }) => type !== "tmpfs");
+  return {
+    ...layersTree(paths, view),
+    mounts: own.map(({ source, target, readOnly }) => ({ source, target, readOnly })),
+  };
+}
+
+/** Its layers alone, without what is mounted upon them. Only to be read while it runs. */
+export function layersTree(paths: EnginePaths, { record, lowers }: ContainerView): OverlayRoot {
   const { upper, work } = containerPaths(paths, record.id);
   // The first start makes them, which may be still to come.
   mkdirSync(upper, { recursive: true, mode: 0o755 });

@@ -3,9 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { TreeRoot } from "../../image/index.ts";
 import { GantryError } from "../../lib/index.ts";
 import type { ApiEngine } from "./api-engine.ts";
-import type { EnginePaths } from "../paths.ts";
-import type { ContainerView } from "./wire-container.ts";
-import { containerTree } from "./container-tree.ts";
+import { containerTree, layersTree } from "./container-tree.ts";
 import { sendStream } from "./output.ts";
 import { flagOf, textOf } from "./query.ts";
 import { bodyOf } from "./read-body.ts";
@@ -85,17 +83,9 @@ async function exportTree(
   response: ServerResponse,
 ): Promise<void> {
   const view = containers.view(param(call, "id"));
-  const source = trees.pack(exportRoot(paths, view), {
+  const source = trees.pack(layersTree(paths, view), {
     items: [{ path: "/", as: "", contentsOnly: true }],
     signal: call.signal,
   });
   await sendStream(response, source, { contentType: "application/octet-stream" });
-}
-
-/**
- * Its layers without what is mounted upon them: of a running container too, whose upper directory is read as one layer more.
- */
-function exportRoot(paths: EnginePaths, view: ContainerView): TreeRoot {
-  if (view.state.pid === 0) return containerTree(paths, view);
-  return { lowers: [view.upper, ...view.lowers()] };
 }
