@@ -4,6 +4,7 @@
  * so that all that follows must be blocking calls on this thread. What is mounted here vanishes with the process.
  */
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { capabilityNames, cloneFlags, initProgram, mountFlags, type Sys } from "../kernel/index.ts";
 import { GantryError, toGantryError } from "../lib/index.ts";
 import type { OverlayRoot, ProcessName, TreeMount, TreeRoot } from "./child-request.ts";
@@ -126,8 +127,8 @@ function bindSources(sys: Sys, mounts: readonly TreeMount[]): readonly PlacedMou
 function placeInside(sys: Sys, { name, target, readOnly, isDirectory }: PlacedMount): void {
   const there = fs.statSync(target, { throwIfNoEntry: false });
   if (there === undefined) {
-    if (!isDirectory) return;
-    fs.mkdirSync(target, { recursive: true, mode: 0o755 });
+    fs.mkdirSync(isDirectory ? target : dirname(target), { recursive: true, mode: 0o755 });
+    if (!isDirectory) fs.writeFileSync(target, "", { flag: "wx", mode: 0o644 });
   } else if (there.isDirectory() !== isDirectory) return;
   sys.mount(name, target, "", Number(mountFlags.MS_BIND), "");
   const flags = Number(mountFlags.MS_BIND | mountFlags.MS_REMOUNT) | quiet;

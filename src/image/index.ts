@@ -1,6 +1,6 @@
 /** image: content store, layers and images; archives in and out; files of trees, handled in confinement. */
 export { bootstrap, type BootstrapKind, type BootstrapOptions } from "./bootstrap.ts";
-export type { OverlayRoot, Owner, PackItem, TreeRoot } from "./child-request.ts";
+export type { OverlayRoot, Owner, PackItem, TreeMount, TreeRoot } from "./child-request.ts";
 export { compress, type CompressOptions, compressionLevel } from "./compress.ts";
 export { type Compression, decompress, peek } from "./compression.ts";
 export { createDockerArchive, openDockerArchive } from "./docker-archive.ts";

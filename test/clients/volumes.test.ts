@@ -102,6 +102,7 @@ test("cp into and out of volumes and binds of a container that does not run", ()
   expect(docker("cp", "still:/bound/out/hostname", "-").out).not.toContain(
     readFileSync("/etc/hostname", "utf8").trim() || "-",
   );
+  expect(docker("cp", "still:/etc/resolv.conf", join(engine.dir, "resolv")).code).toBe(0);
   const exported = Bun.spawnSync([
     "sh",
     "-c",

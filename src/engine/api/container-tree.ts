@@ -1,6 +1,6 @@
 /** Where the files of a container are, for copying them in and out. */
-import { mkdirSync } from "node:fs";
-import type { OverlayRoot, TreeRoot } from "../../image/index.ts";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import type { OverlayRoot, TreeMount, TreeRoot } from "../../image/index.ts";
 import { containerPaths, type EnginePaths } from "../paths.ts";
 import type { ContainerView } from "./wire-container.ts";
 
@@ -12,10 +12,26 @@ export function containerTree(paths: EnginePaths, view: ContainerView): TreeRoot
   const { state, mounts } = view;
   if (state.pid !== 0) return { process: { pid: state.pid, startTime: state.startTime } };
   const own = mounts.filter(({ type }) => type !== "tmpfs");
-  return {
-    ...layersTree(paths, view),
-    mounts: own.map(({ source, target, readOnly }) => ({ source, target, readOnly })),
-  };
+  const ownMounts = own.map(({ source, target, readOnly }) => ({ source, target, readOnly }));
+  return { ...layersTree(paths, view), mounts: [...networkFiles(view), ...ownMounts] };
+}
+
+/** Before the first start they are empty, as in dockerd. */
+function networkFiles({
+  mounts,
+  paths: { hosts, hostname, resolvConf },
+}: ContainerView): readonly TreeMount[] {
+  const files = [
+    ["/etc/hosts", hosts],
+    ["/etc/hostname", hostname],
+    ["/etc/resolv.conf", resolvConf],
+  ] as const;
+  return files
+    .filter(([target]) => !mounts.some((mount) => mount.target === target))
+    .map(([target, source]) => {
+      closeSync(openSync(source, "a", 0o644));
+      return { source, target, readOnly: false };
+    });
 }
 
 /** Its layers alone, without what is mounted upon them. Only to be read while it runs. */

@@ -87,13 +87,24 @@ async function frozen<T>(
   // Written down first: after a crash the next engine thaws it.
   context.store.update(id, { pausedByEngine: true });
   try {
-    await pauseContainer(context, lifecycle, id);
+    await pauseWhileAlive(context, lifecycle, id);
     return await work();
   } finally {
     if (context.store.has(id)) {
       if (context.store.get(id).state.status === "paused") await unpauseContainer(context, lifecycle, id);
       context.store.update(id, { pausedByEngine: false });
     }
+  }
+}
+
+/** One that ends in this moment needs no pause. */
+async function pauseWhileAlive(context: EngineContext, lifecycle: Lifecycle, id: string): Promise<void> {
+  try {
+    await pauseContainer(context, lifecycle, id);
+  } catch (error) {
+    // Its cgroup goes before its end is recorded, which is done in line.
+    await lifecycle.locks.run(id, () => undefined);
+    if (!(error instanceof GantryError) || !["conflict", "not-found"].includes(error.code)) throw error;
   }
 }
 
