@@ -55,6 +55,10 @@ const commit: Entry = {
   summary: "Create a new image from a container's changes",
   load: async () => (await import("./commands/changes.ts")).commit,
 };
+const events: Entry = {
+  summary: "Get real time events from the engine",
+  load: async () => (await import("./commands/events.ts")).events,
+};
 const exportContainer: Entry = {
   summary: "Export a container's filesystem as a tar archive",
   load: async () => (await import("./commands/changes.ts")).exportContainer,
@@ -173,6 +177,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   create,
   diff,
   engine: { summary: "Run the engine", load: async () => (await import("./commands/engine.ts")).engine },
+  events,
   export: exportContainer,
   history,
   import: importImage,
@@ -383,6 +388,7 @@ export const groups: Readonly<Record<string, Group>> = {
         summary: "Proxy the stdio stream to the engine's connection",
         load: async () => (await import("./commands/dial-stdio.ts")).dialStdio,
       },
+      events,
       info,
       prune: {
         summary: "Remove unused data",
