@@ -236,10 +236,9 @@ describe("a command that cannot be run leaves no container and no volume", () =>
     },
     {
       words: ["exec", "nobody", "true"],
-      code: 125,
+      code: 1,
       says: "No such container: nobody",
       remedy: "gantry ps -a",
-      docker: { code: 1 },
     },
   ])("$words", (asked) => refused(asked));
 });

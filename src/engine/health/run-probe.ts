@@ -1,11 +1,12 @@
 /** One probe: an exec whose exit code counts and whose output is kept, killed when it takes too long. */
 import { GantryError, toGantryError } from "../../lib/index.ts";
-import type { Exited } from "../../runtime/index.ts";
 import type { ProbeResult } from "../container.ts";
 import type { Execs } from "../execs/execs.ts";
 import { ProbeOutput, type ProbePlan } from "./health-state.ts";
 
 const noAnswer = -1;
+/** What a probe has said comes with its end, unless something that it has started holds its output open. */
+const outputDeadlineMs = 500;
 
 /** @param signal aborted: the probe is killed and says nothing, undefined */
 export async function runProbe(
@@ -31,19 +32,18 @@ export async function runProbe(
   try {
     const attach = { stdin: false, stdout: true, stderr: true };
     const { session } = await execs.start(id, { attach, rows: 0, cols: 0 });
-    session?.begin({
-      onOutput: (_, bytes) => void output.add(bytes),
-      onEnd: () => undefined,
-    });
+    const silent = Promise.withResolvers<void>();
+    session?.begin({ onOutput: (_, bytes) => void output.add(bytes), onEnd: () => silent.resolve() });
     const kill = (): void => execs.kill(id);
     signal.addEventListener("abort", kill, { once: true });
     const exited = await within(execs.exited(id), plan.timeoutMs);
     signal.removeEventListener("abort", kill);
     if (signal.aborted) return undefined;
+    if (exited !== undefined) await within(silent.promise, outputDeadlineMs);
+    session?.close();
     if (exited !== undefined)
       return { startMs, endMs: Date.now(), exitCode: exited.exitCode, output: output.toString() };
     execs.kill(id);
-    session?.close();
     const said = output.toString();
     const late = `Health check exceeded timeout (${plan.timeoutMs / 1000}s)`;
     return {
@@ -67,7 +67,7 @@ function exitCodeOf(error: GantryError): number {
 }
 
 /** Undefined when it takes longer. */
-async function within(ended: Promise<Exited>, ms: number): Promise<Exited | undefined> {
+async function within<T>(ended: Promise<T>, ms: number): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), ms);
   try {
