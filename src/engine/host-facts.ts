@@ -1,5 +1,5 @@
 /** What this machine's kernel offers, looked up once. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { CgroupLayout } from "../kernel/index.ts";
 import { type LimitAbilities, limitAbilities } from "./limit-abilities.ts";
@@ -11,6 +11,8 @@ export interface HostFacts {
   readonly abilities: LimitAbilities;
   /** Whether AppArmor is on: else its profiles say nothing here. */
   readonly appArmor: boolean;
+  /** Of the engine's own process. */
+  readonly oomScoreAdj: number;
   /** Docker's: any user of a container may bind low ports and ping. */
   readonly defaultSysctls: Readonly<Record<string, string>>;
 }
@@ -23,6 +25,7 @@ export function hostFacts(cgroups: CgroupLayout): HostFacts {
     hostname: hostname(),
     abilities,
     swapAccounting: abilities.swap,
+    oomScoreAdj: Number(readFileSync("/proc/self/oom_score_adj", "utf8")),
     appArmor: existsSync("/sys/kernel/security/apparmor"),
     defaultSysctls: Object.fromEntries(
       Object.entries(sysctls).filter(([key]) => existsSync(`/proc/sys/${key.replaceAll(".", "/")}`)),

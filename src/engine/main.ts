@@ -27,7 +27,8 @@ import { uninstallEngine, removeDirectories } from "./uninstall.ts";
 import { checkProgram, engineProgram, installProgram, replaceProcess } from "./upgrade.ts";
 
 /**
- * Runs `gantry engine` and returns its exit code: 0 after SIGTERM, 125 for bad flags, 1 for bad settings and when it cannot start.
+ * Runs `gantry engine` and returns its exit code: 0 after SIGTERM, 125 for bad flags, 1 for bad
+ * settings in a file and when it cannot start.
  * @param help the text for --help
  */
 export async function main(words: readonly string[], help: () => Promise<string>): Promise<number> {
@@ -46,7 +47,8 @@ export async function main(words: readonly string[], help: () => Promise<string>
     read = readSettings(flags);
     if (flags.validate) return validate(read.settings);
   } catch (error) {
-    return refuse(error, 1);
+    // Without a file it is a flag that has a bad value.
+    return refuse(error, flags.config === undefined && !flags.validate ? 125 : 1);
   }
   const logger = createLogger(read.settings.live.logLevel);
   try {

@@ -41,6 +41,8 @@ export interface OciConfigInput {
   readonly blockIo?: OciBlockIo | undefined;
   /** Whether AppArmor is on. */
   readonly appArmor?: boolean;
+  /** The engine's own oom_score_adj, which its children have unless told; 0 when absent. */
+  readonly inheritedOomScore?: number;
   /** The engine's own profile, for containers that name none. */
   readonly seccomp?: string | undefined;
 }
@@ -63,7 +65,7 @@ export function ociConfig(input: OciConfigInput): OciConfig {
   };
 }
 
-function ociProcess({ record, user, appArmor }: OciConfigInput): OciProcess {
+function ociProcess({ record, user, appArmor, inheritedOomScore = 0 }: OciConfigInput): OciProcess {
   const { config, host } = record;
   const capabilities = grantedCapabilities(host);
   const { noNewPrivileges, appArmor: profile } = securityOptions(host.SecurityOpt);
@@ -77,7 +79,8 @@ function ociProcess({ record, user, appArmor }: OciConfigInput): OciProcess {
     rlimits: host.Ulimits.map(toRlimit),
     noNewPrivileges,
     ...(appArmor === true && profile !== "" ? { apparmorProfile: profile } : {}),
-    ...(host.OomScoreAdj === 0 ? {} : { oomScoreAdj: host.OomScoreAdj }),
+    // An engine that the kernel is to spare (OOMScoreAdjust= of its unit) does not pass that on.
+    ...(host.OomScoreAdj === inheritedOomScore ? {} : { oomScoreAdj: host.OomScoreAdj }),
   };
 }
 

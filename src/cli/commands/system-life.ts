@@ -1,7 +1,7 @@
 /** gantry system shutdown and gantry system upgrade. */
 import { resolve } from "node:path";
 import type { CommandSpec, Invocation } from "../command.ts";
-import { CliError } from "../errors.ts";
+import { CliError, hasErrno } from "../errors.ts";
 import { print } from "../output.ts";
 import { isRunning } from "./process-runs.ts";
 
@@ -60,6 +60,17 @@ export const upgrade: CommandSpec = {
   run: replace,
 };
 
+/** Who comes in the moment in which the old engine lets go of its socket is cut off, and comes again. */
+async function untilAnswered({ engine }: Invocation): Promise<void> {
+  for (const deadline = Date.now() + exitDeadlineMs; ; await Bun.sleep(5)) {
+    try {
+      return await engine.send("GET", "/version", { mayStart: false });
+    } catch (error) {
+      if (!hasErrno(error, "ECONNRESET", "EPIPE") || Date.now() > deadline) throw error;
+    }
+  }
+}
+
 async function replace(call: Invocation): Promise<number> {
   const from = call.flags.text("from");
   const started = performance.now();
@@ -72,7 +83,7 @@ async function replace(call: Invocation): Promise<number> {
     mayStart: false,
   });
   const asked = performance.now();
-  await call.engine.json("GET", "/version", { mayStart: false });
+  await untilAnswered(call);
   const waited = Math.round(performance.now() - asked);
   await print(
     `The engine (pid ${Pid}) runs ${Program}: ${Version}\nIt was away for ${waited} ms, ${Math.round(performance.now() - started)} ms in all\n`,

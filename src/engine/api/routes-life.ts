@@ -26,6 +26,7 @@ export interface EngineProcess {
   readonly end: (ending: Ending) => void;
 }
 
+const flushMs = 20;
 const longestTimeoutSeconds = 86_400;
 
 export function addLifeRoutes(router: Router, engine: ApiEngine, process: EngineProcess | undefined): void {
@@ -67,7 +68,8 @@ function timeoutMs(text: string | null): number | undefined {
 }
 
 function answer(response: ServerResponse, body: object, then: () => void): void {
-  response.on("close", then);
+  // Bun says "close" before the last bytes have left (1.4.5).
+  response.on("close", () => void setTimeout(then, flushMs));
   response.setHeader("Content-Type", "application/json");
   response.setHeader("Connection", "close");
   response.end(`${JSON.stringify({ Pid: process.pid, ...body })}\n`);

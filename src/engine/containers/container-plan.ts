@@ -98,5 +98,6 @@ export function configOf(
     blockIo: blockIo(record.host),
     appArmor: context.host.appArmor,
     seccomp: context.defaults.seccomp,
+    inheritedOomScore: context.host.oomScoreAdj,
   });
 }
