@@ -148,7 +148,10 @@ describe.skipIf(reason !== "")("refused in dockerd's words:", () => {
       "--storage-opt size=1g",
       "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
     ],
-    ["--volume-driver nosuch", 'error looking up volume plugin nosuch: plugin "nosuch" not found'],
+    [
+      "--volume-driver nosuch -v novolume:/x",
+      'error looking up volume plugin nosuch: plugin "nosuch" not found',
+    ],
     ["--group-add nosuch", "unable to find group nosuch"],
     ["--device /dev/nosuch", 'error gathering device information while adding custom device "/dev/nosuch"'],
   ])("%s", async (flags, message) => {

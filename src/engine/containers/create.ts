@@ -112,6 +112,7 @@ function check(context: EngineContext, record: ContainerRecord): string[] {
   if (config.StopSignal !== "") parseSignal(config.StopSignal);
   const kind = networkKind(host.NetworkMode);
   if (kind.kind === "bridge") checkNetwork(context, kind.network);
+  if (mountsOf(record).some(({ type }) => type === "volume")) checkVolumeDriver(host.VolumeDriver);
   for (const mount of mountsOf(record)) {
     if (mount.type === "bind" && !mount.createSource && !existsSync(mount.source))
       throw missingSource(mount.source);
@@ -130,6 +131,14 @@ function checkNetwork({ networks }: EngineContext, name: string): void {
       hint: `make it with: gantry network create ${name.slice(0, 100)} (see: gantry network ls)`,
     });
   }
+}
+
+/** Not "not-found", which docker's client takes for the image's and would go and pull it. */
+function checkVolumeDriver(driver: string): void {
+  if (["", "local"].includes(driver)) return;
+  throw new GantryError("invalid", `error looking up volume plugin ${driver}: plugin "${driver}" not found`, {
+    hint: "Gantry has the volume driver local",
+  });
 }
 
 function missingSource(path: string): GantryError {

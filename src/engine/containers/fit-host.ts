@@ -20,13 +20,6 @@ export function fitHost(
   checkUserNamespace(context.defaults.idMaps, host);
   if ((host.CpuRealtimePeriod !== 0 || host.CpuRealtimeRuntime !== 0) && !abilities.realtime)
     throw new GantryError("invalid", "kernel does not support CPU real-time scheduler");
-  // Not "not-found", which docker's client takes for the image's and would go and pull it.
-  if (!["", "local"].includes(host.VolumeDriver))
-    throw new GantryError(
-      "invalid",
-      `error looking up volume plugin ${host.VolumeDriver}: plugin "${host.VolumeDriver}" not found`,
-      { hint: "Gantry has the volume driver local" },
-    );
   if (Object.keys(host.StorageOpt).length > 0)
     throw new GantryError(
       "unsupported",
